@@ -1,0 +1,95 @@
+"""What the hypervisor says, as facts: VM states, lifecycle happenings, start failures."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from haven.core.records import Instance
+from haven.core.words import HoldCause
+
+
+class Power(StrEnum):
+    """What a VM is doing, reduced to what decides. libvirt's state in comments."""
+
+    RUNNING = "running"  # running, blocked
+    PAUSED = "paused"  # paused or pmsuspended
+    STOPPING = "stopping"  # shutdown: the guest is on its way down
+    OFF = "off"  # shutoff
+    CRASHED = "crashed"  # crashed: preserved after a guest panic
+
+
+class Why(StrEnum):
+    """libvirt's reason of a state, where haven tells them apart; all others are `other`."""
+
+    CRASHED = "crashed"  # shutoff/crashed or shutoff/failed
+    PANICKED = "panicked"  # crashed/panicked
+    SHUTDOWN = "shutdown"  # shutoff/shutdown
+    DESTROYED = "destroyed"
+    SAVED = "saved"
+    SNAPSHOT = "snapshot"
+    MIGRATED = "migrated"
+    UNKNOWN = "unknown"  # shutoff/unknown: libvirtd started and found it off
+    USER = "user"  # paused by a client
+    IO_ERROR = "io_error"  # paused by QEMU: disk trouble
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Vm:
+    """One VM as `state()` and the list of domains told it at `checked_boottime_s`.
+
+    `ended_by_signal` is read from QEMU's own log when a VM is off with reason `shutdown`: the signal that
+    ended QEMU from outside (15), or None when the log says nothing of one.
+    """
+
+    uuid: str
+    name: str
+    power: Power
+    why: Why
+    instance: Instance | None
+    checked_boottime_s: float
+    ended_by_signal: int | None = None
+    autostart: bool = False
+    persistent: bool = True
+
+
+class Moment(StrEnum):
+    """libvirt's lifecycle events (event/detail) and a few others, as far as haven tells them apart."""
+
+    STARTED = "started"
+    RESUMED = "resumed"
+    SHUTDOWN_GUEST = "shutdown/guest"
+    SHUTDOWN_HOST = "shutdown/host"
+    STOPPED_SHUTDOWN = "stopped/shutdown"
+    STOPPED_DESTROYED = "stopped/destroyed"
+    STOPPED_CRASHED = "stopped/crashed"
+    STOPPED_FAILED = "stopped/failed"
+    STOPPED_SAVED = "stopped/saved"
+    STOPPED_MIGRATED = "stopped/migrated"
+    STOPPED_SNAPSHOT = "stopped/from_snapshot"
+    PANICKED = "crashed/panicked"
+    SUSPENDED_PAUSED = "suspended/paused"
+    SUSPENDED_IOERROR = "suspended/ioerror"
+    SUSPENDED_OTHER = "suspended/other"
+    REBOOT = "reboot"
+    WATCHDOG = "watchdog"
+    DEFINED = "defined"
+    UNDEFINED = "undefined"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One event of the hypervisor about one VM, with the moment it was delivered."""
+
+    uuid: str
+    moment: Moment
+    boottime_s: float
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """What stands in the way of a start, named with its value: `disk /srv/a.qcow2 is missing`."""
+
+    cause: HoldCause
+    detail: str

@@ -1,0 +1,80 @@
+"""Orders: what the core asks the hands to do to a VM, and what came of it."""
+
+from dataclasses import dataclass
+
+from haven.core.hypervisor import Obstacle
+from haven.core.records import Instance
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Start the VM. Allowed only while this node holds its run key.
+
+    `in_place` marks a restart that needs no commit before it (SAFETY 4).
+    """
+
+    uuid: str
+    sid: str
+    uid: str
+    why: str
+    in_place: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Stop the VM: ask the guest and wait `timeout_s`, then pull the plug; 0 pulls it at once."""
+
+    uuid: str
+    sid: str
+    uid: str
+    why: str
+    timeout_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Look whether what stood in the way of a held VM's start is still there."""
+
+    uuid: str
+    sid: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Autostart:
+    """Make libvirt start the VM at host boot, or not."""
+
+    uuid: str
+    sid: str
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CollectEvidence:
+    """Read what the host still knows of an end (QEMU's last log lines) for an incident."""
+
+    uuid: str
+    sid: str
+    incident: str
+
+
+Order = Start | Stop | Probe | Autostart | CollectEvidence
+
+
+@dataclass(frozen=True, slots=True)
+class OrderResult:
+    """What came of an order.
+
+    `ok` is what the hypervisor said; `obstacle` what stood in the way, or still stands there (Probe).
+    `unreachable`: the hypervisor went away meanwhile, so nothing is known. `lines` is the evidence.
+    `began_wall_s` and `ended_wall_s` are when the hypervisor was called and answered.
+    """
+
+    order: Order
+    ok: bool
+    began_wall_s: float
+    ended_wall_s: float
+    obstacle: Obstacle | None = None
+    unreachable: bool = False
+    instance: Instance | None = None
+    lines: tuple[str, ...] = ()

@@ -1,0 +1,267 @@
+"""What is kept in the store: frozen records, each under one key.
+
+| key                 | record          | written by                                   |
+|---------------------|-----------------|----------------------------------------------|
+| `config/<sid>`      | ServiceConfig   | people through the API; LRM: intentions; CRM: stop command |
+| `service/<sid>`     | ServiceStatus   | the CRM                                      |
+| `manager`           | ManagerRecord   | the CRM                                      |
+| `lrm/<node>`        | LrmRecord       | that node's LRM                              |
+| `journal/<uuid>`    | VmJournal       | the LRM of the VM's node                     |
+| `run/<uuid>`        | RunKey          | the LRM that may run the VM (SAFETY 1)       |
+| `agent/<node>`      | AgentEpoch      | that node's LRM (SAFETY 2)                   |
+| `lock/manager`      | Lock            | the CRM that decides                         |
+| `command/<id>`      | Command         | people through the API; deleted by the CRM   |
+| `vm/<uuid>`         | VmIdentity      | the LRM: a VMID for life                     |
+"""
+
+from dataclasses import dataclass, field
+
+from haven.core.clock import Deadline
+from haven.core.words import (
+    Cause,
+    CrmState,
+    ExitCode,
+    HoldCause,
+    LrmMode,
+    LrmState,
+    NodeState,
+    RestartOn,
+    ServiceState,
+    Wanted,
+)
+
+DEFAULT_MAX_RESTART = 1
+DEFAULT_MAX_RELOCATE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who set a wanted state, how, when and why: the reason trail of a change.
+
+    `who` is a person's login (`root`) or `haven` when it recorded an intention it saw (then `automatic`).
+    `via` is the tool or the observation in words: `qm stop`, `ha-manager set`, `power-off inside the guest`.
+    """
+
+    who: str
+    via: str
+    at_wall_s: float
+    automatic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceConfig:
+    """One protected VM as configured (spec 1.6). `None` means not set: the default applies."""
+
+    sid: str
+    uuid: str
+    node: str
+    state: Wanted | None = None
+    max_restart: int | None = None
+    max_relocate: int | None = None
+    failback: bool | None = None
+    comment: str | None = None
+    restart_on: RestartOn | None = None
+    origin: Origin | None = None
+
+    @property
+    def wanted(self) -> Wanted:
+        return self.state or Wanted.STARTED
+
+    @property
+    def restarts(self) -> int:
+        return DEFAULT_MAX_RESTART if self.max_restart is None else self.max_restart
+
+    @property
+    def relocates(self) -> int:
+        return DEFAULT_MAX_RELOCATE if self.max_relocate is None else self.max_relocate
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """haven waits before it tries again (DESIGN: held instead of error).
+
+    `tries` counts the holds in a row for the same trouble; `detail` names it with its value
+    (`disk /srv/a.qcow2 is missing`); `config_revision` is the configuration that was in force, so that
+    any change of it ends the hold.
+    """
+
+    cause: HoldCause
+    detail: str
+    until: Deadline
+    since_wall_s: float
+    tries: int
+    config_revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class PendingCommand:
+    """A user's command waiting in the service's own data (`cmd` of spec 1.4)."""
+
+    verb: str
+    timeout_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """The manager's data of one service (spec 1.4), and why it is as it is.
+
+    `timeout_s` is the stop timeout in request_stop (0: hard stop). `hold_tries` lasts over the tries that
+    follow a hold, until a start succeeds. `rule`, `reason` and `since_wall_s` tell the last decision.
+    """
+
+    sid: str
+    state: ServiceState
+    node: str
+    uid: str
+    timeout_s: int | None = None
+    running: bool = False
+    failed_nodes: tuple[str, ...] = ()
+    cmd: PendingCommand | None = None
+    held: Hold | None = None
+    hold_tries: int = 0
+    rule: str = ""
+    reason: str = ""
+    since_wall_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ManagerRecord:
+    """The manager's own record, without the services (spec 1.4)."""
+
+    master_node: str
+    timestamp_wall_s: float
+    state: CrmState
+    node_status: dict[str, NodeState] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The outcome of one order, kept under its uid (spec 1.5).
+
+    `hold` and `detail` say what stood in the way of a failed start; `hold_s` asks for a hold of that
+    length (the crash-loop brake).
+    """
+
+    sid: str
+    state: ServiceState
+    exit_code: ExitCode
+    hold: HoldCause | None = None
+    detail: str = ""
+    hold_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LrmRecord:
+    """What a node's LRM tells the manager (spec 1.5).
+
+    `ended_causes` holds the uids of held services whose trouble has gone (disk back). `pending` says, per
+    sid, what the LRM will do by itself and when (wall time), for people.
+    """
+
+    node: str
+    state: LrmState
+    mode: LrmMode
+    timestamp_wall_s: float
+    hypervisor_ok: bool = True
+    results: dict[str, Result] = field(default_factory=dict)
+    ended_causes: frozenset[str] = frozenset()
+    pending: dict[str, "PendingWork"] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PendingWork:
+    """Something the LRM will do without being asked: `what` in words, `at_wall_s` when."""
+
+    what: str
+    at_wall_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One life of a VM: its QEMU process. `started_ticks` is the kernel's start time of the pid."""
+
+    pid: int
+    started_ticks: int
+
+
+@dataclass(frozen=True, slots=True)
+class VmJournal:
+    """What the LRM last knew of a VM; it survives the daemon, so that nothing is missed or counted twice.
+
+    `crashes_boottime_s` are the recent crashes of the boot `boot_id`, for the brake. `incident` is the id
+    of the incident that is still open.
+    """
+
+    uuid: str
+    running: bool
+    since_wall_s: float
+    boot_id: str
+    instance: Instance | None = None
+    crashes_boottime_s: tuple[float, ...] = ()
+    incident: str | None = None
+    last_cause: Cause | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunKey:
+    """Who may run a VM (SAFETY 1)."""
+
+    uuid: str
+    node: str
+    epoch: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentEpoch:
+    """A node's hold on its agent lock (SAFETY 2). On one host the epoch is the boot id."""
+
+    node: str
+    epoch: str
+    boot_id: str
+    holder: str
+    armed: bool = False
+    released: bool = False
+    running: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A lock's holder: the node and the process that took it."""
+
+    node: str
+    holder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A queued command of a person (spec 7.1). Only `stop` exists on one host; `timeout_s` 0: at once."""
+
+    id: str
+    verb: str
+    sid: str
+    timeout_s: int
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class VmIdentity:
+    """A VMID for life, by libvirt's UUID."""
+
+    uuid: str
+    vmid: int
+    name: str
+
+
+Record = (
+    ServiceConfig
+    | ServiceStatus
+    | ManagerRecord
+    | LrmRecord
+    | VmJournal
+    | RunKey
+    | AgentEpoch
+    | Lock
+    | Command
+    | VmIdentity
+)

@@ -1,0 +1,89 @@
+"""haven's one configuration file, as a value: every key, its meaning, its default, its limits."""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from haven.core.words import Policy
+
+
+class SettingsError(Exception):
+    """The file cannot be used; the text names the key, the value and what is expected."""
+
+
+def _key(default: object, meaning: str, at_least: float | None = None, at_most: float | None = None) -> Any:
+    return field(default=default, metadata={"meaning": meaning, "min": at_least, "max": at_most})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every key of haven.toml. The defaults are what a host with one administrator wants."""
+
+    node: str = _key("", "this host's name in haven; empty: its host name, without the domain")
+    state_dir: str = _key("/var/lib/haven", "where the store and the history are kept")
+    run_dir: str = _key("/run/haven", "sockets and locks; gone after a reboot")
+    libvirt_uri: str = _key("", "the hypervisor; empty: the system's libvirt, by whichever of its sockets answers")
+    qemu_pid_dir: str = _key("/run/libvirt/qemu", "where libvirt writes QEMU's pid files")
+    qemu_log_dir: str = _key("/var/log/libvirt/qemu", "where QEMU's own logs are")
+    tick_s: float = _key(10.0, "seconds between looks at everything when no event comes", 1, 300)
+    max_workers: int = _key(4, "starts and stops that may run at the same time", 1, 64)
+    start_retry_s: float = _key(1.0, "pause before the first repeat of a failed start; then doubled", 0.1, 60)
+    brake_window_s: float = _key(600.0, "crashes within this time count together", 10, 86400)
+    brake_hold_s: float = _key(600.0, "how long a VM that keeps crashing is held", 1, 86400)
+    history_days: int = _key(400, "how long the story is kept", 1, 36500)
+    log_level: str = _key("info", "debug, info, warning or error")
+    policy: Policy = Policy.HAVEN
+
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+_HIDDEN = {"policy"}  # chosen by the simulator, never by a user (DESIGN: two explicit inputs)
+
+
+def parse_settings(text: str) -> Settings:
+    """Read haven.toml's text. Raises SettingsError for anything it does not know or that is out of bounds."""
+    try:
+        given = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"not valid TOML: {error}") from error
+    known = {spec.name: spec for spec in fields(Settings) if spec.name not in _HIDDEN}
+    values: dict[str, Any] = {}
+    for key, value in given.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f'; did you mean "{near[0]}"?' if near else f"; known keys: {', '.join(known)}"
+            raise SettingsError(f'unknown key "{key}"{hint}')
+        values[key] = _checked(key, value, known[key].default, known[key].metadata)
+    return Settings(**values)
+
+
+def _checked(key: str, value: object, default: object, metadata: Mapping[str, Any]) -> object:
+    """The value in the default's type and within its limits."""
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not type(default):
+        raise SettingsError(f"{key} = {value!r}: expected {_type_name(default)}")
+    low, high = metadata["min"], metadata["max"]
+    if isinstance(value, (int, float)) and low is not None and not low <= value <= high:
+        raise SettingsError(f"{key} = {value}: expected {low:g} to {high:g}")
+    if isinstance(value, str) and ("\n" in value or "\0" in value):
+        raise SettingsError(f"{key}: line breaks are not allowed")
+    if key == "log_level" and value not in LOG_LEVELS:
+        raise SettingsError(f'log_level = "{value}": expected one of {", ".join(LOG_LEVELS)}')
+    return value
+
+
+def _type_name(default: object) -> str:
+    return {str: "text in quotes", int: "a whole number", float: "a number"}[type(default)]
+
+
+def describe_settings() -> str:
+    """The documented configuration file: every key, commented out, with its default."""
+    lines = ["# haven.toml: every key with its default. Remove the # to change one.", ""]
+    for spec in fields(Settings):
+        if spec.name in _HIDDEN:
+            continue
+        shown = f'"{spec.default}"' if isinstance(spec.default, str) else f"{spec.default:g}"
+        lines += [f"# {spec.metadata['meaning']}", f"#{spec.name} = {shown}", ""]
+    return "\n".join(lines)

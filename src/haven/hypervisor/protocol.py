@@ -1,0 +1,97 @@
+"""The hypervisor's narrow faces: one for the LRM, which keeps VMs running, one for people's tools."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from haven.core.hypervisor import Happening, Obstacle, Vm
+from haven.core.records import Instance
+
+
+class HypervisorError(Exception):
+    """A call failed; the text names the VM, what the hypervisor said and what to do."""
+
+
+class UnreachableError(HypervisorError):
+    """The hypervisor does not answer (its daemon is down): nothing is known of what it did."""
+
+
+class StartFailedError(HypervisorError):
+    """The VM did not start; `obstacle` names what stood in the way."""
+
+    def __init__(self, obstacle: Obstacle) -> None:
+        super().__init__(obstacle.detail)
+        self.obstacle = obstacle
+
+
+class Hypervisor(Protocol):
+    """What the LRM needs. All methods but `connect` and `close` block: call them in a thread.
+
+    Everything may raise UnreachableError; unknown VMs raise HypervisorError.
+    """
+
+    async def connect(self, on_happening: Callable[[Happening], None], on_lost: Callable[[str], None]) -> None:
+        """Open a connection, register for events *before* anything is listed. Callbacks come in the event
+        loop's thread. `on_lost` is called once per connection, when it is gone for good: connect again.
+        """
+
+    def vms(self) -> tuple[Vm, ...]:
+        """Every VM, with its state read now."""
+
+    def vm(self, uuid: str) -> Vm | None:
+        """One VM by `state()`, read now; None when it is not defined (any more)."""
+
+    def start(self, uuid: str) -> Instance | None:
+        """Start it; returns the new QEMU process. Already running is success. Raises StartFailedError."""
+
+    def stop(self, uuid: str, timeout_s: int) -> None:
+        """Ask the guest, wait `timeout_s`, then force; 0 forces at once. Off already is success."""
+
+    def obstacle(self, uuid: str) -> Obstacle | None:
+        """What would stand in the way of a start now (a disk image that is not there), or None."""
+
+    def prepare(self, uuid: str, *, autostart: bool | None = None, vmid: int | None = None) -> None:
+        """Settle what libvirt keeps with the definition: autostart, haven's VMID in the metadata."""
+
+    def evidence(self, uuid: str) -> tuple[str, ...]:
+        """The last lines of QEMU's own log, newest last; empty when there are none."""
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A VM as people's tools show it: sizes in bytes or MiB as named, figures of a running one."""
+
+    uuid: str
+    name: str
+    status: str  # QMP's word: running, paused, stopped, io-error, ...
+    pid: int
+    memory_mib: int
+    cpus: int
+    uptime_s: int
+    cpu_share: float  # 0..1 of its cpus, 0 when unknown
+    mem_bytes: int
+    disk_bytes: int  # capacity of the boot disk
+    config: Mapping[str, str]  # qm config's keys and values
+    vmid_hint: int | None  # VMID in the domain's metadata
+
+
+class Inventory(Protocol):
+    """What the API needs. All methods block. Errors as for Hypervisor."""
+
+    def guests(self) -> tuple[Guest, ...]: ...
+
+    def start(self, uuid: str) -> Instance | None: ...
+
+    def stop(self, uuid: str, timeout_s: int, *, force: bool = True) -> None:
+        """As Hypervisor.stop; without `force` a guest that does not go down is an error."""
+
+    def reset(self, uuid: str) -> None: ...
+
+    def reboot(self, uuid: str, timeout_s: int) -> None: ...
+
+    def set_memory(self, uuid: str, memory_mib: int) -> bool:
+        """Change the definition; True when the running VM keeps the old size until its next start."""
+
+    def close(self) -> None: ...

@@ -1,0 +1,29 @@
+"""The store's narrow face: read everything, commit a guarded transaction, hear of commits."""
+
+from typing import Protocol
+
+from haven.core.transaction import Outcome, Transaction
+from haven.core.view import View
+
+
+class StoreError(Exception):
+    """The store cannot be read or opened; the text says what to do."""
+
+
+class Store(Protocol):
+    """Shared, versioned records. Calls block for at most a few seconds: call them in a thread."""
+
+    def read(self) -> View:
+        """A consistent view of all records. Unchanged entries are the same objects as in the view this
+        store object returned before; `changed` names the keys written or deleted since.
+
+        Raises StoreError.
+        """
+
+    def commit(self, transaction: Transaction) -> Outcome:
+        """Write all or nothing (`Committed`, `Refused`, `Unavailable`, `Unknown`). Never raises.
+
+        After `Committed` it rings the doorbell of the other processes.
+        """
+
+    def close(self) -> None: ...
