@@ -38,7 +38,8 @@ class Vm:
     """One VM as `state()` and the list of domains told it at `checked_boottime_s`.
 
     `ended_by_signal` is read from QEMU's own log when a VM is off with reason `shutdown`: the signal that
-    ended QEMU from outside (15), or None when the log says nothing of one.
+    ended QEMU from outside (15), or None when the log says nothing of one. `vmid_hint` is the VMID that
+    haven left in the definition's metadata.
     """
 
     uuid: str
@@ -50,6 +51,7 @@ class Vm:
     ended_by_signal: int | None = None
     autostart: bool = False
     persistent: bool = True
+    vmid_hint: int | None = None
 
 
 class Moment(StrEnum):

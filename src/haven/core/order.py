@@ -67,13 +67,15 @@ class OrderResult:
 
     `ok` is what the hypervisor said; `obstacle` what stood in the way, or still stands there (Probe).
     `unreachable`: the hypervisor went away meanwhile, so nothing is known. `lines` is the evidence.
-    `began_wall_s` and `ended_wall_s` are when the hypervisor was called and answered.
+    `began_wall_s` and `ended_wall_s` are when the hypervisor was called and answered; whatever was read
+    of the VM before `ended_boottime_s` is older than this result.
     """
 
     order: Order
     ok: bool
     began_wall_s: float
     ended_wall_s: float
+    ended_boottime_s: float
     obstacle: Obstacle | None = None
     unreachable: bool = False
     instance: Instance | None = None

@@ -1,0 +1,125 @@
+"""Why a VM stopped running: one table from what was seen to a cause, and whether somebody meant it.
+
+The causes follow the measured sequences of libvirt's events; they are classified by the whole sequence,
+never by its last event alone. Who stopped the VM decides what happens next (DESIGN: intent).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from haven.core.hypervisor import Happening, Moment, Power, Vm, Why
+from haven.core.words import Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Everything known about an end.
+
+    `trail`: the happenings since the VM last ran, in order. `own_stop`: haven had ordered a stop.
+    `booted`: the VM was last seen running in another boot of the host. `host_stopping`: the host is on its
+    way down.
+    """
+
+    vm: Vm
+    trail: tuple[Happening, ...] = ()
+    own_stop: bool = False
+    booted: bool = False
+    host_stopping: bool = False
+
+    def had(self, *moments: Moment) -> bool:
+        return any(happening.moment in moments for happening in self.trail)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A cause and its sentence. `intended`: somebody who may do so meant it."""
+
+    cause: Cause
+    intended: bool
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    applies: Callable[[Seen], bool]
+    ending: Ending
+
+
+def _off_with(seen: Seen, *whys: Why) -> bool:
+    return seen.vm.power is Power.OFF and seen.vm.why in whys
+
+
+_ROWS = (
+    _Row(
+        lambda seen: seen.host_stopping,
+        Ending(Cause.HOST_BOOT, False, "the host is shutting down"),
+    ),
+    _Row(
+        lambda seen: seen.booted,
+        Ending(Cause.HOST_BOOT, False, "the host was rebooted or lost power"),
+    ),
+    _Row(
+        lambda seen: seen.own_stop,
+        Ending(Cause.STOPPED_BY_HAVEN, True, "stopped by haven, as ordered"),
+    ),
+    _Row(
+        lambda seen: seen.vm.power is Power.CRASHED or seen.had(Moment.PANICKED),
+        Ending(Cause.GUEST_PANIC, False, "the guest's kernel panicked"),
+    ),
+    _Row(
+        lambda seen: _off_with(seen, Why.CRASHED),
+        Ending(Cause.CRASH, False, "its QEMU process died"),
+    ),
+    _Row(
+        lambda seen: _off_with(seen, Why.SHUTDOWN) and seen.vm.ended_by_signal is not None,
+        Ending(Cause.UNKNOWN, False, "something outside libvirt ended its QEMU process with a signal"),
+    ),
+    _Row(
+        lambda seen: (
+            _off_with(seen, Why.SHUTDOWN)
+            and seen.had(Moment.SHUTDOWN_HOST)
+            and not seen.had(Moment.SHUTDOWN_GUEST)
+        ),
+        Ending(Cause.UNKNOWN, False, "something on the host ended its QEMU process"),
+    ),
+    _Row(
+        lambda seen: _off_with(seen, Why.SHUTDOWN),
+        Ending(Cause.GUEST_SHUTDOWN, True, "powered off from inside the guest"),
+    ),
+    _Row(
+        lambda seen: _off_with(seen, Why.DESTROYED),
+        Ending(Cause.STOPPED_ELSEWHERE, True, "stopped by another libvirt client"),
+    ),
+    _Row(
+        lambda seen: _off_with(seen, Why.SAVED),
+        Ending(Cause.STOPPED_ELSEWHERE, True, "saved to disk by another libvirt client"),
+    ),
+    _Row(
+        lambda seen: _off_with(seen, Why.SNAPSHOT),
+        Ending(Cause.STOPPED_ELSEWHERE, True, "reverted to a snapshot of a stopped VM"),
+    ),
+    _Row(
+        lambda seen: seen.vm.power is Power.PAUSED and seen.vm.why is Why.USER,
+        Ending(Cause.STOPPED_ELSEWHERE, True, "suspended by another libvirt client"),
+    ),
+)
+
+_NOBODY = Ending(Cause.UNKNOWN, False, "it stopped, and nobody says why")
+
+
+def classify(seen: Seen) -> Ending:
+    """The cause of an end: the first row that applies; an end that nobody owns is `unknown`."""
+    return next((row.ending for row in _ROWS if row.applies(seen)), _NOBODY)
+
+
+def evidence(seen: Seen) -> tuple[str, ...]:
+    """What the cause was read from, in short lines for people."""
+    lines = []
+    if seen.trail:
+        lines.append("libvirt's events: " + ", ".join(happening.moment.value for happening in seen.trail))
+    else:
+        lines.append("no event: found by its state")
+    lines.append(f"state: {seen.vm.power.value} ({seen.vm.why.value})")
+    if seen.vm.ended_by_signal is not None:
+        lines.append(f"QEMU's log: terminated by signal {seen.vm.ended_by_signal}")
+    return tuple(lines)

@@ -1,0 +1,124 @@
+"""The node's step (the LRM's brain): keep this node's VMs as the manager ordered (spec chapter 5).
+
+It is level-triggered: each step absorbs the facts into the memory, then plans from the memory and the
+committed records alone. So a refused commit, a lost event or a killed daemon only costs another step.
+"""
+
+from dataclasses import replace
+
+from haven.core.clock import Now
+from haven.core.contract import Decision, NodeObservation
+from haven.core.node_absorb import Absorb
+from haven.core.node_memory import NodeMemory, to_journal
+from haven.core.node_plan import Plan
+from haven.core.records import AgentEpoch, LrmRecord, Origin, PendingWork, VmIdentity
+from haven.core.transaction import Delete, Guard, Put, Transaction
+from haven.core.vmid import choose_vmid
+from haven.core.words import LrmMode, LrmState
+
+
+def step(memory: NodeMemory, observation: NodeObservation, now: Now) -> Decision[NodeMemory]:
+    """Absorb what was seen, then decide what to do and what to write."""
+    absorbed = Absorb(memory, observation, now)
+    absorbed.run()
+    plan = Plan(absorbed.memory(), observation, now)
+    plan.run()
+    if _agent_is_ours(observation, now):
+        transaction = _transaction(plan, observation, now)
+    else:
+        transaction = _claim_agent(observation, now)
+        plan.wake(now.boottime_s)
+    return Decision(
+        memory=plan.memory(),
+        transactions=(transaction,) if transaction else (),
+        performed_first=tuple(plan.first),
+        orders=tuple(plan.orders),
+        events=tuple(absorbed.events + plan.events),
+        wake_at_s=plan.wake_at_s,
+    )
+
+
+def agent_key(node: str) -> str:
+    return f"agent/{node}"
+
+
+def _agent_is_ours(observation: NodeObservation, now: Now) -> bool:
+    agent = observation.view.agents().get(observation.node)
+    return agent is not None and agent.holder == observation.holder and agent.epoch == now.boot_id
+
+
+def _claim_agent(observation: NodeObservation, now: Now) -> Transaction:
+    """Begin an epoch (SAFETY 2): on one host it is the boot. VMs of an earlier boot of this very host are
+    dead, so their run keys pass to the new epoch."""
+    view, node, key = observation.view, observation.node, agent_key(observation.node)
+    stale = [run for run in view.runs().values() if run.node == node and run.epoch != now.boot_id]
+    puts = [Put(f"run/{run.uuid}", replace(run, epoch=now.boot_id)) for run in stale]
+    guards = [Guard(put.key, view.revision_of(put.key)) for put in puts]
+    agent = AgentEpoch(node, epoch=now.boot_id, boot_id=now.boot_id, holder=observation.holder)
+    return Transaction(view.incarnation, (Guard(key, view.revision_of(key)), *guards), (Put(key, agent), *puts))
+
+
+def _transaction(plan: Plan, observation: NodeObservation, now: Now) -> Transaction | None:
+    """One guarded write of all that is new: a death and the intention seen in it are never torn apart."""
+    view = observation.view
+    guarded: list[Put | Delete] = [*_intentions(plan, observation), *plan.run_keys, *_identities(observation)]
+    own: list[Put | Delete] = [*_journals(plan, observation), *_record(plan, observation, now)]
+    if not guarded and not own:
+        return None
+    agent = Guard(agent_key(observation.node), view.revision_of(agent_key(observation.node)))
+    guards = (agent, *(Guard(write.key, view.revision_of(write.key)) for write in guarded))
+    return Transaction(view.incarnation, guards, (*guarded, *own))
+
+
+def _intentions(plan: Plan, observation: NodeObservation) -> list[Put | Delete]:
+    """Wanted states that people expressed outside haven."""
+    puts: list[Put | Delete] = []
+    for sid, config in observation.view.configs().items():
+        vm = plan.vms.get(config.uuid)
+        if vm and vm.intention:
+            intention = vm.intention
+            origin = Origin("haven", intention.via, intention.at_wall_s, automatic=True)
+            puts.append(Put(f"config/{sid}", replace(config, state=intention.wanted, origin=origin)))
+    return puts
+
+
+def _identities(observation: NodeObservation) -> list[Put | Delete]:
+    """A VMID for every VM that has none yet."""
+    known = observation.view.identities()
+    taken = {identity.vmid for identity in known.values()}
+    puts: list[Put | Delete] = []
+    for uuid, vm in sorted((observation.vms or {}).items(), key=lambda item: item[1].name):
+        if uuid not in known:
+            vmid = choose_vmid(vm.name, vm.vmid_hint, taken)
+            taken.add(vmid)
+            puts.append(Put(f"vm/{uuid}", VmIdentity(uuid, vmid, vm.name)))
+        elif known[uuid].name != vm.name:
+            puts.append(Put(f"vm/{uuid}", replace(known[uuid], name=vm.name)))
+    return puts
+
+
+def _journals(plan: Plan, observation: NodeObservation) -> list[Put | Delete]:
+    old = observation.view.journals()
+    new = {uuid: to_journal(uuid, vm) for uuid, vm in plan.vms.items()}
+    writes: list[Put | Delete] = [
+        Put(f"journal/{uuid}", journal) for uuid, journal in new.items() if old.get(uuid) != journal
+    ]
+    writes += [Delete(f"journal/{uuid}") for uuid in old if uuid not in new]
+    return writes
+
+
+def _record(plan: Plan, observation: NodeObservation, now: Now) -> list[Put | Delete]:
+    """The LRM record (spec 1.5): when something in it changed, and at every tick as a sign of life."""
+    old = observation.view.lrms().get(observation.node)
+    record = LrmRecord(
+        node=observation.node,
+        state=LrmState.ACTIVE,
+        mode=LrmMode.ACTIVE,
+        timestamp_wall_s=now.wall_s,
+        hypervisor_ok=observation.vms is not None,
+        results=dict(plan.results),
+        ended_causes=plan.ended_causes,
+        pending={sid: PendingWork(what, at_wall_s) for sid, (what, at_wall_s) in plan.pending.items()},
+    )
+    same = old is not None and replace(old, timestamp_wall_s=now.wall_s) == record
+    return [] if same and not observation.tick else [Put(f"lrm/{observation.node}", record)]

@@ -1,0 +1,125 @@
+"""What a node remembers of its VMs between steps: only what was seen and done."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from haven.core.contract import NodeObservation
+from haven.core.ending import Ending
+from haven.core.hypervisor import Happening, Power, Vm, Why
+from haven.core.order import Start, Stop
+from haven.core.records import Instance, Result, ServiceConfig, VmJournal
+from haven.core.words import Cause, Wanted
+
+SEQUENCE_GAP_S = 30.0
+"""Happenings further apart than this do not belong to one end: QEMU quits at once after announcing it."""
+
+TRAIL_LIMIT = 16
+"""Happenings kept per VM: an end needs the last few; an `ignore` error policy sends hundreds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intention:
+    """An end or a start that somebody meant, to be written as the wanted state.
+
+    `config_revision` is the configuration it was seen under: a later change by a person outranks it.
+    """
+
+    wanted: Wanted
+    via: str
+    at_wall_s: float
+    config_revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class VmMemory:
+    """One VM, as far as this node knows it.
+
+    `running`: alive when last seen (a VM suspended by a client is not). `as_of_s`: facts read before this
+    boottime are older than what is known. `tries`: failed starts in a row for the order `tries_uid`.
+    `restart_at_s`: boottime before which it is not started. `down_since_wall_s`: when the open incident
+    began.
+    """
+
+    running: bool
+    since_wall_s: float
+    boot_id: str
+    instance: Instance | None = None
+    as_of_s: float = 0.0
+    trail: tuple[Happening, ...] = ()
+    crashes_s: tuple[float, ...] = ()
+    incident: str | None = None
+    down_since_wall_s: float | None = None
+    last_cause: Cause | None = None
+    ending: Ending | None = None
+    intention: Intention | None = None
+    restart_at_s: float | None = None
+    tries: int = 0
+    tries_uid: str = ""
+    inflight: Start | Stop | None = None
+    probed_at_s: float = 0.0
+    probing: bool = False
+
+    def with_happening(self, happening: Happening) -> "VmMemory":
+        return replace(self, trail=(*self.trail, happening)[-TRAIL_LIMIT:])
+
+
+@dataclass(frozen=True, slots=True)
+class NodeMemory:
+    """Everything a node remembers. `results` wait to be read by the manager, by uid; `ended_causes` are
+    uids of held services whose trouble has gone."""
+
+    vms: Mapping[str, VmMemory] = field(default_factory=dict)
+    results: Mapping[str, Result] = field(default_factory=dict)
+    ended_causes: frozenset[str] = frozenset()
+    hypervisor_ok: bool = True
+
+
+def own_configs(observation: NodeObservation) -> dict[str, ServiceConfig]:
+    """The protected VMs of this node by uuid; ignored ones are not haven's business."""
+    return {
+        config.uuid: config
+        for config in observation.view.configs().values()
+        if config.node == observation.node and config.wanted is not Wanted.IGNORED
+    }
+
+
+def last_sequence(trail: tuple[Happening, ...]) -> tuple[Happening, ...]:
+    """The happenings that belong to the last one."""
+    return tuple(happening for happening in trail if trail[-1].boottime_s - happening.boottime_s < SEQUENCE_GAP_S)
+
+
+def from_journal(journal: VmJournal, boot_id: str) -> VmMemory:
+    """What an earlier LRM process, perhaps of an earlier boot, knew of a VM."""
+    return VmMemory(
+        running=journal.running,
+        since_wall_s=journal.since_wall_s,
+        boot_id=journal.boot_id,
+        instance=journal.instance,
+        crashes_s=journal.crashes_boottime_s if journal.boot_id == boot_id else (),
+        incident=journal.incident,
+        down_since_wall_s=journal.since_wall_s if journal.incident else None,
+        last_cause=journal.last_cause,
+    )
+
+
+def to_journal(uuid: str, vm: VmMemory) -> VmJournal:
+    return VmJournal(
+        uuid=uuid,
+        running=vm.running,
+        since_wall_s=vm.since_wall_s,
+        boot_id=vm.boot_id,
+        instance=vm.instance,
+        crashes_boottime_s=vm.crashes_s,
+        incident=vm.incident,
+        last_cause=vm.last_cause,
+    )
+
+
+def suspended(vm: Vm) -> bool:
+    """Paused by a client: off by intention, and never to be destroyed for it."""
+    return vm.power is Power.PAUSED and vm.why is Why.USER
+
+
+def alive(vm: Vm | None) -> bool:
+    """Its QEMU runs and nobody suspended it. On its way down is still alive; a preserved panic is not."""
+    return vm is not None and not suspended(vm) and vm.power in (Power.RUNNING, Power.PAUSED, Power.STOPPING)

@@ -1,0 +1,219 @@
+"""From memory and committed records to orders: what this node does about each of its VMs now."""
+
+from dataclasses import replace
+
+from haven.core.clock import Now
+from haven.core.contract import NodeObservation
+from haven.core.event import Event, Scalar
+from haven.core.hypervisor import Vm
+from haven.core.node_memory import Intention, NodeMemory, VmMemory, own_configs, suspended
+from haven.core.order import Autostart, CollectEvidence, Order, Probe, Start, Stop
+from haven.core.records import Result, RunKey, ServiceConfig, ServiceStatus
+from haven.core.transaction import Delete, Put
+from haven.core.words import ExitCode, HoldCause, Kind, Policy, ServiceState, Wanted
+
+DEFAULT_STOP_TIMEOUT_S = 60
+PROBE_EVERY_S = 2.0
+
+
+class Plan:
+    """The working copy of one step's second half."""
+
+    def __init__(self, memory: NodeMemory, observation: NodeObservation, now: Now) -> None:
+        self.first: list[Order] = []
+        self.orders: list[Order] = []
+        self.events: list[Event] = []
+        self.run_keys: list[Put | Delete] = []
+        self.pending: dict[str, tuple[str, float]] = {}
+        self.wake_at_s: float | None = None
+        self.vms = dict(memory.vms)
+        self.results = dict(memory.results)
+        self.ended_causes = memory.ended_causes
+        self._memory = memory
+        self._seen = observation
+        self._view = observation.view
+        self._pve = observation.settings.policy is Policy.PVE
+        self._now = now
+        self._busy = sum(vm.inflight is not None for vm in self.vms.values())
+
+    def memory(self) -> NodeMemory:
+        return replace(self._memory, vms=self.vms, results=self.results, ended_causes=self.ended_causes)
+
+    def wake(self, at_s: float) -> None:
+        self.wake_at_s = at_s if self.wake_at_s is None else min(self.wake_at_s, at_s)
+
+    def run(self) -> None:
+        if self._seen.vms is None:
+            return
+        services = self._view.services()
+        for config in own_configs(self._seen).values():
+            service = services.get(config.sid)
+            if service and service.node == self._seen.node and config.uuid in self.vms:
+                self._plan(config, service, self._seen.vms.get(config.uuid))
+
+    def _plan(self, config: ServiceConfig, service: ServiceStatus, vm: Vm | None) -> None:
+        known = self.vms[config.uuid] = self._settle_intention(config, self.vms[config.uuid])
+        match service.state:
+            case ServiceState.STARTED:
+                self._keep_running(config, service, known)
+            case ServiceState.REQUEST_STOP:
+                self._stop(config, service, known, vm)
+            case ServiceState.STOPPED:
+                self._keep_stopped(config, service, known)
+            case ServiceState.ERROR:
+                self._watch_hold(config, service, known)
+            case ServiceState.REQUEST_START:
+                pass  # the manager places it first (R-5.1)
+        if self._seen.tick and vm and vm.persistent:
+            self._settle_autostart(config, vm)
+
+    def _settle_intention(self, config: ServiceConfig, known: VmMemory) -> VmMemory:
+        """An intention is done when it is written, and void when a person changed the configuration."""
+        intention = known.intention
+        revision = self._view.revision_of(f"config/{config.sid}")
+        if intention and revision != intention.config_revision:
+            return replace(known, intention=None)
+        return known
+
+    # state started
+
+    def _keep_running(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> None:
+        if known.inflight or known.intention:
+            return
+        if known.running:
+            self._report_success(service, config)
+            self._claim_run_key(config, service)
+        elif self._may_start(config, service):
+            self._start(config, service, known)
+
+    def _may_start(self, config: ServiceConfig, service: ServiceStatus) -> bool:
+        """SAFETY 4: the last committed order is `started`, no stop is pending, no result waits to be read."""
+        reported = self.results.get(service.uid)
+        stop_queued = any(command.sid == config.sid for command in self._view.commands().values())
+        return (
+            config.wanted is Wanted.STARTED
+            and not stop_queued
+            and not service.cmd
+            and (reported is None or reported.exit_code is ExitCode.SUCCESS)
+            and not self._seen.host_stopping
+        )
+
+    def _start(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> None:
+        if known.restart_at_s and known.restart_at_s > self._now.boottime_s:
+            left_s = known.restart_at_s - self._now.boottime_s
+            self.pending[config.sid] = ("start", round(self._now.wall_s + left_s, 3))
+            self.wake(known.restart_at_s)
+            return
+        if not self._holds_run_key(config):
+            self._claim_run_key(config, service)
+            return
+        if self._busy >= self._seen.settings.max_workers:
+            return  # a finished order wakes the step again
+        in_place = known.ending is not None
+        why = known.ending.sentence if known.ending else service.reason
+        order = Start(config.uuid, config.sid, service.uid, why, in_place)
+        self.first.append(order)
+        self._busy += 1
+        self.vms[config.uuid] = replace(known, inflight=order, restart_at_s=None)
+        self._say_begin(config.sid, "start", why)
+        if known.incident and known.tries == 0:
+            self.orders.append(CollectEvidence(config.uuid, config.sid, known.incident))
+
+    def _holds_run_key(self, config: ServiceConfig) -> bool:
+        """On one host the epoch is the boot id, so a key of this boot is ours even when nothing can be
+        written."""
+        run = self._view.runs().get(config.uuid)
+        return run is not None and run.node == self._seen.node and run.epoch == self._now.boot_id
+
+    def _claim_run_key(self, config: ServiceConfig, service: ServiceStatus) -> None:
+        """SAFETY 1: nobody else's key is ever overwritten."""
+        run = self._view.runs().get(config.uuid)
+        if run is None:
+            key = RunKey(config.uuid, self._seen.node, self._now.boot_id, service.uid)
+            self.run_keys.append(Put(f"run/{config.uuid}", key))
+
+    def _report_success(self, service: ServiceStatus, config: ServiceConfig) -> None:
+        if service.uid not in self.results:
+            self.results[service.uid] = Result(config.sid, service.state, ExitCode.SUCCESS)
+
+    # states request_stop and stopped
+
+    def _stop(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, vm: Vm | None) -> None:
+        left_suspended = vm is not None and suspended(vm) and config.origin is not None and config.origin.automatic
+        if known.inflight and known.inflight.uid == service.uid:
+            return
+        if isinstance(known.inflight, Start):
+            return  # it must have ended before it can be stopped
+        off = not known.running and (vm is None or not suspended(vm) or left_suspended)
+        if off and not known.inflight:
+            self._stopped(config, service, known)
+        elif service.uid not in self.results:
+            self._order_stop(config, service, known)
+
+    def _stopped(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> None:
+        """SAFETY 1: the run key ends when the owner reports the VM stopped."""
+        self._report_success(service, config)
+        if config.uuid in self._view.runs():
+            self.run_keys.append(Delete(f"run/{config.uuid}"))
+        if known.incident:
+            fields: dict[str, Scalar] = {
+                "incident": known.incident,
+                "closed_wall_s": self._now.wall_s,
+                "how": service.reason,
+            }
+            self.events.append(Event(Kind.INCIDENT_CLOSED, service.reason, config.sid, "intent", fields=fields))
+            self.vms[config.uuid] = replace(known, incident=None, down_since_wall_s=None)
+
+    def _order_stop(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> None:
+        timeout_s = DEFAULT_STOP_TIMEOUT_S if service.timeout_s is None else service.timeout_s
+        if self._busy >= self._seen.settings.max_workers and not known.inflight:
+            return
+        order = Stop(config.uuid, config.sid, service.uid, service.reason, timeout_s)
+        self.orders.append(order)
+        self._busy += 1
+        self.vms[config.uuid] = replace(known, inflight=order)
+        self._say_begin(config.sid, "stop", service.reason)
+
+    def _keep_stopped(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> None:
+        """R-7.5 stops a running guest again every round. In `haven` policy a start by another libvirt client
+        is an intention like a stop: it is not undone behind a person's back."""
+        if not known.running or known.inflight or known.intention or config.wanted is Wanted.STARTED:
+            return
+        if self._pve:
+            self._order_stop(config, service, known)
+            return
+        revision = self._view.revision_of(f"config/{config.sid}")
+        via = "started by another libvirt client"
+        self.vms[config.uuid] = replace(
+            known, intention=Intention(Wanted.STARTED, via, self._now.wall_s, revision)
+        )
+        sentence = f"{via}: kept running from now on; to stop it: qm stop {config.sid.partition(':')[2]}"
+        self.events.append(Event(Kind.VM_INTENTION, sentence, config.sid, "intent"))
+
+    # state error
+
+    def _watch_hold(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> None:
+        """Look now and then whether what a hold waits for has come."""
+        if not service.held or service.uid in self.ended_causes:
+            return
+        if known.running:
+            self.ended_causes |= {service.uid}
+            return
+        if service.held.cause is not HoldCause.DISK_MISSING or known.probing:
+            return
+        due_s = known.probed_at_s + PROBE_EVERY_S
+        if due_s > self._now.boottime_s:
+            self.wake(due_s)
+            return
+        self.orders.append(Probe(config.uuid, config.sid, service.uid))
+        self.vms[config.uuid] = replace(known, probing=True)
+
+    def _settle_autostart(self, config: ServiceConfig, vm: Vm) -> None:
+        """libvirt starts at host boot what should run, even if haven does not come up."""
+        enabled = config.wanted is Wanted.STARTED
+        if vm.autostart != enabled:
+            self.orders.append(Autostart(config.uuid, config.sid, enabled))
+
+    def _say_begin(self, sid: str, action: str, why: str) -> None:
+        fields: dict[str, Scalar] = {"action": action, "phase": "begin"}
+        self.events.append(Event(Kind.EXEC, f"{action}: {why}", sid, "5.2", fields=fields))

@@ -1,0 +1,63 @@
+"""The sentences that people read: short, concrete, with names and numbers."""
+
+from haven.core.records import Command, Hold, Origin, ServiceConfig, ServiceStatus
+from haven.core.words import HoldCause
+
+_ENDS = {
+    HoldCause.DISK_MISSING: "at once when the disk is back",
+    HoldCause.CRASH_LOOP: "",
+    HoldCause.START_FAILED: "at once when the VM's definition is changed",
+    HoldCause.STOP_FAILED: "",
+}
+
+
+def by(origin: Origin | None) -> str:
+    """Who did it and how, to hang on a sentence; empty when nobody is recorded."""
+    if origin is None:
+        return ""
+    return f" ({origin.via})" if origin.automatic else f" by {origin.who} with {origin.via}"
+
+
+def command(command: Command) -> str:
+    """A queued command in words."""
+    how = "at once" if command.timeout_s == 0 else f"within {command.timeout_s} s"
+    return f"{command.verb} {how}, asked for{by(command.origin)}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time as people say it: `45 s`, `10 min`, `1.5 h`."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def held(hold: Hold) -> str:
+    """Why a VM is held, for how long, and what ends it."""
+    length = duration(hold.until.length_s)
+    return f"held for {length} ({hold.detail}); tried again {ends(hold)}"
+
+
+def ends(hold: Hold) -> str:
+    """What ends a hold, besides its time."""
+    soon = _ENDS[hold.cause]
+    return f"{soon + ', or ' if soon else ''}when the time is up, or by ha-manager set"
+
+
+def cause_gone(hold: Hold) -> str:
+    """That what a hold waited for has come."""
+    return "the disk is back" if hold.cause is HoldCause.DISK_MISSING else "its cause is gone"
+
+
+def fill(
+    sentence: str, service: ServiceStatus, config: ServiceConfig, *, detail: str, timeout_s: int | None, ended: str
+) -> str:
+    """A transition's sentence with the values of this case."""
+    limit = "" if timeout_s is None else ", at once" if timeout_s == 0 else f", given {timeout_s} s"
+    return sentence.format(
+        node=service.node,
+        wanted=config.wanted.value,
+        by=by(config.origin),
+        timeout=limit,
+        detail=detail,
+        ended=ended,
+    )
