@@ -7,6 +7,7 @@ libvirt and state are out of its reach.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ import sys
 import uuid
 from pathlib import Path
 
-from haven.lab import guest
+from haven.lab import guest, namespaces
 from haven.lab.errors import LabError
 from haven.lab.guest import GuestArtifacts
 from haven.lab.machine import Machine
@@ -179,8 +180,61 @@ class LabHost(Machine):
         return pid
 
 
-def main(argv: list[str]) -> int:
+def _up(options: argparse.Namespace) -> int:
+    """Starts a host; stays with it until a signal, or lets it live on."""
+    end_signals = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, end_signals)
+    with LabHost(options.root, options.hostname) as host:
+        print(f"{host.hostname} is up in {host.root}; {_ways_in(host)}", flush=True)
+        if options.stay:
+            host.leave_running()
+            return 0
+        signal.sigwait(end_signals)
     return 0
+
+
+def _ways_in(host: LabHost) -> str:
+    return f"look around with: {sys.executable} -m haven.lab.host exec --root {host.root} -- virsh list --all"
+
+
+def _exec(options: argparse.Namespace) -> int:
+    """Becomes a command inside the host, on this terminal."""
+    host = LabHost(options.root)
+    command = options.command or ["sh"]
+    os.execvpe("nsenter", [*namespaces.enter_command(host.init_pid), *command], host.environment())
+
+
+def _down(options: argparse.Namespace) -> int:
+    """Ends a host that was left running."""
+    host = LabHost(options.root)
+    print(f"ending the host in {host.root} (pid {host.init_pid})")
+    host.stop()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="haven.lab.host", description="A private host on this machine.")
+    commands = parser.add_subparsers(required=True)
+    for name, function in (("up", _up), ("exec", _exec), ("down", _down)):
+        command = commands.add_parser(name, help=function.__doc__)
+        command.add_argument("--root", type=Path, required=True, help="the folder of the host")
+        command.set_defaults(function=function)
+        if name == "up":
+            command.add_argument("--hostname", default="pve", help="its name (default: pve)")
+            command.add_argument("--stay", action="store_true", help="leave it running and return")
+        if name == "exec":
+            command.add_argument("command", nargs="*", help="what to run inside (default: a shell)")
+    return parser
+
+
+def main(argv: list[str]) -> int:
+    """`python -m haven.lab.host up|exec|down --root DIR`; the exit status."""
+    options = _parser().parse_args(argv)
+    try:
+        return int(options.function(options))
+    except LabError as error:
+        print(f"haven lab: {error}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

@@ -42,9 +42,7 @@ def find_kernel(unpacked: Path) -> KernelTree:
     images = sorted(unpacked.glob("boot/vmlinuz-*"))
     if len(images) != 1:
         names = ", ".join(image.name for image in images) or "none"
-        raise LabError(
-            f"{unpacked} should hold one kernel image, found: {names}; delete the folder and try again"
-        )
+        raise LabError(f"{unpacked} should hold one kernel image, found: {names}; delete the folder and try again")
     version = images[0].name.removeprefix("vmlinuz-")
     for folder in ("lib/modules", "usr/lib/modules"):
         modules = unpacked / folder / version

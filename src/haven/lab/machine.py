@@ -1,4 +1,4 @@
-"""A set of namespaces that looks like a host: its life, and programs run in it. What runs there is `host`'s matter.
+"""A set of namespaces that looks like a host: its life, and programs run in it.
 
 The rules of its life: all it writes is below one folder; it dies with the process that started it, whatever ends
 that one, unless told to stay; every process in it dies with its PID 1.
@@ -24,8 +24,8 @@ from haven.lab.namespaces import Inside, Process
 
 _START_S = 10.0
 _STOP_S = 10.0
-_LOG_TAIL_CHARACTERS = 2000
-_UNSHARE = "unshare -m -u -i -p -n -f --kill-child=SIGKILL --mount-proc --propagation private".split()
+# Mount, UTS, IPC, PID and network namespaces; a forked child as PID 1, which dies with unshare.
+_UNSHARE = ("unshare", "-muipnf", "--kill-child=SIGKILL", "--mount-proc", "--propagation", "private")
 
 
 class Machine:
@@ -41,6 +41,7 @@ class Machine:
         self._holder: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._spawned: list[Process] = []
+        self._stays = False
 
     def __enter__(self) -> Self:
         self.start()
@@ -49,7 +50,8 @@ class Machine:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        if not self._stays:
+            self.stop()
 
     # -- life ------------------------------------------------------------------------------------------------
 
@@ -103,9 +105,10 @@ class Machine:
         self._forget()
 
     def leave_running(self) -> None:
-        """Lets the host outlive this process; `python -m haven.lab.host down` ends it."""
+        """Lets the host outlive this object and this process; `python -m haven.lab.host down` ends it."""
         if self._control is not None:
             self._control.send(init.STAY)
+        self._stays = True
 
     def prepare(self) -> None:
         """Makes the host's folders; called at each start, before anything runs."""
@@ -188,7 +191,8 @@ class Machine:
         out, err = process.communicate(timeout_s)
         code = process.returncode
         assert code is not None  # communicate waits for the end
-        return subprocess.CompletedProcess(list(argv), code, out.decode(errors="replace"), err.decode(errors="replace"))
+        texts = (data.decode(errors="replace") for data in (out, err))
+        return subprocess.CompletedProcess(list(argv), code, *texts)
 
     def spawn(self, argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> Process:
         """Starts a program inside and leaves it running, its output appended to ``log``."""

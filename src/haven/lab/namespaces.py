@@ -19,7 +19,7 @@ _POLL_S = 0.005
 
 
 def wait_for(condition: Callable[[], bool], deadline_s: float, what: str) -> float:
-    """Waits until the condition holds and returns the seconds that took; LabError naming ``what`` if it does not."""
+    """Waits until the condition holds; returns the seconds that took. LabError naming ``what`` if it does not."""
     begin = time.monotonic()
     while not condition():
         if time.monotonic() - begin > deadline_s:
@@ -40,16 +40,16 @@ class Inside:
 def processes_of(init_pid: int) -> tuple[Inside, ...]:
     """Every process in the PID namespace of the lab host with this PID 1."""
     try:
-        namespace = os.readlink(f"/proc/{init_pid}/ns/pid")
+        namespace = (_PROC / str(init_pid) / "ns/pid").readlink()
     except OSError:
         return ()
     found = (_inside(int(entry.name), namespace) for entry in _PROC.iterdir() if entry.name.isdigit())
     return tuple(process for process in found if process is not None)
 
 
-def _inside(pid: int, namespace: str) -> Inside | None:
+def _inside(pid: int, namespace: Path) -> Inside | None:
     try:
-        if os.readlink(f"/proc/{pid}/ns/pid") != namespace:
+        if (_PROC / str(pid) / "ns/pid").readlink() != namespace:
             return None
         status = (_PROC / str(pid) / "status").read_text()
         argv = (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")[:-1]
