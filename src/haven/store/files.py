@@ -1,0 +1,148 @@
+"""Directories, file locks and SQLite files as things on a disk: shared by the store and the history."""
+
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from haven.store.protocol import StoreError
+
+_CORRUPT_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_PRIMARY_CODE_MASK = 0xFF
+_POLL_S = 0.02
+
+
+def make_private_dir(path: Path) -> None:
+    """Create the directory (0700) and what lies above it. Raises StoreError."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"cannot create {path}: {error.strerror}; run haven as root, or name another path"
+        ) from error
+
+
+def open_private(path: Path) -> int:
+    """A descriptor of the file, created (0600) if need be. Raises StoreError."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(
+            f"cannot open {path}: {error.strerror}; run haven as root, or name another path"
+        ) from error
+
+
+def lock_within(descriptor: int, how: int, timeout_s: float) -> bool:
+    """Take the flock (LOCK_SH or LOCK_EX) within the time; 0 tries once. False: another process has it."""
+    deadline_s = time.monotonic() + timeout_s
+    while True:
+        try:
+            fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline_s:
+                return False
+            time.sleep(_POLL_S)
+        else:
+            return True
+
+
+def lock_holders(path: Path) -> str:
+    """Who holds the flock of a file, for people: ` (pid 12, 15)`, or nothing when the kernel does not say."""
+    try:
+        inode = path.stat().st_ino
+        lines = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    except OSError:
+        return ""
+    pids = sorted({int(line[4]) for line in lines if line[1] == "FLOCK" and line[5].endswith(f":{inode}")})
+    others = [str(pid) for pid in pids if pid != os.getpid()]
+    return f" (pid {', '.join(others)})" if others else ""
+
+
+def is_corrupt(error: sqlite3.Error) -> bool:
+    """Whether the error says that the file itself is damaged, rather than out of reach, busy or full."""
+    return primary_code(error) in _CORRUPT_CODES
+
+
+def primary_code(error: sqlite3.Error) -> int:
+    """SQLite's result code without its extension; SQLITE_ERROR for errors of the Python binding itself."""
+    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & _PRIMARY_CODE_MASK
+
+
+def check(connection: sqlite3.Connection) -> str | None:
+    """What `PRAGMA quick_check` finds wrong, in one line; None: sound. Raises sqlite3.Error if it cannot look."""
+    try:
+        first = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.DatabaseError as error:
+        if is_corrupt(error):
+            return str(error)
+        raise
+    return None if first == "ok" else " ".join(first.split())
+
+
+def companions(path: Path) -> tuple[Path, Path, Path]:
+    """The database file and the two that SQLite keeps beside it."""
+    return path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged database and its companions to `NAME.corrupt-DATE`. Nobody may have it open.
+
+    Raises StoreError.
+    """
+    date = time.strftime("%Y%m%d-%H%M%S")
+    target = path.with_name(f"{path.name}.corrupt-{date}")
+    count = 1
+    while target.exists():
+        count += 1
+        target = path.with_name(f"{path.name}.corrupt-{date}-{count}")
+    try:
+        for source, aside in zip(companions(path), companions(target), strict=True):
+            if source.exists():
+                source.rename(aside)
+    except OSError as error:
+        raise StoreError(f"{path} is damaged and cannot be set aside: {error}; move it away by hand") from error
+    return target
+
+
+def copy_database(connection: sqlite3.Connection, target: Path) -> None:
+    """A consistent copy of an open database, checked, as one plain file; replaces `target` only when sound.
+
+    Raises sqlite3.Error or OSError; `target` is then what it was.
+    """
+    unfinished = target.with_name(target.name + ".tmp")
+    for leftover in companions(unfinished):
+        leftover.unlink(missing_ok=True)
+    os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    try:
+        with closing(sqlite3.connect(unfinished, isolation_level=None)) as copy:
+            connection.backup(copy)
+            copy.execute("PRAGMA journal_mode=DELETE")  # one file, readable without companions
+            wrong = check(copy)
+            if wrong:
+                raise sqlite3.DatabaseError(wrong)
+        _sync(unfinished)
+        unfinished.replace(target)
+        _sync(target.parent)
+    finally:
+        for leftover in companions(unfinished):
+            leftover.unlink(missing_ok=True)
+
+
+@contextmanager
+def sealed(path: Path) -> Iterator[sqlite3.Connection]:
+    """A database that nobody writes, read without leaving companions beside it. Raises sqlite3.Error."""
+    with closing(
+        sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True, isolation_level=None)
+    ) as found:
+        yield found
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
