@@ -1,0 +1,255 @@
+"""One libvirt domain: reading, starting, stopping it. Errors of libvirt pass through, unless said otherwise."""
+
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import libvirt
+
+from haven.core.hypervisor import Obstacle, Power, Vm, Why
+from haven.core.records import Instance
+from haven.core.words import HoldCause
+from haven.hypervisor import definition, events
+from haven.hypervisor.connection import words
+from haven.hypervisor.protocol import HypervisorError, StartFailedError
+from haven.hypervisor.qemu_log import SignalReader
+
+POLL_S = 0.1
+# Between asking the guest's agent and pressing its power button: an agent may accept and do nothing.
+SECOND_ASK_SHARE = 0.5
+
+_START_TICKS_FIELD = 19  # of /proc/PID/stat, counted after the program's name (proc(5): 22)
+
+
+def boottime_s() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def lookup(raw: Any, uuid: str) -> Any | None:
+    """The domain, or None when it is not defined (any more)."""
+    try:
+        return raw.lookupByUUIDString(uuid)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() in (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_INVALID_ARG):
+            return None
+        raise
+
+
+def must_find(raw: Any, uuid: str) -> Any:
+    """The domain. Raises HypervisorError for an unknown one."""
+    domain = lookup(raw, uuid)
+    if domain is None:
+        raise HypervisorError(
+            f"libvirt knows no VM with UUID {uuid}: `virsh list --all --uuid` shows those it does"
+        )
+    return domain
+
+
+def power_of(domain: Any) -> Power:
+    state, _reason = domain.state()
+    return events.power(state)
+
+
+def _uuids(raw: Any, which: int) -> frozenset[str]:
+    return frozenset(domain.UUIDString() for domain in raw.listAllDomains(which))
+
+
+class Reader:
+    """Reads VMs: their state from libvirt, their process from its pid file, their end from QEMU's log."""
+
+    def __init__(self, pid_dir: Path, log_dir: Path, proc_dir: Path) -> None:
+        self._pid_dir = pid_dir
+        self._proc_dir = proc_dir
+        self._signals = SignalReader(log_dir)
+        # Asked for once per VM: it is a hint for VMs that are new to haven, and libvirt has no bulk call for it.
+        self._hints: dict[str, int | None] = {}
+
+    def forget_hint(self, uuid: str) -> None:
+        """The VM's metadata was changed: read it again."""
+        self._hints.pop(uuid, None)
+
+    def all(self, raw: Any) -> tuple[Vm, ...]:
+        """Every VM by three calls, however many there are."""
+        autostarted = _uuids(raw, libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART)
+        transient = _uuids(raw, libvirt.VIR_CONNECT_LIST_DOMAINS_TRANSIENT)
+        stats = raw.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE)
+        now_s = boottime_s()
+        present = {domain.UUIDString() for domain, _values in stats}
+        self._hints = {uuid: hint for uuid, hint in self._hints.items() if uuid in present}
+        return tuple(
+            self._vm(
+                domain,
+                (values["state.state"], values["state.reason"]),
+                now_s,
+                autostart=domain.UUIDString() in autostarted,
+                persistent=domain.UUIDString() not in transient,
+            )
+            for domain, values in stats
+        )
+
+    def one(self, domain: Any) -> Vm | None:
+        """One VM; None when it went while it was being read."""
+        try:
+            state, reason = domain.state()
+            autostart, persistent = bool(domain.autostart()), bool(domain.isPersistent())
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                return None
+            raise
+        return self._vm(domain, (state, reason), boottime_s(), autostart=autostart, persistent=persistent)
+
+    def _vm(self, domain: Any, state: tuple[int, int], now_s: float, *, autostart: bool, persistent: bool) -> Vm:
+        uuid, name = domain.UUIDString(), domain.name()
+        power, why = events.power(state[0]), events.why(*state)
+        asked_for_off = power is Power.OFF and why is Why.SHUTDOWN
+        return Vm(
+            uuid=uuid,
+            name=name,
+            power=power,
+            why=why,
+            instance=None if power is Power.OFF else self.instance(name),
+            checked_boottime_s=now_s,
+            ended_by_signal=self._signals.ending_signal(name) if asked_for_off else None,
+            autostart=autostart,
+            persistent=persistent,
+            vmid_hint=self._hint(domain, uuid),
+        )
+
+    def _hint(self, domain: Any, uuid: str) -> int | None:
+        if uuid not in self._hints:
+            self._hints[uuid] = marked(domain)
+        return self._hints[uuid]
+
+    def instance(self, name: str) -> Instance | None:
+        """The VM's QEMU process; None when libvirt's pid file or the process is not there."""
+        try:
+            pid = int((self._pid_dir / f"{name}.pid").read_text())
+            stat = (self._proc_dir / f"{pid}/stat").read_text()
+        except (OSError, ValueError):
+            return None
+        return Instance(pid, int(stat.rpartition(")")[2].split()[_START_TICKS_FIELD]))
+
+
+class DiskMissingError(StartFailedError):
+    """A start failed for want of the file or device at `path`."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(definition.disk_missing(path))
+        self.path = path
+
+
+def start(domain: Any) -> None:
+    """Start it; running already is success. Raises StartFailedError, or DiskMissingError."""
+    try:
+        if power_of(domain) is Power.CRASHED:  # a panicked guest, kept for a look: it is in the way of a start
+            domain.destroy()
+        domain.create()
+    except libvirt.libvirtError as error:
+        if power_of(domain) in (Power.RUNNING, Power.PAUSED):  # already, or somebody was quicker
+            return
+        raise _start_failed(domain, words(error)) from error
+
+
+def _start_failed(domain: Any, said: str) -> StartFailedError:
+    missing = definition.first_missing(
+        definition.needed_disks(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)) + definition.named_paths(said)
+    )
+    if missing is not None:
+        return DiskMissingError(missing)
+    if domain.isPersistent() and domain.hasManagedSaveImage():
+        said += (
+            f"; it would resume from a saved state: `virsh managedsave-remove {domain.name()}` drops that, "
+            "and the VM boots afresh"
+        )
+    return StartFailedError(Obstacle(HoldCause.START_FAILED, said))
+
+
+def stop(domain: Any, timeout_s: int, *, force: bool = True) -> None:
+    """Ask the guest, wait `timeout_s`, then force. Off already is success.
+
+    Raises HypervisorError if the guest does not go down and `force` is off.
+    """
+    power = power_of(domain)
+    if power is Power.OFF:
+        return
+    if timeout_s > 0 and power is not Power.CRASHED and _went_down(domain, timeout_s):
+        return
+    if not force:
+        raise HypervisorError(f"VM {domain.name()} did not shut down within {timeout_s} s and still runs")
+    _destroy(domain)
+
+
+def _went_down(domain: Any, timeout_s: int) -> bool:
+    """Ask by agent or power button, as libvirt chooses; by power button again when half the time is over."""
+    _ask(domain, 0)
+    half_s = timeout_s * SECOND_ASK_SHARE
+    if _wait_until_off(domain, half_s):
+        return True
+    _ask(domain, libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN)
+    return _wait_until_off(domain, timeout_s - half_s)
+
+
+def _ask(domain: Any, flags: int) -> None:
+    """In a thread of its own: with an agent or a QEMU that hangs, libvirt waits for it for up to a minute."""
+
+    def ask() -> None:
+        with suppress(libvirt.libvirtError):  # what counts is whether the VM goes off
+            domain.shutdownFlags(flags)
+
+    threading.Thread(target=ask, name="libvirt-shutdown", daemon=True).start()
+
+
+def _wait_until_off(domain: Any, timeout_s: float) -> bool:
+    deadline_s = time.monotonic() + timeout_s
+    while not _is_off(domain):
+        left_s = deadline_s - time.monotonic()
+        if left_s <= 0:
+            return False
+        time.sleep(min(POLL_S, left_s))
+    return True
+
+
+def _is_off(domain: Any) -> bool:
+    try:
+        return power_of(domain) is Power.OFF
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:  # a transient one is gone when it is off
+            return True
+        raise
+
+
+def _destroy(domain: Any) -> None:
+    try:
+        domain.destroy()
+    except libvirt.libvirtError:
+        if not _is_off(domain):
+            raise
+
+
+def mark(domain: Any, vmid: int) -> None:
+    """Keep haven's VMID in the domain's metadata: in its definition, and in the running VM's."""
+    scopes = [libvirt.VIR_DOMAIN_AFFECT_CONFIG]
+    if domain.isActive():
+        scopes.append(libvirt.VIR_DOMAIN_AFFECT_LIVE)
+    for scope in scopes:
+        if marked(domain, scope) != vmid:
+            domain.setMetadata(
+                libvirt.VIR_DOMAIN_METADATA_ELEMENT,
+                definition.metadata_xml(vmid),
+                definition.METADATA_KEY,
+                definition.METADATA_URI,
+                scope,
+            )
+
+
+def marked(domain: Any, scope: int = 0) -> int | None:
+    """The VMID in the domain's metadata; None without one."""
+    try:
+        xml = domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, definition.METADATA_URI, scope)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() in (libvirt.VIR_ERR_NO_DOMAIN_METADATA, libvirt.VIR_ERR_NO_DOMAIN):
+            return None
+        raise
+    return definition.metadata_vmid(xml)

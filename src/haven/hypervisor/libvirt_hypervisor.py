@@ -1,0 +1,136 @@
+"""The Hypervisor of the LRM, by libvirt."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import libvirt
+
+from haven.core.hypervisor import Happening, Moment, Obstacle, Vm
+from haven.core.records import Instance
+from haven.core.settings import Settings
+from haven.hypervisor import definition, domains, events, qemu_log
+from haven.hypervisor.connection import Connection, Opener
+from haven.hypervisor.protocol import UnreachableError
+
+
+class LibvirtHypervisor:
+    """See `protocol.Hypervisor`. One connection at a time; `connect` replaces the one before."""
+
+    def __init__(self, settings: Settings, *, proc_dir: Path = Path("/proc")) -> None:
+        """`proc_dir` is where libvirt's pids are looked up: another host's /proc when looking in from outside."""
+        self._opener = Opener(settings.libvirt_uri)
+        self._log_dir = Path(settings.qemu_log_dir)
+        self._reader = domains.Reader(Path(settings.qemu_pid_dir), self._log_dir, proc_dir)
+        self._connection: Connection | None = None
+        # What a start missed and its definition does not name (a backing file), so that `obstacle` agrees.
+        self._missed: dict[str, Path] = {}
+
+    async def connect(self, on_happening: Callable[[Happening], None], on_lost: Callable[[str], None]) -> None:
+        """As the Protocol says. Raises UnreachableError."""
+        await self.close()
+        loop = asyncio.get_running_loop()
+
+        def lost(reason: str) -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+                loop.call_soon_threadsafe(on_lost, reason)
+
+        def happened(happening: Happening) -> None:
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(on_happening, happening)
+
+        self._connection = await asyncio.to_thread(self._open, happened, lost)
+
+    def _open(self, happened: Callable[[Happening], None], lost: Callable[[str], None]) -> Connection:
+        connection = Connection(self._opener.open(), lost)
+        _subscribe(connection, happened)
+        return connection
+
+    async def close(self) -> None:
+        """Let go of the connection, if there is one; no callback comes after."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await asyncio.to_thread(connection.close)
+
+    @contextmanager
+    def _calling(self, doing: str) -> Iterator[Any]:
+        connection = self._connection
+        if connection is None or connection.over:
+            raise UnreachableError(f"cannot {doing}: not connected to libvirt")
+        with connection.translated(doing):
+            yield connection.raw
+
+    def vms(self) -> tuple[Vm, ...]:
+        with self._calling("list the VMs") as raw:
+            return self._reader.all(raw)
+
+    def vm(self, uuid: str) -> Vm | None:
+        with self._calling(f"read VM {uuid}") as raw:
+            domain = domains.lookup(raw, uuid)
+            return None if domain is None else self._reader.one(domain)
+
+    def start(self, uuid: str) -> Instance | None:
+        with self._calling(f"start VM {uuid}") as raw:
+            domain = domains.must_find(raw, uuid)
+            try:
+                domains.start(domain)
+            except domains.DiskMissingError as error:
+                self._missed[uuid] = error.path
+                raise
+            self._missed.pop(uuid, None)
+            return self._reader.instance(domain.name())
+
+    def stop(self, uuid: str, timeout_s: int) -> None:
+        with self._calling(f"stop VM {uuid}") as raw:
+            domains.stop(domains.must_find(raw, uuid), timeout_s)
+
+    def obstacle(self, uuid: str) -> Obstacle | None:
+        with self._calling(f"read the disks of VM {uuid}") as raw:
+            xml = domains.must_find(raw, uuid).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+        needed = definition.needed_disks(xml) + tuple(filter(None, [self._missed.get(uuid)]))
+        missing = definition.first_missing(needed)
+        return None if missing is None else definition.disk_missing(missing)
+
+    def prepare(self, uuid: str, *, autostart: bool | None = None, vmid: int | None = None) -> None:
+        with self._calling(f"change the definition of VM {uuid}") as raw:
+            domain = domains.must_find(raw, uuid)
+            if not domain.isPersistent():
+                return
+            if autostart is not None and bool(domain.autostart()) != autostart:
+                domain.setAutostart(autostart)
+            if vmid is not None:
+                domains.mark(domain, vmid)
+                self._reader.forget_hint(uuid)
+
+    def evidence(self, uuid: str) -> tuple[str, ...]:
+        with self._calling(f"find VM {uuid}") as raw:
+            name = domains.must_find(raw, uuid).name()
+        return qemu_log.last_words(self._log_dir / f"{name}.log")
+
+
+def _subscribe(connection: Connection, happened: Callable[[Happening], None]) -> None:
+    """Turn libvirt's events into happenings, delivered in libvirt's event thread."""
+
+    def tell(domain: Any, moment: Moment | None) -> None:
+        if moment is not None and not connection.over:
+            happened(Happening(domain.UUIDString(), moment, domains.boottime_s(), time.time()))
+
+    def lifecycle(_raw: Any, domain: Any, event: int, detail: int, _opaque: object) -> None:
+        tell(domain, events.lifecycle(event, detail))
+
+    def reboot(_raw: Any, domain: Any, _opaque: object) -> None:
+        tell(domain, Moment.REBOOT)
+
+    def watchdog(_raw: Any, domain: Any, action: int, _opaque: object) -> None:
+        tell(domain, events.watchdog(action))
+
+    def io_error(_raw: Any, domain: Any, _path: str, _alias: str, action: int, _why: str, _opaque: object) -> None:
+        tell(domain, events.io_error(action))
+
+    connection.subscribe(libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, lifecycle)
+    connection.subscribe(libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, reboot)
+    connection.subscribe(libvirt.VIR_DOMAIN_EVENT_ID_WATCHDOG, watchdog)
+    connection.subscribe(libvirt.VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON, io_error)
