@@ -1,59 +1,27 @@
 """Core's frozen dataclasses as plain JSON data and back: generic, strict, without a line per record.
 
-Annotations are the schema: each type is compiled once into a pair of functions. Reading ignores fields it
-does not know (an older haven reads newer data) and fills missing ones from their defaults; everything else
-that does not fit is a CodecError. Fields that begin with `_` are caches, not data.
+Annotations are the schema. Reading ignores fields it does not know (an older haven reads newer data) and
+fills missing ones from their defaults; everything else that does not fit is a CodecError. Fields that begin
+with `_` are caches, not data. Where a union or a type variable leaves open which dataclass it is, the data
+is `{"kind": its name, "record": ...}`.
 """
 
 import json
-import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
-from enum import Enum
-from functools import cache
-from types import ModuleType, NoneType, UnionType
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints, overload
+from collections.abc import Callable
+from typing import Any, TypeVar, cast, overload
 
-from haven.core import clock, contract, event, hypervisor, order, records, settings, transaction, view
+from haven.core.codec_types import CodecError, MismatchError, codec_of, is_tagged
+from haven.core.kinds import KINDS
+
+__all__ = ["KINDS", "CodecError", "decode", "encode", "record_from_json", "record_to_json"]
 
 T = TypeVar("T")
-Function = Callable[[Any], Any]
-
-_SHOWN_CHARS = 80
-
-
-class CodecError(Exception):
-    """`value` does not fit the field `field` of a record of kind `kind`."""
-
-    def __init__(self, kind: str, field: str, value: object, expected: str) -> None:
-        shown = repr(value)
-        shown = shown if len(shown) <= _SHOWN_CHARS else shown[:_SHOWN_CHARS] + "..."
-        super().__init__(f"{kind}.{field} = {shown}: expected {expected}")
-        self.kind, self.field, self.value = kind, field, value
-
-
-class _MismatchError(Exception):
-    """A value that does not fit, before it is known in which field of which record it stands."""
-
-    def __init__(self, value: object, expected: str) -> None:
-        super().__init__(expected)
-        self.value, self.expected = value, expected
-
-
-@dataclass(frozen=True, slots=True)
-class _Codec:
-    """`holds` tells whether a Python value, `reads` whether a JSON value looks like this type (for unions)."""
-
-    encode: Function
-    decode: Function
-    holds: Callable[[Any], bool]
-    reads: Callable[[Any], bool]
 
 
 def encode(record: object) -> dict[str, Any]:
     """The record as plain JSON data. Raises CodecError when a field does not hold what its type says."""
     kind: Any = type(record)
-    return cast(dict[str, Any], _top(kind, record, _codec(kind).encode))
+    return cast(dict[str, Any], _top(kind, record, codec_of(kind).encode))
 
 
 @overload
@@ -62,8 +30,8 @@ def decode(kind: type[T], data: object) -> T: ...
 def decode(kind: str, data: object) -> Any: ...
 def decode(kind: type[T] | str, data: object) -> Any:
     """The record of that class (or class name) from plain JSON data. Raises CodecError."""
-    found: Any = _named(kind) if isinstance(kind, str) else kind
-    return _top(found, data, _codec(found).decode)
+    found: Any = kind_named(kind) if isinstance(kind, str) else kind
+    return _top(found, data, codec_of(found).decode)
 
 
 def record_to_json(record: object) -> str:
@@ -78,323 +46,20 @@ def record_from_json(text: str) -> Any:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise CodecError("record", "json", text, f"valid JSON ({error})") from error
-    if not _is_tagged(data):
+    if not is_tagged(data):
         raise CodecError("record", "json", data, 'an object with "kind" and "record"')
     return decode(str(data["kind"]), data["record"])
 
 
-def _top(kind: Any, value: object, convert: Function) -> Any:
+def _top(kind: Any, value: object, convert: Callable[[Any], Any]) -> Any:
     try:
         return convert(value)
-    except _MismatchError as wrong:
+    except MismatchError as wrong:
         raise CodecError(kind.__name__, "*", wrong.value, wrong.expected) from None
 
 
-def _named(kind: str) -> type:
+def kind_named(kind: str) -> type:
+    """The dataclass of that name. Raises CodecError."""
     if kind not in KINDS:
         raise CodecError(kind, "kind", kind, "a kind of record that this version of haven knows")
     return KINDS[kind]
-
-
-@cache
-def _codec(kind: Any) -> _Codec:
-    """The compiled codec of a type. TypeError for annotations that have no JSON form: a programmer's error."""
-    if isinstance(kind, TypeVar):
-        return _codec(kind.__bound__) if kind.__bound__ else _tagged(KINDS)
-    origin = get_origin(kind) or kind
-    if origin in (Union, UnionType):
-        return _union(get_args(kind))
-    if origin in _CONTAINERS:
-        return _CONTAINERS[origin](get_args(kind))
-    if kind in _SCALARS:
-        return _SCALARS[kind]
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return _enum(kind)
-    if is_dataclass(origin):
-        return _struct(cast(type, origin), get_args(kind))
-    raise TypeError(f"{kind} has no JSON form")
-
-
-# Scalars.
-
-
-def _scalar(kind: type, name: str, exact: Function = lambda value: value) -> _Codec:
-    """`exact` turns a member of an enum of this type into the plain value."""
-
-    def fits(value: object) -> bool:
-        return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
-
-    def plain(value: Any) -> Any:
-        if not fits(value):
-            raise _MismatchError(value, name)
-        return exact(value)
-
-    return _Codec(plain, plain, fits, fits)
-
-
-def _float() -> _Codec:
-    def finite(value: Any) -> float:
-        if not fits(value):
-            raise _MismatchError(value, "a number")
-        try:
-            number = float(value)
-        except OverflowError:
-            number = math.inf
-        if not math.isfinite(number):
-            raise _MismatchError(value, "a finite number")
-        return number
-
-    def fits(value: object) -> bool:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-    return _Codec(finite, finite, fits, fits)
-
-
-def _enum(kind: type[Enum]) -> _Codec:
-    by_value = {member.value: member for member in kind}
-    names = "one of " + ", ".join(str(value) for value in by_value)
-
-    def to_data(value: Any) -> Any:
-        if not isinstance(value, kind):
-            raise _MismatchError(value, names)
-        return value.value
-
-    def from_data(data: Any) -> Enum:
-        if not reads(data):
-            raise _MismatchError(data, names)
-        return by_value[data]
-
-    def reads(data: object) -> bool:
-        return isinstance(data, (str, int)) and not isinstance(data, bool) and data in by_value
-
-    return _Codec(to_data, from_data, lambda value: isinstance(value, kind), reads)
-
-
-_SCALARS: dict[Any, _Codec] = {
-    str: _scalar(str, "text", str.__str__),
-    int: _scalar(int, "a whole number", int.__index__),
-    bool: _scalar(bool, "true or false"),
-    float: _float(),
-    NoneType: _scalar(NoneType, "null"),
-}
-
-
-# Containers.
-
-
-def _is_list(data: object) -> bool:
-    return isinstance(data, list)
-
-
-def _tuple(args: tuple[Any, ...]) -> _Codec:
-    if len(args) == 2 and args[1] is Ellipsis:
-        return _sequence(tuple, _codec(args[0]))
-    items = [_codec(arg) for arg in args]
-
-    def each(value: Any, functions: Iterable[Function], kind: Any) -> list[Any]:
-        if not isinstance(value, kind) or len(value) != len(items):
-            raise _MismatchError(value, f"a list of {len(items)}")
-        return [function(part) for function, part in zip(functions, value, strict=True)]
-
-    return _Codec(
-        lambda value: each(value, [item.encode for item in items], tuple),
-        lambda data: tuple(each(data, [item.decode for item in items], list)),
-        lambda value: isinstance(value, tuple),
-        _is_list,
-    )
-
-
-def _frozenset(args: tuple[Any, ...]) -> _Codec:
-    unsorted = _sequence(frozenset, _codec(args[0]))
-    # Sorted, so that the same record always gives the same text.
-    return _Codec(
-        lambda value: sorted(unsorted.encode(value), key=repr), unsorted.decode, unsorted.holds, unsorted.reads
-    )
-
-
-def _sequence(kind: Any, item: _Codec) -> _Codec:
-    def to_data(value: Any) -> list[Any]:
-        if not isinstance(value, kind):
-            raise _MismatchError(value, f"a {kind.__name__}")
-        return [item.encode(part) for part in value]
-
-    def from_data(data: Any) -> Any:
-        if not isinstance(data, list):
-            raise _MismatchError(data, "a list")
-        return kind([item.decode(part) for part in data])
-
-    return _Codec(to_data, from_data, lambda value: isinstance(value, kind), _is_list)
-
-
-def _mapping(args: tuple[Any, ...]) -> _Codec:
-    if args[0] is not str:
-        raise TypeError(f"keys of {args[0]} have no JSON form")
-    key, item = _codec(str), _codec(args[1])
-
-    def to_data(value: Any) -> dict[str, Any]:
-        if not isinstance(value, Mapping):
-            raise _MismatchError(value, "a mapping")
-        return {key.encode(name): item.encode(part) for name, part in value.items()}
-
-    def from_data(data: Any) -> dict[str, Any]:
-        if not isinstance(data, dict):
-            raise _MismatchError(data, "an object")
-        return {name: item.decode(part) for name, part in data.items()}
-
-    return _Codec(
-        to_data, from_data, lambda value: isinstance(value, Mapping), lambda data: isinstance(data, dict)
-    )
-
-
-_CONTAINERS: dict[Any, Callable[[tuple[Any, ...]], _Codec]] = {
-    tuple: _tuple,
-    frozenset: _frozenset,
-    dict: _mapping,
-    Mapping: _mapping,
-}
-
-
-# Unions and dataclasses.
-
-
-def _union(args: tuple[Any, ...]) -> _Codec:
-    """Members are told apart by their JSON form; two and more dataclasses by a tag."""
-    structs = [arg for arg in args if is_dataclass(get_origin(arg) or arg)]
-    # A whole number fits a float too: int is asked first.
-    plain = sorted((arg for arg in args if arg not in structs), key=lambda arg: arg is float)
-    members = [_codec(arg) for arg in plain]
-    if len(structs) == 1 and plain in ([NoneType], []):
-        members.append(_codec(structs[0]))
-    elif structs:
-        members.append(_tagged({(get_origin(arg) or arg).__name__: arg for arg in structs}))
-    _refuse_lookalikes(plain, bool(structs))
-
-    def to_data(value: Any) -> Any:
-        return next((m.encode for m in members if m.holds(value)), nothing)(value)
-
-    def from_data(data: Any) -> Any:
-        return next((m.decode for m in members if m.reads(data)), last.decode)(data)
-
-    def nothing(value: Any) -> Any:
-        return last.encode(value)
-
-    # When nothing matches, the member that is not None gives the error's "expected".
-    last = next(m for m in reversed(members) if m is not _SCALARS[NoneType])
-    return _Codec(
-        to_data,
-        from_data,
-        lambda value: any(m.holds(value) for m in members),
-        lambda data: any(m.reads(data) for m in members),
-    )
-
-
-def _refuse_lookalikes(plain: list[Any], has_structs: bool) -> None:
-    """TypeError when two members of a union would have the same JSON form."""
-    forms = ["object"] * has_structs
-    for arg in plain:
-        origin = get_origin(arg) or arg
-        if origin in _CONTAINERS:
-            forms.append("object" if origin in (dict, Mapping) else "list")
-        elif issubclass(arg, Enum):
-            forms.append("text" if issubclass(arg, str) else "number")
-        else:
-            forms.append({str: "text", int: "number", float: "float"}.get(arg, arg.__name__))
-    if len(set(forms)) != len(forms):
-        raise TypeError(f"members of the union {plain} look alike in JSON")
-
-
-def _is_tagged(data: object) -> bool:
-    return isinstance(data, dict) and isinstance(data.get("kind"), str) and "record" in data
-
-
-def _tagged(kinds: Mapping[str, Any]) -> _Codec:
-    def to_data(value: Any) -> dict[str, Any]:
-        name = type(value).__name__
-        if name not in kinds:
-            raise _MismatchError(value, "one of " + ", ".join(kinds))
-        return {"kind": name, "record": _codec(kinds[name]).encode(value)}
-
-    def from_data(data: Any) -> Any:
-        if not _is_tagged(data) or data["kind"] not in kinds:
-            raise _MismatchError(data, "one of " + ", ".join(kinds))
-        return _codec(kinds[data["kind"]]).decode(data["record"])
-
-    return _Codec(to_data, from_data, lambda value: type(value).__name__ in kinds, _is_tagged)
-
-
-def _bound(hint: Any, arguments: Mapping[Any, Any]) -> Any:
-    """The annotation with the type variables of a generic dataclass filled in."""
-    if isinstance(hint, TypeVar):
-        return arguments.get(hint, hint)
-    parameters = getattr(hint, "__parameters__", ())
-    return hint[tuple(arguments.get(name, name) for name in parameters)] if parameters and arguments else hint
-
-
-def _optional(spec: "Field[Any]") -> bool:
-    return spec.default is not MISSING or spec.default_factory is not MISSING
-
-
-def _plan(kind: type, args: tuple[Any, ...]) -> list[tuple[str, _Codec, bool]]:
-    """Name, codec and "may be missing" of every field that is data."""
-    arguments = dict(zip(getattr(kind, "__parameters__", ()), args, strict=False))
-    hints = get_type_hints(kind)
-    stored = [spec for spec in fields(kind) if not spec.name.startswith("_")]
-    return [(spec.name, _codec(_bound(hints[spec.name], arguments)), _optional(spec)) for spec in stored]
-
-
-def _struct(kind: type, args: tuple[Any, ...]) -> _Codec:
-    plan = _plan(kind, args)
-    return _Codec(
-        _struct_writer(kind, [(name, codec.encode) for name, codec, _ in plan]),
-        _struct_reader(kind, [(name, codec.decode, optional) for name, codec, optional in plan]),
-        lambda value: type(value) is kind,
-        lambda data: isinstance(data, dict),
-    )
-
-
-def _struct_writer(kind: type, writers: list[tuple[str, Function]]) -> Function:
-    def to_data(value: Any) -> dict[str, Any]:
-        if type(value) is not kind:
-            raise _MismatchError(value, f"a {kind.__name__}")
-        name, data = "", {}
-        try:
-            for name, write in writers:
-                data[name] = write(getattr(value, name))
-        except _MismatchError as wrong:
-            raise CodecError(kind.__name__, name, wrong.value, wrong.expected) from None
-        return data
-
-    return to_data
-
-
-def _struct_reader(kind: type, readers: list[tuple[str, Function, bool]]) -> Function:
-    def from_data(data: Any) -> Any:
-        if not isinstance(data, dict):
-            raise _MismatchError(data, f"an object for {kind.__name__}")
-        name, values = "", {}
-        try:
-            for name, read, optional in readers:
-                if name in data:
-                    values[name] = read(data[name])
-                elif not optional:
-                    raise _MismatchError(None, "this field to be there")
-        except _MismatchError as wrong:
-            raise CodecError(kind.__name__, name, wrong.value, wrong.expected) from None
-        return kind(**values)
-
-    return from_data
-
-
-def _kinds(modules: Iterable[ModuleType]) -> dict[str, type]:
-    """Every public dataclass of these modules by its name."""
-    return {
-        name: item
-        for module in modules
-        for name, item in vars(module).items()
-        if isinstance(item, type) and is_dataclass(item) and not name.startswith("_")
-    }
-
-
-KINDS: Mapping[str, type] = _kinds(
-    (clock, contract, event, hypervisor, order, records, settings, transaction, view)
-)
