@@ -8,12 +8,13 @@ from dataclasses import replace
 
 from haven.core.clock import Now
 from haven.core.contract import Decision, NodeObservation
+from haven.core.hypervisor import Vm
 from haven.core.node_absorb import Absorb
 from haven.core.node_memory import NodeMemory, to_journal
 from haven.core.node_plan import Plan
 from haven.core.records import AgentEpoch, LrmRecord, Origin, PendingWork, VmIdentity
 from haven.core.transaction import Delete, Guard, Put, Transaction
-from haven.core.vmid import choose_vmid
+from haven.core.vmid import Unnumbered, assign_vmids
 from haven.core.words import LrmMode, LrmState
 
 
@@ -83,18 +84,18 @@ def _intentions(plan: Plan, observation: NodeObservation) -> list[Put | Delete]:
 
 
 def _identities(observation: NodeObservation) -> list[Put | Delete]:
-    """A VMID for every VM that has none yet."""
+    """A VMID for every VM that has none yet, and the newest name for those that have."""
     known = observation.view.identities()
-    taken = {identity.vmid for identity in known.values()}
-    puts: list[Put | Delete] = []
-    for uuid, vm in sorted((observation.vms or {}).items(), key=lambda item: item[1].name):
-        if uuid not in known:
-            vmid = choose_vmid(vm.name, vm.vmid_hint, taken)
-            taken.add(vmid)
-            puts.append(Put(f"vm/{uuid}", VmIdentity(uuid, vmid, vm.name)))
-        elif known[uuid].name != vm.name:
-            puts.append(Put(f"vm/{uuid}", replace(known[uuid], name=vm.name)))
-    return puts
+    vms = observation.vms or {}
+    new = [Unnumbered(uuid, vm.name, vm.vmid_hint) for uuid, vm in vms.items() if uuid not in known]
+    chosen = assign_vmids(new, {uuid: identity.vmid for uuid, identity in known.items()})
+    records = [VmIdentity(vm.uuid, chosen[vm.uuid], vm.name) for vm in new]
+    records += [replace(known[uuid], name=vm.name) for uuid, vm in vms.items() if _renamed(known.get(uuid), vm)]
+    return [Put(f"vm/{record.uuid}", record) for record in records]
+
+
+def _renamed(identity: VmIdentity | None, vm: Vm) -> bool:
+    return identity is not None and identity.name != vm.name
 
 
 def _journals(plan: Plan, observation: NodeObservation) -> list[Put | Delete]:

@@ -1,0 +1,41 @@
+# Everything is set up on first use: packages (asked for), a virtual environment, the guests' kernel.
+PYTHON ?= python3
+VENV := .venv/bin
+SETUP := PYTHONPATH=src $(PYTHON) -m haven.lab.setup
+
+.PHONY: help demo test quick lint bench clean setup setup-dev
+
+help:
+	@echo "make demo    set up and show the main job on real VMs   (KEEP=1 leaves the lab host up, YES=1 does not ask)"
+	@echo "make test    set up and run every check and test"
+	@echo "make quick   the tests that need no VM"
+	@echo "make lint    style, types, rooms"
+	@echo "make bench   measure; writes bench/latest.json"
+	@echo "make clean   remove what make made (packages stay installed)"
+
+setup:
+	@$(SETUP)
+
+setup-dev:
+	@$(SETUP) --dev
+
+demo: setup
+	@$(VENV)/python -m haven.lab.demo
+
+test: setup-dev lint
+	$(VENV)/pytest tests --cov --cov-report=term --cov-fail-under=95
+
+quick: setup-dev
+	$(VENV)/pytest tests -m "not lab"
+
+lint: setup-dev
+	$(VENV)/ruff check src tests bench
+	$(VENV)/ruff format --check src tests bench
+	$(VENV)/mypy
+	$(VENV)/lint-imports --no-cache
+
+bench: setup-dev
+	$(VENV)/python -m bench
+
+clean:
+	rm -rf build .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,53 @@
+"""The `haven` command: daemons are started without the libraries of the screen, all else is the CLI's."""
+
+import sys
+from collections.abc import Callable
+
+from haven.core.settings import Settings, SettingsError, describe_settings
+
+DAEMONS = ("up", "lrm", "crm", "api")
+
+
+def main() -> int:
+    """Dispatch on the first word; every error is one line on stderr."""
+    words = sys.argv[1:]
+    if words == ["config"]:
+        print(describe_settings(), end="")
+        return 0
+    if len(words) == 1 and words[0] in DAEMONS:
+        return _daemon(words[0])
+    from haven.cli.main import main as cli
+
+    return cli()
+
+
+def _daemon(name: str) -> int:
+    from haven.daemons.machine import load_settings
+    from haven.store.protocol import StoreError
+
+    try:
+        return _runner(name)(load_settings())
+    except (SettingsError, StoreError) as error:
+        print(f"haven {name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _runner(name: str) -> Callable[[Settings], int]:
+    """Imports only what this daemon needs."""
+    if name == "up":
+        from haven.daemons.up import run_up
+
+        return run_up
+    if name == "api":
+        from haven.api.server import run_api
+
+        return run_api
+    from haven.daemons import run
+
+    return run.run_lrm if name == "lrm" else run.run_crm
+
+
+if __name__ == "__main__":
+    sys.exit(main())

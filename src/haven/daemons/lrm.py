@@ -1,0 +1,221 @@
+"""`haven lrm`: keeps this host's VMs running. It waits, looks, lets the core decide, acts, records.
+
+It imports as little as possible: what talks to people lives in other processes.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from haven.core import node
+from haven.core.contract import Decision, NodeObservation
+from haven.core.hypervisor import Happening, Moment, Vm
+from haven.core.node_memory import NodeMemory
+from haven.core.order import Order, OrderResult
+from haven.core.settings import Settings
+from haven.core.transaction import Committed
+from haven.core.view import View
+from haven.daemons.machine import host_is_stopping, now
+from haven.daemons.orders import perform
+from haven.daemons.story import Story
+from haven.daemons.wake import Waker
+from haven.daemons.worker import BoundedStore
+from haven.hypervisor.protocol import Hypervisor, HypervisorError, UnreachableError
+
+T = TypeVar("T")
+
+log = logging.getLogger("haven.lrm")
+
+RECONNECT_S = (0.05, 0.1, 0.2, 0.5, 1.0)
+"""Pauses between tries to reach libvirt; the last one repeats."""
+
+CLEAN_ENDS = frozenset(
+    {
+        Moment.SHUTDOWN_GUEST,
+        Moment.SHUTDOWN_HOST,
+        Moment.STOPPED_SHUTDOWN,
+        Moment.STOPPED_DESTROYED,
+        Moment.STOPPED_SAVED,
+    }
+)
+"""Ends that look meant, and are not when the host is going down (libvirt-guests stops them cleanly)."""
+
+
+class Lrm:
+    """The loop and what it keeps between two looks."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        holder: str,
+        store: BoundedStore,
+        hypervisor: Hypervisor,
+        story: Story,
+        waker: Waker,
+    ) -> None:
+        self._settings = settings
+        self._holder = holder
+        self._store = store
+        self._hypervisor = hypervisor
+        self._story = story
+        self._waker = waker
+        self._memory = NodeMemory()
+        self._view: View | None = None
+        self._vms: dict[str, Vm] | None = None
+        self._connected = False
+        self._lost = asyncio.Event()
+        self._stale: set[str] = set()
+        self._happenings: list[Happening] = []
+        self._results: list[OrderResult] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._lookers = ThreadPoolExecutor(2, "look")
+        self._workers = ThreadPoolExecutor(2 * settings.max_workers + 2, "order")
+
+    async def run(self) -> None:
+        """Until cancelled. An error of one look is logged, counted and survived."""
+        self._spawn(self._stay_connected())
+        wake_at_s: float | None = None
+        while True:
+            woken = await self._waker.wait(wake_at_s)
+            try:
+                wake_at_s = await self._look(woken.tick)
+            except Exception:
+                wake_at_s = None
+                self._story.error("lrm: a look failed; the VMs are left as they are")
+                log.exception("a look failed")
+
+    async def _look(self, tick: bool) -> float | None:
+        """One look and what follows from it; returns when to look again at the latest (boottime)."""
+        happenings, self._happenings = self._happenings, []
+        results, self._results = self._results, []
+        stopping = any(happening.moment in CLEAN_ENDS for happening in happenings) and await host_is_stopping()
+        await self._refresh(everything=tick)
+        self._view = await self._store.read() or self._view
+        self._story.store_is(self._store.trouble)
+        if self._view is None:
+            self._happenings, self._results = happenings + self._happenings, results + self._results
+            return now().boottime_s + 1.0
+        observation = NodeObservation(
+            node=self._settings.node,
+            holder=self._holder,
+            view=self._view,
+            vms=dict(self._vms) if self._vms is not None else None,
+            happenings=tuple(happenings),
+            results=tuple(results),
+            tick=tick,
+            host_stopping=stopping,
+            settings=self._settings,
+        )
+        return await self._carry_out(node.step(self._memory, observation, now()))
+
+    async def _carry_out(self, decision: Decision[NodeMemory]) -> float | None:
+        """The caller's duties of core.contract, in their order."""
+        self._memory = decision.memory
+        for order in decision.performed_first:
+            self._spawn(self._perform(order))
+        self._story.tell(decision.events)
+        outcome = await self._store.commit(decision.transactions)
+        committed = isinstance(outcome, Committed)
+        if not committed:
+            log.debug("not committed: %s", outcome)
+        for order in decision.orders:
+            self._spawn(self._perform(order))
+        if decision.transactions and committed:
+            self._waker.wake()  # what was committed may allow the next thing at once
+        elif decision.transactions:
+            retry_s = now().boottime_s + 0.5
+            return min(retry_s, decision.wake_at_s or retry_s)
+        return decision.wake_at_s
+
+    # Facts
+
+    async def _refresh(self, everything: bool) -> None:
+        """Read the states anew: all of them on a tick or a new connection, else those that may have changed."""
+        if not self._connected:
+            self._vms = None
+            return
+        everything = everything or self._vms is None
+        stale, self._stale = self._stale, set()
+        try:
+            if everything:
+                self._vms = {vm.uuid: vm for vm in await self._in_thread(self._hypervisor.vms)}
+                return
+            for uuid in stale:
+                await self._refresh_one(uuid)
+        except UnreachableError as error:
+            log.debug("libvirt does not answer: %s", error)
+            self._vms = None
+        except HypervisorError as error:
+            log.warning("%s", error)
+            self._stale |= stale
+
+    async def _refresh_one(self, uuid: str) -> None:
+        assert self._vms is not None
+        vm = await self._in_thread(lambda: self._hypervisor.vm(uuid))
+        if vm is None:
+            self._vms.pop(uuid, None)
+        else:
+            self._vms[uuid] = vm
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._lookers, work)
+
+    def _happened(self, happening: Happening) -> None:
+        self._happenings.append(happening)
+        self._stale.add(happening.uuid)
+        self._waker.wake()
+
+    # Connection
+
+    async def _stay_connected(self) -> None:
+        """Connect, and again whenever the connection is lost: an old one never recovers."""
+        tries = 0
+        while True:
+            self._lost.clear()
+            try:
+                await self._hypervisor.connect(self._happened, self._connection_lost)
+            except HypervisorError as error:
+                if tries == 0:
+                    log.error("%s", error)
+                await asyncio.sleep(RECONNECT_S[min(tries, len(RECONNECT_S) - 1)])
+                tries += 1
+                continue
+            tries = 0
+            self._connected = True
+            self._waker.wake()
+            await self._lost.wait()
+            self._connected = False
+            self._waker.wake()
+
+    def _connection_lost(self, why: str) -> None:
+        log.warning("connection to libvirt lost: %s", why)
+        self._lost.set()
+
+    # Orders
+
+    async def _perform(self, order: Order) -> None:
+        log.debug("order: %s", order)
+        work = asyncio.get_running_loop().run_in_executor(self._workers, perform, self._hypervisor, order)
+        self._results.append(await work)
+        self._stale.add(order.uuid)
+        self._waker.wake()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception():
+            log.error("a task failed", exc_info=task.exception())
+
+    async def close(self) -> None:
+        """Leave everything as it is: no VM is touched when haven goes."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        with contextlib.suppress(HypervisorError):
+            await self._hypervisor.close()

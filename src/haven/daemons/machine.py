@@ -1,0 +1,62 @@
+"""The machine as the daemons need it: clocks, boot id, whether it is on its way down, the settings file."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from haven.core.clock import Now
+from haven.core.settings import Settings, SettingsError, parse_settings
+
+DEFAULT_CONFIG = Path("/etc/haven/haven.toml")
+SYSTEMCTL_TIMEOUT_S = 1.0
+
+
+@cache
+def boot_id() -> str:
+    """Random, new at every boot (proc(5))."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def now() -> Now:
+    return Now(time.clock_gettime(time.CLOCK_BOOTTIME), time.time(), boot_id())
+
+
+def load_settings() -> Settings:
+    """The settings of $HAVEN_CONFIG, else of /etc/haven/haven.toml, else the defaults.
+
+    Raises SettingsError, whose text names the file.
+    """
+    given = os.environ.get("HAVEN_CONFIG")
+    path = Path(given) if given else DEFAULT_CONFIG
+    try:
+        settings = parse_settings(path.read_text())
+    except FileNotFoundError as error:
+        if given:
+            raise SettingsError(f"{path} does not exist; correct $HAVEN_CONFIG or unset it") from error
+        settings = Settings()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from error
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}; see them all with: haven config") from error
+    return replace(settings, node=settings.node or socket.gethostname().partition(".")[0])
+
+
+async def host_is_stopping() -> bool:
+    """Whether systemd is shutting the host down; False where systemd does not run."""
+    if not Path("/run/systemd/system").is_dir():
+        return False
+    process = await asyncio.create_subprocess_exec(
+        "systemctl", "is-system-running", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        output, _ = await asyncio.wait_for(process.communicate(), SYSTEMCTL_TIMEOUT_S)
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        return False
+    return output.strip() == b"stopping"

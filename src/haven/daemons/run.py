@@ -1,0 +1,105 @@
+"""Starting a daemon: its claim on the host, its store, its voice, its end by signal."""
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from haven.core.settings import Settings
+from haven.core.words import Kind, Level
+from haven.daemons.crm import Crm
+from haven.daemons.story import Story
+from haven.daemons.wake import Waker
+from haven.daemons.worker import BoundedStore
+from haven.history.writer import HistoryWriter
+from haven.store.claim import claim_daemon
+from haven.store.doorbell import Doorbell
+from haven.store.sqlite import SqliteStore, open_store
+
+COPY_EVERY_S = 60.0
+
+
+def set_up_logging(settings: Settings) -> None:
+    """Plain lines on stderr, with the time unless the journal adds its own."""
+    stamp = "" if "JOURNAL_STREAM" in os.environ else "%(asctime)s "
+    logging.basicConfig(
+        stream=sys.stderr, level=settings.log_level.upper(), format=f"{stamp}%(name)s %(levelname)s: %(message)s"
+    )
+
+
+def run_lrm(settings: Settings) -> int:
+    """Run the node daemon until SIGTERM or SIGINT. Raises StoreError when it cannot start."""
+    from haven.daemons.lrm import Lrm
+    from haven.hypervisor.libvirt_hypervisor import LibvirtHypervisor
+
+    async def work(holder: str, store: BoundedStore, story: Story, waker: Waker) -> None:
+        lrm = Lrm(settings, holder, store, LibvirtHypervisor(settings), story, waker)
+        try:
+            await lrm.run()
+        finally:
+            await lrm.close()
+
+    return _run("lrm", settings, work)
+
+
+def run_crm(settings: Settings) -> int:
+    """Run the manager daemon until SIGTERM or SIGINT. Raises StoreError when it cannot start."""
+
+    async def work(holder: str, store: BoundedStore, story: Story, waker: Waker) -> None:
+        await Crm(settings, holder, store, story, waker).run()
+
+    return _run("crm", settings, work)
+
+
+Work = Callable[[str, BoundedStore, Story, Waker], Awaitable[None]]
+
+
+def _run(name: str, settings: Settings, work: Work) -> int:
+    set_up_logging(settings)
+    state_dir, run_dir = Path(settings.state_dir), Path(settings.run_dir)
+    with ExitStack() as stack:
+        claim = claim_daemon(run_dir, name)
+        stack.callback(claim.close)
+        store = open_store(state_dir, run_dir, name)
+        stack.callback(store.close)
+        history = HistoryWriter(state_dir, name)
+        stack.callback(history.close)
+        bell = Doorbell(run_dir, name)
+        stack.callback(bell.close)
+        story = Story(name, history)
+        for notice in store.notices:
+            story.note(Kind.STORE_TROUBLE, notice, Level.ERR)
+        holder = f"{name}-{os.getpid()}-{secrets.token_hex(4)}"
+        asyncio.run(_until_signal(settings, holder, store, story, bell, work))
+    return 0
+
+
+async def _until_signal(
+    settings: Settings, holder: str, store: SqliteStore, story: Story, bell: Doorbell, work: Work
+) -> None:
+    """Run the daemon's loop; SIGTERM and SIGINT end it and touch no VM."""
+    bounded = BoundedStore(store)
+    with Waker(bell, settings.tick_s) as waker:
+        loop_task = asyncio.ensure_future(work(holder, bounded, story, waker))
+        copy_task = asyncio.ensure_future(_keep_copy(bounded, store))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, loop_task.cancel)
+        story.note(Kind.DAEMON_STARTED, f"{holder.partition('-')[0]} started on {settings.node}")
+        try:
+            await loop_task
+        except asyncio.CancelledError:
+            logging.getLogger("haven").info("%s ends; no VM is touched", holder.partition("-")[0])
+        finally:
+            copy_task.cancel()
+
+
+async def _keep_copy(bounded: BoundedStore, store: SqliteStore) -> None:
+    """Keep a good copy of the store beside it, for the day its file is damaged."""
+    while True:
+        await asyncio.sleep(COPY_EVERY_S)
+        await bounded.call(store.save_copy)

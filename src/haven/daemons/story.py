@@ -1,0 +1,52 @@
+"""What a daemon tells: each event once to its log and once to the history."""
+
+import logging
+from collections.abc import Iterable
+
+from haven.core.event import Event
+from haven.core.words import Kind, Level
+from haven.daemons.machine import now
+from haven.history.writer import HistoryWriter
+
+_LOG_LEVELS = {
+    Level.INFO: logging.INFO,
+    Level.NOTICE: logging.INFO,
+    Level.WARN: logging.WARNING,
+    Level.ERR: logging.ERROR,
+}
+
+
+class Story:
+    """A daemon's voice. `errors` counts what was survived at its outermost edge."""
+
+    def __init__(self, source: str, history: HistoryWriter) -> None:
+        self._log = logging.getLogger(f"haven.{source}")
+        self._history = history
+        self._trouble: str | None = None
+        self.errors = 0
+
+    def tell(self, events: Iterable[Event]) -> None:
+        events = tuple(events)
+        for event in events:
+            about = f"{event.sid} " if event.sid else ""
+            self._log.log(_LOG_LEVELS[event.level], "%s%s [%s]", about, event.sentence, event.rule or event.kind)
+        if events:
+            self._history.record(events, now().wall_s)
+
+    def note(self, kind: Kind, sentence: str, level: Level = Level.INFO) -> None:
+        self.tell((Event(kind, sentence, level=level),))
+
+    def error(self, sentence: str) -> None:
+        """Something was survived that should not have happened."""
+        self.errors += 1
+        self.note(Kind.DAEMON_ERROR, f"{sentence} (number {self.errors} since the start; see the log)", Level.ERR)
+
+    def store_is(self, trouble: str | None) -> None:
+        """Tell when the store stops or starts working; the same trouble is told once."""
+        if (trouble is None) == (self._trouble is None):
+            return
+        self._trouble = trouble
+        if trouble:
+            self.note(Kind.STORE_TROUBLE, f"the store {trouble}; VMs are still restarted", Level.ERR)
+        else:
+            self.note(Kind.STORE_BACK, "the store works again")

@@ -1,0 +1,158 @@
+"""`haven up`: all of haven's processes in the foreground, each brought back when it dies.
+
+Small on purpose: it opens no store and talks to no hypervisor, so that nothing but a signal ends it.
+"""
+
+import ctypes
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from haven.api.client import ApiClient, ApiError, ApiUnreachable
+from haven.core.settings import Settings
+from haven.daemons.run import set_up_logging
+from haven.store.claim import claim_daemon
+
+log = logging.getLogger("haven.up")
+
+PROCESSES = ("lrm", "crm", "api")
+BACKOFF_S = (0.0, 0.2, 1.0, 5.0)
+CALM_S = 60.0
+"""A process that ran this long is brought back at once again."""
+POLL_S = 0.1
+STOP_S = 5.0
+READY_S = 10.0
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass(slots=True)
+class Child:
+    """One process of haven and its deaths in a row."""
+
+    name: str
+    process: subprocess.Popen[bytes] | None = None
+    started_s: float = 0.0
+    start_at_s: float = 0.0
+    deaths: int = 0
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Keeps the processes running until told to stop."""
+
+    children: list[Child] = field(default_factory=lambda: [Child(name) for name in PROCESSES])
+    stopping: bool = False
+
+    def run(self, greet: "Greeting") -> int:
+        """Until SIGTERM or SIGINT; exit status 0, or 1 when a process could not even start."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        while not self.stopping:
+            for child in self.children:
+                self._keep(child)
+            if any(child.deaths > 2 and child.started_s and not greet.done for child in self.children):
+                log.error("haven does not come up; the lines above say why")
+                self._end_all()
+                return 1
+            greet.try_once()
+            time.sleep(POLL_S)
+        self._end_all()
+        return 0
+
+    def _stop(self, _number: int, _frame: object) -> None:
+        self.stopping = True
+
+    def _keep(self, child: Child) -> None:
+        now_s = time.monotonic()
+        if child.process and child.process.poll() is not None:
+            child.deaths = 1 if now_s - child.started_s > CALM_S else child.deaths + 1
+            pause_s = BACKOFF_S[min(child.deaths - 1, len(BACKOFF_S) - 1)]
+            log.warning("haven %s ended (%s); started again", child.name, _how(child.process.returncode))
+            child.process, child.start_at_s = None, now_s + pause_s
+        if child.process is None and now_s >= child.start_at_s:
+            child.process, child.started_s = _spawn(child.name), now_s
+
+    def _end_all(self) -> None:
+        """Ask each to end, then insist. The API goes first, so that nobody is told half of it."""
+        running = [child.process for child in reversed(self.children) if child.process]
+        for process in running:
+            process.terminate()
+        deadline_s = time.monotonic() + STOP_S
+        for process in running:
+            try:
+                process.wait(max(deadline_s - time.monotonic(), 0.0))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@dataclass(slots=True)
+class Greeting:
+    """Shows the VMs that exist, once, as soon as the API answers."""
+
+    socket: Path
+    until_s: float = field(default_factory=lambda: time.monotonic() + READY_S)
+    done: bool = False
+
+    def try_once(self) -> None:
+        if self.done or not self.socket.exists():
+            return
+        try:
+            status = ApiClient(self.socket).get("/haven/status")
+        except (ApiUnreachable, ApiError) as error:
+            if time.monotonic() > self.until_s:
+                log.warning("%s", error)
+                self.done = True
+            return
+        if status["vms"] or time.monotonic() > self.until_s - READY_S + 2.0:
+            self.done = True
+            print(greeting(status), flush=True)
+
+
+def greeting(status: dict[str, object]) -> str:
+    """The VMs of this host, and the next command to type."""
+    vms = status["vms"]
+    assert isinstance(vms, list)
+    lines = [f"haven is up on {status['node']}. VMs on this host:"]
+    for vm in vms:
+        what = f"protected, wanted {vm['wanted']}" if vm["protected"] else "not protected"
+        lines.append(f"  {vm['vmid']:>6}  {vm['name']:<24} {vm['power']:<8} {what}")
+    if not vms:
+        lines.append("  none yet; define one with virsh, virt-install or virt-manager")
+    free = next((vm for vm in vms if not vm["protected"]), None)
+    if free:
+        lines.append(f"Protect one:  ha-manager add vm:{free['vmid']} --state started --max_restart 3")
+    lines.append("Look around:  haven status   Stop haven (the VMs run on):  Ctrl-C")
+    return "\n".join(lines)
+
+
+def run_up(settings: Settings) -> int:
+    """Run everything. Raises StoreError when another `haven up` runs on this host."""
+    set_up_logging(settings)
+    run_dir = Path(settings.run_dir)
+    claim = claim_daemon(run_dir, "up")
+    try:
+        return Supervisor().run(Greeting(run_dir / "api.sock"))
+    finally:
+        claim.close()
+
+
+def _spawn(name: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "haven", name], stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent
+    )
+
+
+def _die_with_parent() -> None:
+    """In the child: no orphans when `haven up` is killed. Ctrl-C reaches the supervisor only."""
+    os.setpgid(0, 0)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _how(returncode: int) -> str:
+    return f"killed by signal {-returncode}" if returncode < 0 else f"exit status {returncode}"
