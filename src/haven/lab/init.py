@@ -40,12 +40,11 @@ OWN_FOLDERS = {
     "/var/log": ("libvirt", "haven"),
 }
 
-# libvirt's QEMU driver refuses to load without these, even when it is told to use root; the package that creates
-# them is the one that also brings the services, which a lab does without.
-_LIBVIRT_ACCOUNT = "libvirt-qemu"
-_ACCOUNT_LINES = {
-    "passwd": "{name}:x:64055:64055::/nonexistent:/usr/sbin/nologin\n",
-    "group": "{name}:x:64055:\n",
+# libvirt's QEMU driver refuses to load without these, even when it is told to use root; the packages that create
+# them are the ones that also bring services, which a lab does without.
+_ACCOUNTS = {
+    "passwd": ("libvirt-qemu:x:64055:64055::/nonexistent:/usr/sbin/nologin",),
+    "group": ("libvirt-qemu:x:64055:", "kvm:x:64056:"),
 }
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -98,16 +97,20 @@ def own_listing(root: Path, parent: str, own: tuple[str, ...], files: dict[str, 
         (Path(parent) / name).write_text(text)
 
 
+def with_accounts(text: str, needed: tuple[str, ...]) -> str:
+    """The text of /etc/passwd or /etc/group with the needed lines whose name it does not have yet."""
+    known = {line.split(":", 1)[0] for line in text.splitlines()}
+    return text + "".join(f"{line}\n" for line in needed if line.split(":", 1)[0] not in known)
+
+
 def etc_files(hostname: str) -> dict[str, str]:
     """The files of /etc that are the host's own, by name."""
     files = {
         "hostname": f"{hostname}\n",
         "hosts": f"127.0.0.1 localhost\n127.0.1.1 {hostname}\n::1 localhost\n",
     }
-    for name, line in _ACCOUNT_LINES.items():
-        text = Path("/etc", name).read_text()
-        known = any(entry.startswith(f"{_LIBVIRT_ACCOUNT}:") for entry in text.splitlines())
-        files[name] = text if known else text + line.format(name=_LIBVIRT_ACCOUNT)
+    for name, needed in _ACCOUNTS.items():
+        files[name] = with_accounts(Path("/etc", name).read_text(), needed)
     return files
 
 

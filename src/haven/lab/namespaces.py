@@ -134,7 +134,7 @@ def enter(
 
 def enter_command(init_pid: int) -> list[str]:
     """The words that, put before a command, run it inside the lab host with this PID 1."""
-    return ["nsenter", "-t", str(init_pid), "-m", "-u", "-i", "-n", "-p", "--"]
+    return ["nsenter", "-t", str(init_pid), "-r", "-m", "-u", "-i", "-n", "-p", "--"]
 
 
 def kill_and_wait(pid: int, timeout_s: float) -> None:
