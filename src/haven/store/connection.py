@@ -7,7 +7,8 @@ from pathlib import Path
 
 from haven.store.files import primary_code
 
-BUSY_TIMEOUT_S = 3.0
+BUSY_TIMEOUT_S = 1.5
+"""Below the time after which a daemon gives a call up: a busy store is known not to have written."""
 
 _WORDS = {
     sqlite3.SQLITE_FULL: "the disk is full: free some space",

@@ -13,6 +13,7 @@ from haven.store.protocol import StoreError
 _CORRUPT_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _PRIMARY_CODE_MASK = 0xFF
 _POLL_S = 0.02
+_OPENING_TIMEOUT_S = 15.0
 
 
 def make_private_dir(path: Path) -> None:
@@ -47,6 +48,21 @@ def lock_within(descriptor: int, how: int, timeout_s: float) -> bool:
             time.sleep(_POLL_S)
         else:
             return True
+
+
+@contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Those who open a database queue here, so that of several started together one can repair it alone.
+
+    Raises StoreError when another process takes too long.
+    """
+    descriptor = open_private(path)
+    try:
+        if not lock_within(descriptor, fcntl.LOCK_EX, _OPENING_TIMEOUT_S):
+            raise StoreError(f"another haven process{lock_holders(path)} has held {path} for long: end it first")
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def lock_holders(path: Path) -> str:
@@ -87,23 +103,19 @@ def companions(path: Path) -> tuple[Path, Path, Path]:
     return path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
 
 
-def set_aside(path: Path) -> Path:
-    """Rename a damaged database and its companions to `NAME.corrupt-DATE`. Nobody may have it open.
-
-    Raises StoreError.
-    """
-    date = time.strftime("%Y%m%d-%H%M%S")
-    target = path.with_name(f"{path.name}.corrupt-{date}")
-    count = 1
+def set_aside(path: Path, label: str = "corrupt") -> Path:
+    """Rename a database and its companions to `NAME.LABEL-DATE`. Raises StoreError."""
+    name = f"{path.name}.{label}-{time.strftime('%Y%m%d-%H%M%S')}"
+    target, count = path.with_name(name), 1
     while target.exists():
         count += 1
-        target = path.with_name(f"{path.name}.corrupt-{date}-{count}")
+        target = path.with_name(f"{name}-{count}")
     try:
         for source, aside in zip(companions(path), companions(target), strict=True):
             if source.exists():
                 source.rename(aside)
     except OSError as error:
-        raise StoreError(f"{path} is damaged and cannot be set aside: {error}; move it away by hand") from error
+        raise StoreError(f"{path} is {label} and cannot be set aside: {error}; move it away by hand") from error
     return target
 
 

@@ -12,8 +12,6 @@ from haven.store import files, schema
 from haven.store.connection import connect, in_words
 from haven.store.protocol import StoreError
 
-_OPENING_TIMEOUT_S = 15.0
-
 
 class _DamagedError(Exception):
     """The file is no store (any more); the text says what is wrong with it."""
@@ -31,7 +29,7 @@ def make_ready(path: Path) -> tuple[int, tuple[str, ...]]:
     know. Raises StoreError.
     """
     files.make_private_dir(path.parent)
-    with _one_at_a_time(path.with_name("store.opening")):
+    with files.one_at_a_time(path.with_name("store.opening")):
         lock_path = path.with_name("store.lock")
         lock = files.open_private(lock_path)
         try:
@@ -45,19 +43,6 @@ def make_ready(path: Path) -> tuple[int, tuple[str, ...]]:
             os.close(lock)
             raise
         return lock, notices
-
-
-@contextmanager
-def _one_at_a_time(path: Path) -> Iterator[None]:
-    """Openers queue here, so that of several started together one can still become the only user."""
-    descriptor = files.open_private(path)
-    try:
-        if not files.lock_within(descriptor, fcntl.LOCK_EX, _OPENING_TIMEOUT_S):
-            holders = files.lock_holders(path)
-            raise StoreError(f"another haven process{holders} has been opening the store for long: end it first")
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _ready(path: Path, lock: int) -> tuple[str, ...]:
