@@ -1,0 +1,121 @@
+"""`ha-manager`: Proxmox VE's HA commands, as a thin client of haven's API."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from haven.api.client import ApiClient, ApiError
+from haven.cli.pve_args import Call, Command, Kind, Param
+from haven.cli.pve_tool import RefusedError, Report, Verb, canonical_json, run_tool, wants_json
+from haven.cli.session import segment
+from haven.cli.text import printable
+
+NOT_IMPLEMENTED = 501
+RESTART_ON_HINT = (
+    "note: a clean power-off inside the guest is taken as an intention; --restart_on always starts it again"
+)
+
+_STATES = ("started", "stopped", "enabled", "disabled", "ignored")
+_SID = Param("sid", "the VM: vm:102, 102 or its libvirt name", max_chars=255)
+_NODE = Param("node", "the node it should run on", max_chars=64)
+_SETTINGS = (
+    Param("state", "what should be (default: started)", choices=_STATES),
+    Param("max_restart", "tries to start it on one node before it is held (default: 1)", Kind.INTEGER, minimum=0),
+    Param("max_relocate", "tries on other nodes; no meaning on one host (default: 1)", Kind.INTEGER, minimum=0),
+    Param("restart_on", "failure: a clean power-off in the guest is respected; always: it is started again",
+          choices=("failure", "always")),
+    Param("failback", "back to its preferred node; no meaning on one host", Kind.BOOLEAN),
+    Param("comment", "a description", may_be_empty=True),
+    Param("type", "the kind of guest; the sid says it already", choices=("vm", "ct")),
+)  # fmt: skip
+_NAMES = tuple(param.name for param in _SETTINGS)
+_CHANGES = (
+    Param("delete", "settings to put back to their defaults, separated by commas"),
+    Param("digest", "refuse when the configuration changed since it had this digest", max_chars=64),
+)
+_NOT_SHOWN = ("sid", "type", "digest")
+
+
+def status(api: ApiClient, call: Call) -> Report:
+    current = api.get("/cluster/ha/status/current")
+    text = "\n".join(printable(f"{entry['type']} {entry['status']}") for entry in current)
+    if not call.flag("verbose"):
+        return Report(current, text)
+    full = api.get("/cluster/ha/status/manager_status")
+    return Report(full, f"{text}\nfull cluster state:\n{canonical_json(full)}")
+
+
+def config(api: ApiClient, call: Call) -> Report:
+    resources = api.get("/cluster/ha/resources", **call.given(["type"]))
+    blocks = [_block(entry) for entry in sorted(resources, key=lambda entry: str(entry["sid"]))]
+    return Report(resources, "\n".join(blocks))
+
+
+def _block(entry: dict[str, Any]) -> str:
+    """A resource as Proxmox VE prints it: its sid, then a line for each key that was set."""
+    lines = [f"\t{key} {printable(str(entry[key]))}\n" for key in sorted(entry) if key not in _NOT_SHOWN]
+    return f"{printable(str(entry['sid']))}\n{''.join(lines)}"
+
+
+def add(api: ApiClient, call: Call) -> Report:
+    data = api.post("/cluster/ha/resources", sid=call.text("sid"), **call.given(_NAMES))
+    if "restart_on" not in call.values and sys.stdout.isatty() and not wants_json(call):
+        print(RESTART_ON_HINT, file=sys.stderr)
+    return Report(data)
+
+
+def change(api: ApiClient, call: Call) -> Report:
+    return Report(api.put(_resource(call), **call.given((*_NAMES, "delete", "digest"))))
+
+
+def remove(api: ApiClient, call: Call) -> Report:
+    return Report(api.delete(_resource(call), **call.given(["purge"])))
+
+
+def stop(api: ApiClient, call: Call) -> Report:
+    return Report(api.post(f"{_resource(call)}/stop", **call.given(["timeout"])))
+
+
+def move(api: ApiClient, call: Call) -> Report:
+    """Migrate or relocate; with one host there is nowhere to go, and the refusal says so."""
+    verb = call.command.words[-1]
+    try:
+        return Report(api.post(f"{_resource(call)}/{verb}", **call.given(["node"])))
+    except ApiError as error:
+        if error.status != NOT_IMPLEMENTED:
+            raise
+        raise RefusedError(
+            f"cannot {verb} {call.text('sid')} to '{call.text('node')}': haven runs on this host alone, "
+            "there is no other node"
+        ) from error
+
+
+def _resource(call: Call) -> str:
+    return f"/cluster/ha/resources/{segment(call.text('sid'))}"
+
+
+_VERBOSE = Param("verbose", "add the whole state as JSON", Kind.BOOLEAN)
+_TYPE = Param("type", "only this kind of guest", choices=("ct", "vm"))
+_PURGE = Param("purge", "take it out of rules as well", Kind.BOOLEAN)
+_TIMEOUT = Param("timeout", "seconds for the guest to shut down; 0: at once", Kind.INTEGER, minimum=0)
+
+VERBS = (
+    Verb(Command(("add",), "Protect a VM.", (_SID,), _SETTINGS), add),
+    Verb(Command(("config",), "Show what is protected, and how.", (), (_TYPE,)), config),
+    Verb(Command(("crm-command", "stop"), "Stop a VM and leave it off.", (_SID, _TIMEOUT)), stop),
+    Verb(Command(("crm-command", "migrate"), "Move a VM while it runs (needs a cluster).", (_SID, _NODE)), move),
+    Verb(
+        Command(("crm-command", "relocate"), "Stop a VM, start it elsewhere (needs a cluster).", (_SID, _NODE)),
+        move,
+    ),
+    Verb(Command(("migrate",), "Move a VM while it runs (needs a cluster).", (_SID, _NODE)), move),
+    Verb(Command(("relocate",), "Stop a VM, start it elsewhere (needs a cluster).", (_SID, _NODE)), move),
+    Verb(Command(("remove",), "Stop protecting a VM; it goes on as it is.", (_SID,), (_PURGE,)), remove),
+    Verb(Command(("set",), "Change how a VM is protected.", (_SID,), _SETTINGS + _CHANGES), change),
+    Verb(Command(("status",), "Show what the HA manager sees.", (), (_VERBOSE,)), status),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line; returns the exit status."""
+    return run_tool("ha-manager", VERBS, argv)

@@ -1,0 +1,105 @@
+"""What the Proxmox-shaped programs share: running a command, its errors on stderr, its exit status."""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from haven.api.client import ApiClient, ApiError, ApiUnreachable
+from haven.cli.console import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, abandon_stdout, complain, tolerate_any_text
+from haven.cli.pve_args import Call, Command, Kind, Param, Tool, UsageError, verification_failed
+from haven.cli.session import TaskFailedError, connect, error_text
+
+EXIT_FAILED = 255
+_HELP_WORDS = ("help", "--help", "-help", "-h")
+_JSON = Param("json", "print the API's answer as JSON", Kind.BOOLEAN)
+_FORMAT = Param("output-format", "how to print the answer", choices=("text", "json", "json-pretty"))
+_NOT_TOLD = ("json", "output-format", "verbose", "comment", "digest")
+_TOLD_CHARS = 24
+
+
+class RefusedError(Exception):
+    """haven cannot do what was asked; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a command found: the API's data, and the same as text for people (empty: nothing to say)."""
+
+    data: object = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A command and what it does."""
+
+    command: Command
+    run: Callable[[ApiClient, Call], Report]
+
+
+def run_tool(name: str, verbs: Sequence[Verb], argv: Sequence[str] | None = None) -> int:
+    """Run one command line of the program `name`; returns the exit status."""
+    tolerate_any_text()
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        _run(Tool(name, tuple(_with_formats(verb.command) for verb in verbs)), verbs, words)
+        sys.stdout.flush()
+    except UsageError as error:
+        complain(*error.lines)
+    except BrokenPipeError:
+        abandon_stdout()
+        return EXIT_BROKEN_PIPE
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except (ApiUnreachable, TaskFailedError, RefusedError) as error:
+        complain(str(error))
+    else:
+        return 0
+    return EXIT_FAILED
+
+
+def wants_json(call: Call) -> bool:
+    """Whether the answer is for a program."""
+    return call.flag("json") or call.text("output-format").startswith("json")
+
+
+def canonical_json(data: object) -> str:
+    """Pretty, key-sorted JSON as Proxmox VE's tools print it."""
+    return json.dumps(data, indent=3, sort_keys=True, separators=(",", " : "), ensure_ascii=False)
+
+
+def short_form(call: Call) -> str:
+    """The command as typed, in short, for the reason trail: `ha-manager set --state started`."""
+    told = [name for name in call.typed if name not in _NOT_TOLD and len(str(call.values[name])) <= _TOLD_CHARS]
+    options = [f" --{name} {value}" for name, value in call.given(told).items()]
+    return f"{call.tool} {call.command.name}{''.join(options)}"
+
+
+def _with_formats(command: Command) -> Command:
+    return replace(command, options=(*command.options, _JSON, _FORMAT))
+
+
+def _run(tool: Tool, verbs: Sequence[Verb], words: list[str]) -> None:
+    if any(word in _HELP_WORDS for word in words[:1]) or any(word in _HELP_WORDS[1:] for word in words):
+        print("\n".join(tool.help([word for word in words if word not in _HELP_WORDS])))
+        return
+    call = tool.parse(words)
+    verb = next(verb for verb in verbs if verb.command.words == call.command.words)
+    try:
+        report = verb.run(connect(short_form(call)), call)
+    except ApiError as error:
+        if error.errors:
+            raise verification_failed(error.errors, tool.usage(call.command)) from error
+        raise RefusedError(error_text(error)) from error
+    _print(report, call)
+
+
+def _print(report: Report, call: Call) -> None:
+    if not wants_json(call):
+        if report.text:
+            print(report.text)
+    elif call.text("output-format") == "json-pretty":
+        print(canonical_json(report.data))
+    else:
+        print(json.dumps(report.data, ensure_ascii=False))
