@@ -129,9 +129,8 @@ class Absorb:
             if booted
             else "ended and was started again while haven was not looking"
         )
-        self._open_incident(
-            config, known, Ending(cause, False, sentence), known.since_wall_s, ("another process",)
-        )
+        lines = ("its QEMU process is another one than before",)
+        self._open_incident(config, known, Ending(cause, False, sentence), self._last_look_wall_s(known), lines)
         opened = self._vms[config.uuid]
         self._say_up(config, opened, self.now.wall_s, sentence)
         if not booted:
@@ -232,7 +231,7 @@ class Absorb:
             name=identity.name if identity else "",
             cause=ending.cause,
             opened_wall_s=opened_s,
-            noticed_wall_s=self.now.wall_s,
+            noticed_wall_s=vm.trail[-1].wall_s if vm.trail else self.now.wall_s,
             evidence=lines,
         )
 
@@ -290,7 +289,7 @@ class Absorb:
             return
         self._say(Kind.EXEC, order.sid, "started", "5.2", action="start", phase="ok")
         if vm.incident:
-            self._say_up(config, vm, result.ended_wall_s, "runs again")
+            self._say_up(config, vm, result.ended_wall_s, "runs again", called_wall_s=result.began_wall_s)
         self._vms[order.uuid] = replace(
             vm,
             running=True,
@@ -368,7 +367,15 @@ class Absorb:
         if service and service.held:
             self._ended.add(service.uid)
 
-    def _say_up(self, config: ServiceConfig, vm: VmMemory, at_wall_s: float, sentence: str) -> None:
+    def _say_up(
+        self,
+        config: ServiceConfig,
+        vm: VmMemory,
+        at_wall_s: float,
+        sentence: str,
+        called_wall_s: float | None = None,
+    ) -> None:
+        """The end of an incident. `called_wall_s`: when haven called the hypervisor, if it was haven."""
         outage_s = at_wall_s - vm.down_since_wall_s if vm.down_since_wall_s else 0.0
         self._say(
             Kind.VM_UP,
@@ -376,6 +383,7 @@ class Absorb:
             f"{sentence}, after {outage_s:.2f} s",
             "restart",
             incident=vm.incident,
+            called_wall_s=called_wall_s,
             recovered_wall_s=at_wall_s,
             outage_s=round(outage_s, 3),
         )

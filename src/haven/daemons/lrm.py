@@ -66,6 +66,7 @@ class Lrm:
         self._view: View | None = None
         self._vms: dict[str, Vm] | None = None
         self._connected = False
+        self._tried = asyncio.Event()
         self._lost = asyncio.Event()
         self._stale: set[str] = set()
         self._happenings: list[Happening] = []
@@ -77,6 +78,7 @@ class Lrm:
     async def run(self) -> None:
         """Until cancelled. An error of one look is logged, counted and survived."""
         self._spawn(self._stay_connected())
+        await self._tried.wait()  # so that a start does not look like a lost connection
         wake_at_s: float | None = None
         while True:
             woken = await self._waker.wait(wake_at_s)
@@ -178,6 +180,7 @@ class Lrm:
             try:
                 await self._hypervisor.connect(self._happened, self._connection_lost)
             except HypervisorError as error:
+                self._tried.set()
                 if tries == 0:
                     log.error("%s", error)
                 await asyncio.sleep(RECONNECT_S[min(tries, len(RECONNECT_S) - 1)])
@@ -185,6 +188,7 @@ class Lrm:
                 continue
             tries = 0
             self._connected = True
+            self._tried.set()
             self._waker.wake()
             await self._lost.wait()
             self._connected = False
@@ -198,8 +202,9 @@ class Lrm:
 
     async def _perform(self, order: Order) -> None:
         log.debug("order: %s", order)
-        work = asyncio.get_running_loop().run_in_executor(self._workers, perform, self._hypervisor, order)
-        self._results.append(await work)
+        loop = asyncio.get_running_loop()
+        result = await loop.run_in_executor(self._workers, perform, self._hypervisor, order)
+        self._results.append(result)  # looked up after the wait: a look replaces the list meanwhile
         self._stale.add(order.uuid)
         self._waker.wake()
 

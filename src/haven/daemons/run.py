@@ -64,7 +64,7 @@ def _run(name: str, settings: Settings, work: Work) -> int:
     state_dir, run_dir = Path(settings.state_dir), Path(settings.run_dir)
     with ExitStack() as stack:
         claim = claim_daemon(run_dir, name)
-        stack.callback(claim.close)
+        stack.callback(claim.release)
         store = open_store(state_dir, run_dir, name)
         stack.callback(store.close)
         history = HistoryWriter(state_dir, name)

@@ -139,7 +139,7 @@ def run_up(settings: Settings) -> int:
     try:
         return Supervisor().run(Greeting(run_dir / "api.sock"))
     finally:
-        claim.close()
+        claim.release()
 
 
 def _spawn(name: str) -> subprocess.Popen[bytes]:
