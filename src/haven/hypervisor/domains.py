@@ -20,6 +20,7 @@ POLL_S = 0.1
 # Between asking the guest's agent and pressing its power button: an agent may accept and do nothing.
 SECOND_ASK_SHARE = 0.5
 
+_UUID_CHARACTERS = 36
 _START_TICKS_FIELD = 19  # of /proc/PID/stat, counted after the program's name (proc(5): 22)
 
 
@@ -41,8 +42,9 @@ def must_find(raw: Any, uuid: str) -> Any:
     """The domain. Raises HypervisorError for an unknown one."""
     domain = lookup(raw, uuid)
     if domain is None:
+        shown = " ".join(uuid[:_UUID_CHARACTERS].split())
         raise HypervisorError(
-            f"libvirt knows no VM with UUID {uuid}: `virsh list --all --uuid` shows those it does"
+            f"libvirt knows no VM with UUID {shown}: `virsh list --all --uuid` shows those it does"
         )
     return domain
 

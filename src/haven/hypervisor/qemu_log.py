@@ -10,8 +10,8 @@ MAX_LINES = 10
 MAX_LINE_CHARACTERS = 300
 
 _RUN_BEGINS = "starting up libvirt version"
-_STAMP = re.compile(r"^\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d")
-_SIGNAL = re.compile(r"terminating on signal (\d+)(?: from pid \d+ \((.*)\))?$")
+_LIBVIRTS_NOTE = " is tainted: "
+_SIGNAL = re.compile(r"^(?:\S+ )?qemu\S*: terminating on signal (\d+)(?: from pid \d+ \((.*)\))?$")
 # After a guest's own power-off libvirt itself ends QEMU with SIGTERM.
 _LIBVIRT_DAEMONS = ("libvirtd", "virtqemud")
 
@@ -30,18 +30,18 @@ def last_run(log: Path) -> tuple[str, ...]:
 
 
 def last_words(log: Path) -> tuple[str, ...]:
-    """The last useful lines of the last run, oldest first: not the command line, not libvirt's own greeting."""
-    useful = [line[:MAX_LINE_CHARACTERS] for line in _without_command_line(last_run(log)) if line.strip()]
+    """The last useful lines of the last run, oldest first: not the command line, not libvirt's greeting."""
+    useful = [line[:MAX_LINE_CHARACTERS] for line in _without_preamble(last_run(log)) if line.strip()]
     return tuple(useful[-MAX_LINES:])
 
 
-def _without_command_line(lines: tuple[str, ...]) -> list[str]:
+def _without_preamble(lines: tuple[str, ...]) -> list[str]:
     """The command line is a block of lines that end in a backslash, and the one after them."""
     kept = []
     continued = False
     for line in lines:
         in_block, continued = continued or line.endswith("\\"), line.endswith("\\")
-        if not in_block and _RUN_BEGINS not in line:
+        if not in_block and _RUN_BEGINS not in line and _LIBVIRTS_NOTE not in line:
             kept.append(line)
     return kept
 
@@ -49,7 +49,7 @@ def _without_command_line(lines: tuple[str, ...]) -> list[str]:
 def ending_signal(log: Path) -> int | None:
     """The signal with which somebody other than libvirt ended QEMU's last run; None when the log has none."""
     for line in reversed(last_run(log)):
-        if (found := _SIGNAL.search(line)) and _STAMP.match(line):
+        if found := _SIGNAL.match(line):
             sender = Path(found[2] or "").name
             return None if sender in _LIBVIRT_DAEMONS else int(found[1])
     return None
