@@ -36,6 +36,14 @@ def open_private(path: Path) -> int:
         ) from error
 
 
+def create_private(path: Path) -> None:
+    """An empty file (0600), unless it exists. Raises StoreError.
+
+    Not for a database that is in use: closing any descriptor of it drops SQLite's locks.
+    """
+    os.close(open_private(path))
+
+
 def lock_within(descriptor: int, how: int, timeout_s: float) -> bool:
     """Take the flock (LOCK_SH or LOCK_EX) within the time; 0 tries once. False: another process has it."""
     deadline_s = time.monotonic() + timeout_s
@@ -127,7 +135,7 @@ def copy_database(connection: sqlite3.Connection, target: Path) -> None:
     unfinished = target.with_name(target.name + ".tmp")
     for leftover in companions(unfinished):
         leftover.unlink(missing_ok=True)
-    os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    create_private(unfinished)
     try:
         with closing(sqlite3.connect(unfinished, isolation_level=None)) as copy:
             connection.backup(copy)

@@ -104,7 +104,7 @@ def _alone(path: Path, lock: int, why: str) -> Iterator[None]:
 
 
 def _create(path: Path) -> None:
-    os.close(files.open_private(path))
+    files.create_private(path)
     with closing(connect(path)) as connection:
         schema.migrate(connection, schema.STEPS)
 
