@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from haven.cli import session
+import pytest
 
 BASE = "/api2/json"
 TASK = "UPID:pve:00001A2B:0000F00D:6921F0A0:{kind}:{vmid}:root@pam:"
@@ -130,6 +130,6 @@ def _handler(api: FakeApi) -> Callable[..., BaseHTTPRequestHandler]:
     return Handler
 
 
-def talk_to(path: Path, monkeypatch: Any) -> None:
+def talk_to(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the commands speak to the API at `path`."""
-    monkeypatch.setenv(session.SOCKET_VARIABLE, str(path))
+    monkeypatch.setenv("HAVEN_API_SOCKET", str(path))

@@ -1,6 +1,5 @@
 """One command's conversation with the API: who asks, paths, errors as text, tasks waited for."""
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,8 +10,6 @@ from haven.api.client import ApiClient, ApiError
 from haven.cli.person import acting_user
 from haven.cli.text import header_value, one_line
 
-VIA_CHARS = 64
-SOCKET_VARIABLE = "HAVEN_SOCKET"
 NODE = "localhost"
 _POLL_S = 0.05
 _ALL = 0
@@ -21,8 +18,7 @@ _HA_TASKS = {"hastart": "start", "hastop": "stop"}
 
 def connect(via: str) -> ApiClient:
     """The API, told who asks and with which command."""
-    path = os.environ.get(SOCKET_VARIABLE) or None
-    return ApiClient(path, user=acting_user(), via=header_value(via, VIA_CHARS))
+    return ApiClient(user=acting_user(), via=header_value(via))
 
 
 def segment(text: str) -> str:
@@ -32,8 +28,8 @@ def segment(text: str) -> str:
 
 def error_text(error: ApiError) -> str:
     """An API error as one line: what is wrong, and with which parameter."""
-    texts = [f"{name}: {text}" for name, text in sorted((error.errors or {}).items())]
-    return one_line(", ".join(texts) or str(error.message))
+    texts = [f"{name}: {text}" for name, text in sorted(error.errors.items())]
+    return one_line(", ".join(texts) or error.message)
 
 
 class TaskFailedError(Exception):
