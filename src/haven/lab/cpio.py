@@ -1,4 +1,4 @@
-"""A small writer of initramfs archives (cpio, "newc" format, gzip).
+"""A small writer of initramfs archives (cpio, "newc" format).
 
 Written here because `cpio` is on few machines, and because an archive from Python can hold device nodes and
 root's files without being root.
@@ -6,7 +6,6 @@ root's files without being root.
 
 from __future__ import annotations
 
-import gzip
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -66,16 +65,14 @@ def with_parents(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def archive(entries: Iterable[Entry]) -> bytes:
-    """The uncompressed archive; the same entries always give the same bytes."""
+    """The archive, uncompressed; the same entries always give the same bytes.
+
+    Compressing it would cost a guest under TCG half a second of its boot.
+    """
     parts = [_member(number, entry) for number, entry in enumerate(with_parents(entries), start=1)]
     parts.append(_member(0, Entry(_TRAILER, 0)))
     body = b"".join(parts)
     return body + b"\0" * (-len(body) % _BLOCK_BYTES)
-
-
-def initramfs(entries: Iterable[Entry]) -> bytes:
-    """The archive, gzipped lightly: a guest under TCG unpacks it, and mtime 0 keeps it reproducible."""
-    return gzip.compress(archive(entries), compresslevel=1, mtime=0)
 
 
 def _member(number: int, entry: Entry) -> bytes:

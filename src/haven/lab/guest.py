@@ -98,7 +98,7 @@ def build_initrd(tree: kernel.KernelTree, busybox: Path, agent: Path) -> bytes:
         *(cpio.file(path.lstrip("/"), Path(path).read_bytes(), executable=True) for path in libraries(agent)),
         *_module_entries(tree),
     ]
-    return cpio.initramfs(entries)
+    return cpio.archive(entries)
 
 
 def _busybox_entries(busybox: Path) -> list[cpio.Entry]:

@@ -158,10 +158,11 @@ class LabHost(Machine):
         has not answered by the timeout: it opens its port a moment after the guest says that it is up.
         """
         order = {"execute": "guest-exec", "arguments": {"path": argv[0], "arg": list(argv[1:])}}
-        self.wait_for(lambda: self._agent_answers(name), timeout_s, f"the agent of {name}")
+        self.wait_for(lambda: self.agent_answers(name), timeout_s, f"the agent of {name}")
         self.virsh("qemu-agent-command", name, json.dumps(order), "--timeout", "5")
 
-    def _agent_answers(self, name: str) -> bool:
+    def agent_answers(self, name: str) -> bool:
+        """Whether the agent in the guest answers a ping within a second."""
         ping = json.dumps({"execute": "guest-ping"})
         return self.run(["virsh", "-q", "qemu-agent-command", name, ping, "--timeout", "1"]).returncode == 0
 

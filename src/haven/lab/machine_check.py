@@ -49,11 +49,10 @@ def _rights() -> Iterator[str]:
 
 
 def _programs(distribution: Distribution) -> Iterator[str]:
-    for program in ("apt-get", "apt-cache", "dpkg-query", "dpkg-deb"):
-        if shutil.which(program) is None:
-            name = distribution.name or "this system"
-            yield f"no {program} on {name}: the setup installs packages on Debian 12, Debian 13 and Ubuntu 24.04"
-            return
+    lacking = [name for name in ("apt-get", "apt-cache", "dpkg-query", "dpkg-deb") if shutil.which(name) is None]
+    if lacking:
+        where = distribution.name or "this system"
+        yield f"no {lacking[0]} on {where}: the setup installs packages on Debian 12, Debian 13 and Ubuntu 24.04"
     for program in ("unshare", "nsenter", "setpriv"):
         if shutil.which(program) is None:
             yield f"no {program} in PATH: install util-linux, and see that PATH has /usr/bin and /usr/sbin"

@@ -33,7 +33,7 @@ _KERNEL_PREFIXES = ("linux-image-", "linux-modules-")
 # is not enabled. So dpkg finds ours first in its PATH: they say of every unit that the administrator does not
 # want it, which Debian respects now and at upgrades. What is enabled already stays enabled, and nothing is left
 # behind, even after a kill -9.
-_REFUSALS = {
+REFUSALS = {
     "deb-systemd-helper": """#!/bin/sh
 for word in "$@"; do
     case "$word" in was-enabled|enable|reenable) exit 1 ;; esac
@@ -142,7 +142,7 @@ class Apt:
         """Installs packages without recommended ones, without questions, and without enabling a service."""
         self.ensure_known(step, names)
         with tempfile.TemporaryDirectory(prefix="haven-setup-") as folder:
-            for program, text in _REFUSALS.items():
+            for program, text in REFUSALS.items():
                 path = Path(folder, program)
                 path.write_text(text)
                 path.chmod(0o755)

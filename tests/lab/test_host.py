@@ -1,0 +1,234 @@
+"""A real lab host: what its guests do, what libvirt says of it, and that nothing of it is left."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from haven.lab import guest, host, namespaces
+from haven.lab.errors import LabError
+from haven.lab.guest import GuestArtifacts
+from haven.lab.host import LabHost
+from haven.lab.testing import EventLog
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture
+def running(lab_host: LabHost, guest_artifacts: GuestArtifacts) -> LabHost:
+    """A host with guest 101, its userland up."""
+    lab_host.define_guest("101", guest_artifacts)
+    lab_host.start_guest("101")
+    lab_host.wait_guest_up("101")
+    return lab_host
+
+
+def off(host: LabHost, name: str = "101") -> float:
+    return host.wait_for(lambda: host.guest_state(name) == "shut off", 10.0, f"{name} off")
+
+
+def inside_guest(*argv: str) -> Callable[[LabHost], object]:
+    return lambda host: host.guest_exec("101", *argv)
+
+
+def with_signal(sig: signal.Signals) -> Callable[[LabHost], object]:
+    return lambda host: host.kill_qemu("101", sig)
+
+
+ENDS = {
+    "SIGKILL": (with_signal(signal.SIGKILL), ("Stopped Failed",), "crashed"),
+    "SIGTERM": (
+        with_signal(signal.SIGTERM),
+        ("Shutdown Finished after host request", "Stopped Shutdown"),
+        "shutdown",
+    ),
+    "power-off inside": (
+        inside_guest("poweroff"),
+        ("Shutdown Finished after guest request", "Stopped Shutdown"),
+        "shutdown",
+    ),
+    "power button": (
+        lambda host: host.virsh("shutdown", "101", "--mode", "acpi"),
+        ("Shutdown Finished after guest request", "Stopped Shutdown"),
+        "shutdown",
+    ),
+    "agent's shutdown": (
+        lambda host: host.virsh("shutdown", "101", "--mode", "agent"),
+        ("Shutdown Finished after guest request", "Stopped Shutdown"),
+        "shutdown",
+    ),
+    "panic": (
+        inside_guest("sh", "-c", "echo c > /proc/sysrq-trigger"),
+        ("Crashed Panicked", "Stopped Crashed"),
+        "crashed",
+    ),
+    "destroy": (
+        lambda host: host.virsh("destroy", "101"),
+        ("Shutdown Finished after host request", "Stopped Destroyed"),
+        "destroyed",
+    ),
+}
+
+
+@pytest.mark.parametrize(("act", "events", "reason"), ENDS.values(), ids=ENDS)
+def test_each_end_of_a_guest_has_its_own_events(
+    running: LabHost, act: Callable[[LabHost], object], events: tuple[str, ...], reason: str
+) -> None:
+    running.wait_for(lambda: running.agent_answers("101"), 10.0, "the agent")
+    log = EventLog(running)
+    act(running)
+    off(running)
+    running.wait_for(lambda: len(log.of("101")) >= len(events), 2.0, f"{events}, have {log.of('101')}")
+    assert log.of("101") == events
+    assert running.virsh("domstate", "101", "--reason") == f"shut off ({reason})"
+
+
+def test_a_reboot_inside_keeps_the_same_qemu(running: LabHost) -> None:
+    before = running.qemu_pid("101")
+    running.guest_exec("101", "reboot")
+    running.wait_guest_up("101", boots=2)
+    assert running.qemu_pid("101") == before
+
+
+def test_a_killed_guest_is_off_soon_and_can_start_again(running: LabHost) -> None:
+    assert running.kill_qemu("101") > 0
+    assert off(running) < 1.0, "a slow PID 1 makes libvirt wait for the zombie"
+    running.start_guest("101")
+    running.wait_guest_up("101", boots=2)
+
+
+def test_guests_outlive_libvirtd_and_one_killed_meanwhile_is_found_by_its_state(running: LabHost) -> None:
+    running.define(guest.blank_domain_xml("b1"))
+    running.start_guest("b1")
+    running.libvirtd_kill()
+    assert running.libvirtd_pid is None
+    with pytest.raises(LabError, match="failed to connect"):
+        running.virsh("list")
+    running.kill_qemu("b1")
+    running.libvirtd_start()
+    assert running.guest_state("101") == "running"
+    assert running.virsh("domstate", "b1", "--reason") == "shut off (crashed)"
+
+
+def test_a_guest_without_its_disk_does_not_start_until_it_is_back(
+    lab_host: LabHost, guest_artifacts: GuestArtifacts
+) -> None:
+    lab_host.define_guest("101", guest_artifacts)
+    disk = lab_host.guest_disk("101")
+    aside = disk.rename(disk.with_suffix(".aside"))
+    with pytest.raises(LabError, match="Cannot access storage file"):
+        lab_host.start_guest("101")
+    aside.rename(disk)
+    lab_host.start_guest("101")
+    assert lab_host.guest_state("101") == "running"
+
+
+def test_a_power_cut_leaves_nothing_alive_and_keeps_what_was_defined(running: LabHost) -> None:
+    qemu = running.qemu_pid("101")
+    assert qemu is not None
+    begin = time.monotonic()
+    running.power_cut()
+    assert time.monotonic() - begin < 1.0
+    assert not Path(f"/proc/{qemu}").exists()
+    assert not running.running
+    running.start()
+    assert running.virsh("domstate", "101") == "shut off"
+    assert running.guest_state("101") == "shut off"
+
+
+def test_two_hosts_at_the_same_time_know_nothing_of_each_other(tmp_path: Path) -> None:
+    with LabHost(tmp_path / "a", "one") as one, LabHost(tmp_path / "b", "two") as two:
+        one.define(guest.blank_domain_xml("101"))
+        assert two.virsh("list", "--all") == ""
+        assert (one.run(["hostname"]).stdout, two.run(["hostname"]).stdout) == ("one\n", "two\n")
+        assert one.libvirt_uri != two.libvirt_uri
+        assert set(one.processes()).isdisjoint(two.processes())
+
+
+def test_a_folder_has_one_host_at_a_time(lab_host: LabHost) -> None:
+    with pytest.raises(LabError, match=r"is up in .* already"):
+        LabHost(lab_host.root).start()
+    assert lab_host.virsh("list") == ""
+
+
+def test_a_folder_below_run_is_refused() -> None:
+    with pytest.raises(LabError, match="its folder cannot be /run/x"):
+        LabHost(Path("/run/x")).start()
+
+
+def test_nothing_inside_can_change_the_machine(lab_host: LabHost) -> None:
+    def outside() -> tuple[object, ...]:
+        listings = [tuple(sorted(Path(folder).iterdir())) for folder in ("/etc", "/var/lib", "/var/log", "/run")]
+        return (socket.gethostname(), Path("/etc/hosts").read_text(), Path("/etc/passwd").read_text(), *listings)
+
+    before = outside()
+    script = "echo x > /etc/passwd; echo x > /etc/new; echo x > /var/lib/dpkg/new; mkdir /run/new; hostname other"
+    assert "Read-only file system" in lab_host.run(["sh", "-c", script]).stderr
+    lab_host.run(["sh", "-c", "echo kept > /var/lib/haven/state; echo kept > /etc/haven/haven.toml"])
+    assert outside() == before
+    assert (lab_host.root / "var/lib/haven/state").read_text() == "kept\n"
+    assert (lab_host.root / "etc/haven/haven.toml").read_text() == "kept\n"
+
+
+def test_programs_inside_have_an_end_and_a_deadline(lab_host: LabHost) -> None:
+    assert lab_host.run(["sh", "-c", "echo $NAME; exit 7"], env={"NAME": "x"}).returncode == 7
+    with pytest.raises(LabError, match=r"no end within 0\.2 s, killed"):
+        lab_host.run(["sleep", "1000"], timeout_s=0.2)
+    assert not any(process.argv[:1] == ("sleep",) for process in lab_host.processes())
+
+
+def test_a_spawned_program_is_known_by_its_own_pid(lab_host: LabHost) -> None:
+    process = lab_host.spawn(["sh", "-c", "echo hello; exec sleep 1000"], lab_host.root / "log/sleep.log")
+    lab_host.wait_for(lambda: process.pid in {p.pid for p in lab_host.processes()}, 2.0, "its start")
+    process.kill(signal.SIGTERM)
+    assert process.wait(2.0) == -signal.SIGTERM
+    assert (lab_host.root / "log/sleep.log").read_text() == "hello\n"
+
+
+def test_a_host_dies_with_its_starter_however_that_one_ends(tmp_path: Path) -> None:
+    root = tmp_path / "host"
+    starter = subprocess.Popen([sys.executable, host.__file__, "up", "--root", str(root)], stdout=subprocess.PIPE)
+    assert starter.stdout is not None
+    assert b"pve is up" in starter.stdout.readline()
+    lab = LabHost(root)
+    pids = {process.pid for process in lab.processes()}
+    assert len(pids) >= 2
+    starter.kill()
+    starter.communicate()
+    namespaces.wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), 5.0, "the end of the host")
+    assert not lab.running
+
+
+def command(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, host.__file__, *words], capture_output=True, text=True, check=False, timeout=30
+    )
+
+
+def test_a_host_left_running_can_be_entered_and_taken_down(tmp_path: Path) -> None:
+    at = ("--root", str(tmp_path / "host"))
+    assert command("up", *at, "--hostname", "other", "--stay").returncode == 0
+    try:
+        assert command("exec", *at, "--", "virsh", "-q", "list", "--all").returncode == 0
+        assert command("exec", *at, "--", "cat", "/etc/hostname").stdout == "other\n"
+    finally:
+        down = command("down", *at)
+    assert down.returncode == 0
+    again = command("down", *at)
+    assert (again.returncode, again.stderr.count("\n")) == (1, 1)
+    assert "no lab host is up" in again.stderr
+
+
+def test_forty_blank_guests_fit(lab_host: LabHost) -> None:
+    names = [f"b{number}" for number in range(40)]
+    for name in names:
+        lab_host.define(guest.blank_domain_xml(name))
+        lab_host.start_guest(name)
+    assert len(lab_host.virsh("list", "--name").split()) == len(names)
