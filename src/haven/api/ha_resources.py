@@ -1,0 +1,231 @@
+"""`/cluster/ha/resources`: which VMs haven protects, and how (api-surface 4)."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
+
+from haven.api.changes import Change, make_change
+from haven.api.errors import CHANGED_MEANWHILE, RefusedError, bad_parameters, failed
+from haven.api.params import Parameter, Params, Value, one_line, shown
+from haven.api.routes import Call, Route
+from haven.api.vms import known_sid, machine
+from haven.core.event import Event
+from haven.core.records import Origin, ServiceConfig
+from haven.core.transaction import Delete, Put
+from haven.core.view import View
+from haven.core.words import Kind, RestartOn, Wanted
+
+MAX_SID_LENGTH = 255
+STATES = ("started", "stopped", "enabled", "disabled", "ignored")
+
+_OPTIONS = {
+    "state": Parameter(words=STATES),
+    "max_restart": Parameter(int, minimum=0),
+    "max_relocate": Parameter(int, minimum=0),
+    "failback": Parameter(bool),
+    "comment": Parameter(max_length=4096, check=one_line),
+    "restart_on": Parameter(words=tuple(RestartOn)),
+    "group": Parameter(max_length=128),
+}
+_DELETABLE = ("state", "max_restart", "max_relocate", "failback", "comment", "restart_on")
+
+
+def _sid_format(text: str) -> str | None:
+    kind, separator, name = text.partition(":") if ":" in text else ("vm", ":", text)
+    if not kind.isascii() or not kind.isalpha() or not kind.islower() or not separator or not name:
+        return "invalid format - expected TYPE:NAME or a VMID"
+    if any(character.isspace() or not character.isprintable() for character in name) or "/" in name:
+        return "invalid format - no blanks, line breaks or slashes in the name"
+    return None
+
+
+SID = Parameter(required=True, max_length=MAX_SID_LENGTH, check=_sid_format)
+TYPE = Parameter(words=("ct", "vm"))
+
+
+def index(call: Call) -> object:
+    view = call.state.view()
+    if call.params.text("type", "vm") != "vm":
+        return []
+    digest = config_digest(view.configs().values())
+    return [entry(config, digest) for config in view.configs().values()]
+
+
+def read(call: Call) -> object:
+    view = call.state.view()
+    config = _configured(view, known_sid(call.state, call.params.text("sid")))
+    return entry(config, config_digest(view.configs().values()))
+
+
+def create(call: Call) -> None:
+    _refuse_groups(call.params)
+    sid = _vm_sid(known_sid(call.state, call.params.text("sid")), call.params)
+    config = _new_config(call, sid)
+
+    def plan(view: View) -> Change:
+        if sid in view.configs():
+            raise failed(f"create resource failed: resource ID '{sid}' already defined")
+        text = f"added with {config.origin.via}, wanted {config.wanted}" if config.origin else "added"
+        return Change((Put(f"config/{sid}", config),), (_told(sid, text, call),))
+
+    make_change(call.state, plan)
+
+
+def update(call: Call) -> None:
+    """Change options. In PVE a resource in error must be disabled first; in haven every change of its
+    configuration ends a hold, so all of them are taken in every state (a deviation)."""
+    _refuse_groups(call.params)
+    deleted = _deleted(call.params)
+    sid = known_sid(call.state, call.params.text("sid"))
+
+    def plan(view: View) -> Change:
+        config = _configured(view, sid)
+        check_digest(call.params, config_digest(view.configs().values()))
+        changed = _changed(config, call.params, deleted, call.identity.origin(call.state.wall_s()))
+        writes: list[Put | Delete] = [Put(f"config/{sid}", changed)]
+        if changed.wanted is Wanted.STARTED:
+            writes += stops_queued(view, sid)
+        return Change(tuple(writes), (_told(sid, _difference(config, changed), call),))
+
+    make_change(call.state, plan)
+
+
+def delete(call: Call) -> None:
+    """Take the VM out of haven's care. The VM and its run key stay as they are."""
+    sid = known_sid(call.state, call.params.text("sid"))
+
+    def plan(view: View) -> Change:
+        if sid not in view.configs():
+            raise failed(f"cannot delete service '{shown(sid)}', not HA managed!")
+        writes = (Delete(f"config/{sid}"), *stops_queued(view, sid))
+        return Change(writes, (_told(sid, "taken out of haven's care, the VM is left as it is", call),))
+
+    make_change(call.state, plan)
+
+
+def entry(config: ServiceConfig, digest: str) -> dict[str, object]:
+    """One resource as clients see it: only what was set explicitly."""
+    return {"sid": config.sid, "type": "vm", "digest": digest, **explicit(config)}
+
+
+def explicit(config: ServiceConfig) -> dict[str, Value]:
+    """The options that were set, in the API's types."""
+    failback = None if config.failback is None else int(config.failback)
+    options: dict[str, Value | None] = {
+        "state": config.state,
+        "max_restart": config.max_restart,
+        "max_relocate": config.max_relocate,
+        "failback": failback,
+        "comment": config.comment,
+        "restart_on": config.restart_on,
+    }
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def config_digest(configs: Iterable[ServiceConfig]) -> str:
+    """A fingerprint of the whole configuration, as PVE has one for its file."""
+    lines = (f"{config.sid} {sorted(explicit(config).items())!r}" for config in configs)
+    return hashlib.sha1("\n".join(lines).encode(), usedforsecurity=False).hexdigest()
+
+
+def check_digest(params: Params, current: str) -> None:
+    if params.given("digest") and params.text("digest") != current:
+        raise failed(CHANGED_MEANWHILE)
+
+
+def stops_queued(view: View, sid: str) -> tuple[Delete, ...]:
+    """Stop commands that a later wish for the VM overtakes."""
+    return tuple(Delete(f"command/{command.id}") for command in view.commands().values() if command.sid == sid)
+
+
+def _configured(view: View, sid: str) -> ServiceConfig:
+    config = view.configs().get(sid)
+    if config is None:
+        raise failed(f"no such resource '{shown(sid)}'")
+    return config
+
+
+def _vm_sid(sid: str, params: Params) -> str:
+    """The sid of a VM; haven protects nothing else."""
+    kind = sid.partition(":")[0]
+    if params.text("type", kind) != kind:
+        raise bad_parameters({"type": f"value '{params.text('type')}' does not match the type of '{shown(sid)}'"})
+    if kind != "vm":
+        raise failed(f"create resource failed: resource '{shown(sid)}' does not exist in cluster")
+    return sid
+
+
+def _new_config(call: Call, sid: str) -> ServiceConfig:
+    missing = failed(f"create resource failed: resource '{shown(sid)}' does not exist in cluster")
+    name = sid.partition(":")[2]
+    if not name.isdecimal() or len(name) > 9:
+        raise missing
+    try:
+        found = machine(call.state, int(name))
+    except RefusedError as problem:
+        raise missing from problem
+    origin = call.identity.origin(call.state.wall_s())
+    config = ServiceConfig(sid=sid, uuid=found.guest.uuid, node=call.state.node, origin=origin)
+    return _changed(config, call.params, frozenset(), origin)
+
+
+def _changed(config: ServiceConfig, params: Params, deleted: frozenset[str], origin: Origin) -> ServiceConfig:
+    """The configuration with the given options set and others taken out.
+
+    The origin tells who set the wanted state: other options leave it.
+    """
+    values: dict[str, object] = dict.fromkeys(deleted)
+    values |= {name: params.values[name] for name in _DELETABLE if params.given(name)}
+    if isinstance(word := values.get("state"), str):
+        values["state"] = Wanted.STARTED if word == "enabled" else Wanted(word)
+    if isinstance(word := values.get("restart_on"), str):
+        values["restart_on"] = RestartOn(word)
+    if "state" in values:
+        values["origin"] = origin
+    return replace(config, **values)  # type: ignore[arg-type]
+
+
+def _deleted(params: Params) -> frozenset[str]:
+    names = params.words("delete")
+    for name in names:
+        if name not in _DELETABLE:
+            raise failed(f"no such option '{shown(name)}'")
+    both = {name: "it cannot be set and deleted at the same time" for name in names if params.given(name)}
+    if both:
+        raise bad_parameters(both)
+    return frozenset(names)
+
+
+def _refuse_groups(params: Params) -> None:
+    if params.given("group"):
+        raise failed("invalid parameter 'group': ha groups have been migrated to rules")
+
+
+def _difference(before: ServiceConfig, after: ServiceConfig) -> str:
+    """What a change of options changed, in words."""
+    old, new = explicit(before), explicit(after)
+    parts = [f"{name} {value}" for name, value in new.items() if old.get(name) != value]
+    parts += [f"{name} back to its default" for name in old if name not in new]
+    return "set " + (", ".join(parts) if parts else "again as it was")
+
+
+def _told(sid: str, text: str, call: Call) -> Event:
+    """The event of a change, for the story."""
+    identity = call.identity
+    sentence = f"{text} (by {identity.who} with {identity.via})"
+    return Event(Kind.CONFIG_CHANGED, sentence, sid, fields={"who": identity.who, "via": identity.via})
+
+
+ROUTES = (
+    Route("GET", "/cluster/ha/resources", "Sys.Audit", index, {"type": TYPE}),
+    Route("POST", "/cluster/ha/resources", "Sys.Console", create, {**_OPTIONS, "sid": SID, "type": TYPE}),
+    Route("GET", "/cluster/ha/resources/{sid}", "Sys.Audit", read, {"sid": SID}),
+    Route(
+        "PUT",
+        "/cluster/ha/resources/{sid}",
+        "Sys.Console",
+        update,
+        {**_OPTIONS, "sid": SID, "delete": Parameter(max_length=4096), "digest": Parameter(max_length=64)},
+    ),
+    Route("DELETE", "/cluster/ha/resources/{sid}", "Sys.Console", delete, {"sid": SID, "purge": Parameter(bool)}),
+)

@@ -1,0 +1,137 @@
+"""`/cluster/ha/status`: what the manager and the node daemon recorded, in PVE's forms (api-surface 5)."""
+
+from haven.api import ha_words as words
+from haven.api.errors import failed
+from haven.api.routes import Call, Route
+from haven.api.vms import uuids_present
+from haven.core.records import AgentEpoch, LrmRecord, ServiceStatus
+from haven.core.view import View
+
+Entry = dict[str, object]
+
+
+def ha_index(_call: Call) -> object:
+    return [{"id": name} for name in ("status", "resources", "groups", "rules")]
+
+
+def index(_call: Call) -> object:
+    return [{"name": name} for name in ("current", "manager_status")]
+
+
+def groups(_call: Call) -> object:
+    """As PVE 9 without groups left to migrate: every call fails."""
+    raise failed("cannot index groups: ha groups have been migrated to rules")
+
+
+def current(call: Call) -> object:
+    view, node, now_s = call.state.view(), call.state.node, call.state.wall_s()
+    entries: list[Entry] = [{"id": "quorum", "type": "quorum", "node": node, "status": "OK", "quorate": 1}]
+    entries += _master(view, now_s)
+    entries.append(_fencing(view, node))
+    entries += [_lrm(record, view, now_s) for record in view.lrms().values()]
+    present = uuids_present(call.state)
+    sids = sorted(view.services()) + sorted(sid for sid in view.configs() if sid not in view.services())
+    return entries + [_service(view, sid, present) for sid in sids]
+
+
+def manager_status(call: Call) -> object:
+    view, node = call.state.view(), call.state.node
+    return {
+        "manager_status": _manager_record(view),
+        "quorum": {"node": node, "quorate": "1"},
+        "lrm_status": {record.node: _lrm_record(record) for record in view.lrms().values()},
+    }
+
+
+def _master(view: View, now_s: float) -> list[Entry]:
+    """Absent until a manager was there once."""
+    record = view.manager()
+    if record is None:
+        return []
+    timestamp = int(record.timestamp_wall_s)
+    status = f"{record.master_node} ({words.master_word(record, view, now_s)}, {words.ctime(timestamp)})"
+    entry: Entry = {"id": "master", "type": "master", "node": record.master_node, "status": status}
+    return [entry | {"timestamp": timestamp}]
+
+
+def _fencing(view: View, node: str) -> Entry:
+    """One host has nobody to be fenced by: its watchdog stands by."""
+    agents = view.agents().values()
+    state = "armed" if any(_is_armed(agent) for agent in agents) else "standby"
+    watchdog = "active" if state == "armed" else "standby"
+    entry: Entry = {"id": "fencing", "type": "fencing", "node": node}
+    return entry | {"status": f"{state} (CRM watchdog {watchdog})", "armed-state": state}
+
+
+def _lrm(record: LrmRecord, view: View, now_s: float) -> Entry:
+    agent = view.agents().get(record.node)
+    watchdog = "watchdog active" if agent and _is_armed(agent) else "watchdog standby"
+    timestamp = int(record.timestamp_wall_s)
+    text = f"{words.lrm_word(record, view, now_s)}, {watchdog}, {words.ctime(timestamp)}"
+    entry: Entry = {"id": f"lrm:{record.node}", "type": "lrm", "node": record.node}
+    return entry | {"status": f"{record.node} ({text})", "timestamp": timestamp}
+
+
+def _is_armed(agent: AgentEpoch) -> bool:
+    return agent.armed and not agent.released
+
+
+def _service(view: View, sid: str, present: frozenset[str] | None) -> Entry:
+    config, service = view.configs().get(sid), view.services().get(sid)
+    node = service.node if service else config.node if config else "---"
+    exists = config is None or present is None or config.uuid in present
+    state = words.verbose_state(view, sid, exists=exists)
+    entry: Entry = {"id": f"service:{sid}", "type": "service", "sid": sid, "node": node, "state": state}
+    entry["status"] = f"{sid} ({node}, {state})"
+    if service:
+        entry["crm_state"] = service.state.value
+    if config:
+        failback = 1 if config.failback is None else int(config.failback)
+        entry |= {"request_state": config.wanted.value, "max_restart": config.restarts}
+        entry |= {"max_relocate": config.relocates, "failback": failback}
+        entry |= {} if config.comment is None else {"comment": config.comment}
+    return entry
+
+
+def _manager_record(view: View) -> Entry:
+    record = view.manager()
+    if record is None:
+        return {}
+    return {
+        "master_node": record.master_node,
+        "timestamp": int(record.timestamp_wall_s),
+        "node_status": {node: state.value for node, state in record.node_status.items()},
+        "service_status": {sid: _service_record(service) for sid, service in view.services().items()},
+    }
+
+
+def _service_record(service: ServiceStatus) -> Entry:
+    entry: Entry = {"state": service.state.value, "node": service.node, "uid": service.uid}
+    if service.running:
+        entry["running"] = 1
+    if service.timeout_s is not None:
+        entry["timeout"] = service.timeout_s
+    if service.failed_nodes:
+        entry["failed_nodes"] = list(service.failed_nodes)
+    if service.cmd:
+        entry["cmd"] = [service.cmd.verb, service.cmd.timeout_s]
+    return entry
+
+
+def _lrm_record(record: LrmRecord) -> Entry:
+    results = {
+        uid: {"sid": result.sid, "state": result.state.value, "exit_code": int(result.exit_code)}
+        for uid, result in record.results.items()
+    }
+    timestamp = int(record.timestamp_wall_s)
+    return {"state": record.state.value, "mode": record.mode.value, "timestamp": timestamp, "results": results}
+
+
+ROUTES = (
+    Route("GET", "/cluster/ha", "Sys.Audit", ha_index),
+    Route("GET", "/cluster/ha/status", "Sys.Audit", index),
+    Route("GET", "/cluster/ha/status/current", "Sys.Audit", current),
+    Route("GET", "/cluster/ha/status/manager_status", "Sys.Audit", manager_status),
+    Route("GET", "/cluster/ha/groups", "Sys.Audit", groups),
+    Route("POST", "/cluster/ha/groups", "Sys.Console", groups, {}),
+)

@@ -1,0 +1,23 @@
+"""Opening what the API works with, and closing it in order."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+from haven.api.state import Chronicle, State
+from haven.api.tasks import TaskBook
+from haven.core.settings import Settings
+from haven.history.history import HISTORY_FILE
+from haven.hypervisor.libvirt_inventory import LibvirtInventory
+from haven.store.sqlite import open_store
+
+
+@contextmanager
+def open_state(settings: Settings) -> Iterator[State]:
+    """Everything that the handlers share, until the end of the block. Raises StoreError."""
+    state_dir, run_dir = Path(settings.state_dir), Path(settings.run_dir)
+    with ExitStack() as stack:
+        store = stack.enter_context(closing(open_store(state_dir, run_dir, "api")))
+        chronicle = stack.enter_context(closing(Chronicle(state_dir / HISTORY_FILE)))
+        inventory = stack.enter_context(closing(LibvirtInventory(settings)))
+        yield State(settings, settings.node, store, chronicle, inventory, TaskBook(settings.node))

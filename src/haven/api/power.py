@@ -1,0 +1,103 @@
+"""Tasks that start and stop VMs: by asking HA for a protected one, through libvirt for the others."""
+
+import secrets
+import time
+from dataclasses import replace
+
+from haven.api.changes import Change, make_change
+from haven.api.errors import failed
+from haven.api.ha_resources import stops_queued
+from haven.api.qemu_entries import is_off
+from haven.api.routes import Call
+from haven.api.tasks import Log, Work
+from haven.api.vms import Machine, protection
+from haven.core.event import Event
+from haven.core.records import Command, Origin, ServiceConfig
+from haven.core.transaction import Put
+from haven.core.view import View
+from haven.core.words import Kind, Wanted
+
+
+def request_start(call: Call, vmid: int) -> str:
+    """Want it started; also when it is wanted already, since that ends a hold."""
+
+    def plan(view: View) -> Change:
+        config, origin = _wanted(view, vmid, call)
+        put = Put(f"config/{config.sid}", replace(config, state=Wanted.STARTED, origin=origin))
+        return Change((put, *stops_queued(view, config.sid)), (_told(config.sid, "start", origin),))
+
+    def work(log: Log) -> None:
+        log(f"Requesting HA start for VM {vmid}")
+        make_change(call.state, plan)
+
+    return _task(call, "hastart", vmid, work)
+
+
+def request_stop(call: Call, vmid: int, timeout_s: int) -> str:
+    """Want it stopped, and tell how long the guest is given; 0: pull the plug.
+
+    The wanted state goes with the command in one transaction: an acknowledged stop is never lost.
+    """
+    command_id = f"{time.time_ns():016x}-{secrets.token_hex(4)}"
+
+    def plan(view: View) -> Change:
+        config, origin = _wanted(view, vmid, call)
+        command = Command(command_id, "stop", config.sid, timeout_s, origin)
+        stopped = replace(config, state=Wanted.STOPPED, origin=origin)
+        writes = (Put(f"command/{command_id}", command), Put(f"config/{config.sid}", stopped))
+        return Change(writes, (_told(config.sid, "stop", origin),))
+
+    def work(log: Log) -> None:
+        log(f"Requesting HA stop for VM {vmid}")
+        make_change(call.state, plan)
+
+    return _task(call, "hastop", vmid, work)
+
+
+def start(call: Call, machine: Machine) -> str:
+    def work(_log: Log) -> None:
+        if not is_off(machine):
+            raise failed(f"VM {machine.vmid} already running")
+        call.state.inventory.start(machine.guest.uuid)
+
+    return _task(call, "qmstart", machine.vmid, work)
+
+
+def stop(call: Call, machine: Machine) -> str:
+    """Pull the plug; off already is success."""
+    return _task(call, "qmstop", machine.vmid, lambda _log: call.state.inventory.stop(machine.guest.uuid, 0))
+
+
+def shutdown(call: Call, machine: Machine, timeout_s: int, *, force: bool) -> str:
+    def work(_log: Log) -> None:
+        call.state.inventory.stop(machine.guest.uuid, timeout_s, force=force)
+
+    return _task(call, "qmshutdown", machine.vmid, work)
+
+
+def reset(call: Call, machine: Machine) -> str:
+    return _task(call, "qmreset", machine.vmid, lambda _log: call.state.inventory.reset(machine.guest.uuid))
+
+
+def reboot(call: Call, machine: Machine, timeout_s: int) -> str:
+    def work(_log: Log) -> None:
+        call.state.inventory.reboot(machine.guest.uuid, timeout_s)
+
+    return _task(call, "qmreboot", machine.vmid, work)
+
+
+def _task(call: Call, kind: str, vmid: int, work: Work) -> str:
+    return call.state.tasks.start(kind, str(vmid), call.identity.user, work)
+
+
+def _wanted(view: View, vmid: int, call: Call) -> tuple[ServiceConfig, Origin]:
+    """The configuration to change, and who changes it now."""
+    config = protection(view, f"vm:{vmid}")
+    if config is None:
+        raise failed(f"VM {vmid} is no longer protected by haven: run the command again to act on it directly")
+    return config, call.identity.origin(call.state.wall_s())
+
+
+def _told(sid: str, verb: str, origin: Origin) -> Event:
+    sentence = f"{verb} requested (by {origin.who} with {origin.via})"
+    return Event(Kind.CONFIG_CHANGED, sentence, sid, fields={"who": origin.who, "via": origin.via})

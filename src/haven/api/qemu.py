@@ -1,0 +1,148 @@
+"""`/nodes/N/qemu`: VMs as PVE shows them, and their start and stop (api-surface 7).
+
+A start or stop of a protected VM changes what haven wants of it and ends as soon as that is written; every
+other one is done at once through libvirt, as a task.
+"""
+
+import hashlib
+import re
+
+from haven.api import power
+from haven.api.errors import CHANGED_MEANWHILE, failed
+from haven.api.nodes import NODE, check_node
+from haven.api.params import Parameter
+from haven.api.qemu_entries import current, is_off, list_entry
+from haven.api.routes import Call, Route
+from haven.api.vms import VMID, Machine, machine, machines, protection
+
+MIN_MEMORY_MIB = 16
+MAX_MEMORY_MIB = 4 * 1024 * 1024
+DEFAULT_SHUTDOWN_S = 60
+
+
+def index(call: Call) -> object:
+    check_node(call)
+    full = call.params.flag("full")
+    return [list_entry(found, full=full) for found in machines(call.state).values()]
+
+
+def config(call: Call) -> object:
+    found = _asked(call)
+    return {**found.guest.config, "digest": _digest(found)}
+
+
+def set_config(call: Call) -> None:
+    """Change the memory, the one option that haven sets. It takes effect at the VM's next start."""
+    found = _asked(call)
+    if call.params.given("digest") and call.params.text("digest") != _digest(found):
+        raise failed(CHANGED_MEANWHILE)
+    memory_mib = int(call.params.text("memory").removeprefix("current="))
+    call.state.inventory.set_memory(found.guest.uuid, memory_mib)
+
+
+def status_current(call: Call) -> object:
+    return current(_asked(call), call.state.view())
+
+
+def start(call: Call) -> str:
+    vmid = _vmid(call)
+    if protection(call.state.view(), f"vm:{vmid}"):
+        return power.request_start(call, vmid)
+    return power.start(call, machine(call.state, vmid))
+
+
+def stop(call: Call) -> str:
+    vmid = _vmid(call)
+    if protection(call.state.view(), f"vm:{vmid}"):
+        return power.request_stop(call, vmid, 0)
+    return power.stop(call, machine(call.state, vmid))
+
+
+def shutdown(call: Call) -> str:
+    vmid = _vmid(call)
+    timeout_s = call.params.number("timeout", DEFAULT_SHUTDOWN_S)
+    if protection(call.state.view(), f"vm:{vmid}"):
+        return power.request_stop(call, vmid, timeout_s)
+    found, force = machine(call.state, vmid), call.params.flag("forceStop")
+    if found.guest.status == "paused" and not force:
+        raise failed("VM is paused - cannot shutdown")
+    return power.shutdown(call, found, timeout_s, force=force)
+
+
+def reset(call: Call) -> str:
+    return power.reset(call, _running(call))
+
+
+def reboot(call: Call) -> str:
+    found = _running(call)
+    if found.guest.status == "paused":
+        raise failed(f"VM {found.vmid} is paused - cannot reboot")
+    return power.reboot(call, found, call.params.number("timeout", DEFAULT_SHUTDOWN_S))
+
+
+def _vmid(call: Call) -> int:
+    check_node(call)
+    return call.params.number("vmid")
+
+
+def _asked(call: Call) -> Machine:
+    return machine(call.state, _vmid(call))
+
+
+def _running(call: Call) -> Machine:
+    found = _asked(call)
+    if is_off(found):
+        raise failed(f"VM {found.vmid} not running")
+    return found
+
+
+def _digest(found: Machine) -> str:
+    text = "\n".join(f"{key}: {value}" for key, value in sorted(found.guest.config.items()))
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def _memory_format(text: str) -> str | None:
+    if not re.fullmatch(r"(current=)?[0-9]{1,9}", text):
+        return "invalid format - expected a whole number of MiB"
+    number = int(text.removeprefix("current="))
+    if number < MIN_MEMORY_MIB:
+        return f"value must have a minimum value of {MIN_MEMORY_MIB}"
+    return f"value must have a maximum value of {MAX_MEMORY_MIB}" if number > MAX_MEMORY_MIB else None
+
+
+_VM = {"node": NODE, "vmid": VMID}
+_TIMEOUT = Parameter(int, minimum=0, maximum=86400)
+_FLAG = Parameter(bool)
+_BASE = "/nodes/{node}/qemu"
+_STATUS = _BASE + "/{vmid}/status"
+_MEMORY = Parameter(required=True, max_length=32, check=_memory_format)
+
+ROUTES = (
+    Route("GET", _BASE, "VM.Audit", index, {"node": NODE, "full": _FLAG}),
+    Route("GET", _BASE + "/{vmid}/config", "VM.Audit", config, {**_VM, "current": _FLAG}),
+    Route(
+        "PUT",
+        _BASE + "/{vmid}/config",
+        "VM.Config.Memory",
+        set_config,
+        {**_VM, "memory": _MEMORY, "digest": Parameter(max_length=64), "skiplock": _FLAG, "force": _FLAG},
+    ),
+    Route("GET", _STATUS + "/current", "VM.Audit", status_current, _VM),
+    Route("POST", _STATUS + "/start", "VM.PowerMgmt", start, {**_VM, "timeout": _TIMEOUT, "skiplock": _FLAG}),
+    Route(
+        "POST",
+        _STATUS + "/stop",
+        "VM.PowerMgmt",
+        stop,
+        {**_VM, "timeout": _TIMEOUT, "keepActive": _FLAG, "skiplock": _FLAG},
+    ),
+    Route(
+        "POST",
+        _STATUS + "/shutdown",
+        "VM.PowerMgmt",
+        shutdown,
+        {**_VM, "timeout": _TIMEOUT, "forceStop": _FLAG, "keepActive": _FLAG, "skiplock": _FLAG},
+    ),
+    Route("POST", _STATUS + "/reset", "VM.PowerMgmt", reset, {**_VM, "skiplock": _FLAG}),
+    Route("POST", _STATUS + "/reboot", "VM.PowerMgmt", reboot, {**_VM, "timeout": _TIMEOUT}),
+)

@@ -1,0 +1,107 @@
+"""`haven api`: the process that talks to people, on a unix socket that is root's alone."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import uvicorn
+
+from haven.api.app import build_app
+from haven.api.state import State
+from haven.api.wire import Protocol
+from haven.core.settings import Settings
+from haven.store.claim import claim_daemon
+from haven.store.protocol import StoreError
+
+log = logging.getLogger("haven.api")
+
+BACKLOG = 64
+STOP_S = 3
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its ten wake-ups a second, and ended by a signal as an orderly end."""
+
+    def __init__(self, config: uvicorn.Config, state: State) -> None:
+        super().__init__(config)
+        self._state = state
+        self._told_to_stop = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, self.stop)
+        yield
+
+    async def main_loop(self) -> None:
+        await self._told_to_stop.wait()
+
+    def stop(self) -> None:
+        """End in order: no new requests, streams are closed. Call it in the loop's thread."""
+        self.should_exit = True
+        self._state.stopping.set()
+        self._told_to_stop.set()
+
+
+def run_api(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT. Raises StoreError when it cannot start, or another one runs already."""
+    from haven.api.opening import open_state  # libvirt's library only where it is used
+
+    _set_up_logging(settings)
+    run_dir = Path(settings.run_dir)
+    with ExitStack() as stack:
+        claim = claim_daemon(run_dir, "api")
+        stack.callback(claim.release)
+        state = stack.enter_context(open_state(settings))
+        listener = listen(run_dir / "api.sock")
+        stack.callback(listener.close)
+        asyncio.run(make_server(state).serve(sockets=[listener]))
+    return 0
+
+
+def make_server(state: State) -> Server:
+    """The server of this state; its `serve(sockets=[...])` runs until `stop`."""
+    config = uvicorn.Config(
+        build_app(state),
+        http=Protocol,
+        ws="none",
+        lifespan="off",
+        loop="asyncio",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=STOP_S,
+    )
+    return Server(config, state)
+
+
+def listen(path: Path) -> socket.socket:
+    """The socket, root's alone. What an earlier process left there is replaced: the claim says it is dead."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    mask = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    except OSError as error:
+        listener.close()
+        raise StoreError(f"cannot listen on {path}: {error}; check run_dir in haven.toml") from error
+    finally:
+        os.umask(mask)
+    listener.listen(BACKLOG)
+    return listener
+
+
+def _set_up_logging(settings: Settings) -> None:
+    """Plain lines on stderr, with the time unless the journal adds its own; uvicorn's own chatter off."""
+    stamp = "" if "JOURNAL_STREAM" in os.environ else "%(asctime)s "
+    logging.basicConfig(level=settings.log_level.upper(), format=f"{stamp}%(name)s %(levelname)s: %(message)s")
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
