@@ -44,6 +44,17 @@ def create_private(path: Path) -> None:
     os.close(open_private(path))
 
 
+def reserve_space(path: Path, size_bytes: int) -> None:
+    """A file that only takes space, to be given up when there is none; without it when there is none now."""
+    descriptor = open_private(path)
+    try:
+        os.posix_fallocate(descriptor, 0, size_bytes)
+    except OSError:
+        path.unlink()
+    finally:
+        os.close(descriptor)
+
+
 def lock_within(descriptor: int, how: int, timeout_s: float) -> bool:
     """Take the flock (LOCK_SH or LOCK_EX) within the time; 0 tries once. False: another process has it."""
     deadline_s = time.monotonic() + timeout_s

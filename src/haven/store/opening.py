@@ -12,6 +12,8 @@ from haven.store import files, schema
 from haven.store.connection import connect, in_words
 from haven.store.protocol import StoreError
 
+RESERVE_BYTES = 256 * 1024
+
 
 class _DamagedError(Exception):
     """The file is no store (any more); the text says what is wrong with it."""
@@ -35,7 +37,7 @@ def make_ready(path: Path) -> tuple[int, tuple[str, ...]]:
         try:
             if not files.lock_within(lock, fcntl.LOCK_SH, 0.0):
                 raise StoreError(f"{lock_path} is locked{files.lock_holders(lock_path)}: end that process first")
-            notices = _ready(path, lock)
+            notices = _ready_with_reserve(path, lock)
         except sqlite3.Error as error:
             os.close(lock)
             raise StoreError(f"cannot open {path}: {in_words(error)}") from error
@@ -43,6 +45,22 @@ def make_ready(path: Path) -> tuple[int, tuple[str, ...]]:
             os.close(lock)
             raise
         return lock, notices
+
+
+def _ready_with_reserve(path: Path, lock: int) -> tuple[str, ...]:
+    """Even opening needs some space, for SQLite's two companions: on a full disk, a reserve is given up."""
+    reserve = path.with_name(path.name + ".reserve")
+    try:
+        notices = _ready(path, lock)
+    except sqlite3.Error:
+        if not reserve.exists():
+            raise
+        reserve.unlink()
+        notices = _ready(path, lock)
+        return (*notices, f"the disk of {path} is full: haven opened it with its last reserve; free some space")
+    if not reserve.exists():
+        files.reserve_space(reserve, RESERVE_BYTES)
+    return notices
 
 
 def _ready(path: Path, lock: int) -> tuple[str, ...]:
