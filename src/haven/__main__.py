@@ -6,6 +6,8 @@ from collections.abc import Callable
 from haven.core.settings import Settings, SettingsError, describe_settings
 
 DAEMONS = ("up", "lrm", "crm", "api")
+CANNOT_START = 78
+"""EX_CONFIG of sysexits.h: `haven up` and systemd need not try again."""
 
 
 def main() -> int:
@@ -29,7 +31,7 @@ def _daemon(name: str) -> int:
         return _runner(name)(load_settings())
     except (SettingsError, StoreError) as error:
         print(f"haven {name}: {error}", file=sys.stderr)
-        return 1
+        return CANNOT_START
     except KeyboardInterrupt:
         return 130
 

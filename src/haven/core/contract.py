@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from haven.core.clock import Now
 from haven.core.event import Event
 from haven.core.hypervisor import Happening, Vm
 from haven.core.order import Order, OrderResult
@@ -75,3 +76,11 @@ class NodeObservation:
     tick: bool = False
     host_stopping: bool = False
     settings: Settings = field(default_factory=Settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a step was asked, whole: with the memory before it, enough to ask it again (replay)."""
+
+    observation: ManagerObservation | NodeObservation
+    now: Now

@@ -3,7 +3,7 @@
 import logging
 
 from haven.core import manager
-from haven.core.contract import ManagerObservation
+from haven.core.contract import Asked, ManagerObservation
 from haven.core.manager import ManagerMemory
 from haven.core.settings import Settings
 from haven.core.transaction import Committed
@@ -47,11 +47,13 @@ class Crm:
         if view is None:
             return now().boottime_s + RETRY_S
         observation = ManagerObservation(self._settings.node, self._holder, view, tick, self._settings)
-        decision = manager.step(self._memory, observation, now())
+        asked = Asked(observation, now())
+        decision = manager.step(self._memory, observation, asked.now)
         outcome = await self._store.commit(decision.transactions)
         if not isinstance(outcome, Committed):
             log.debug("not committed: %s", outcome)
             return now().boottime_s + RETRY_S
+        self._story.keep(self._memory, asked, decision)
         self._memory = decision.memory
         self._story.tell(decision.events)
         if decision.transactions:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from haven.core import node
-from haven.core.contract import Decision, NodeObservation
+from haven.core.contract import Asked, Decision, NodeObservation
 from haven.core.hypervisor import Happening, Moment, Vm
 from haven.core.node_memory import NodeMemory
 from haven.core.order import Order, OrderResult
@@ -111,13 +111,16 @@ class Lrm:
             host_stopping=stopping,
             settings=self._settings,
         )
-        return await self._carry_out(node.step(self._memory, observation, now()))
+        asked = Asked(observation, now())
+        return await self._carry_out(asked, node.step(self._memory, observation, asked.now))
 
-    async def _carry_out(self, decision: Decision[NodeMemory]) -> float | None:
+    async def _carry_out(self, asked: Asked, decision: Decision[NodeMemory]) -> float | None:
         """The caller's duties of core.contract, in their order."""
-        self._memory = decision.memory
         for order in decision.performed_first:
             self._spawn(self._perform(order))
+        await asyncio.sleep(0)  # the orders are under way before anything is written
+        self._story.keep(self._memory, asked, decision)
+        self._memory = decision.memory
         self._story.tell(decision.events)
         outcome = await self._store.commit(decision.transactions)
         committed = isinstance(outcome, Committed)

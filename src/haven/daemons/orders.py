@@ -1,6 +1,5 @@
 """Carrying out one order with the hypervisor; blocks, so it runs in a thread."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from haven.core.hypervisor import Obstacle
@@ -15,7 +14,7 @@ def perform(hypervisor: Hypervisor, order: Order) -> OrderResult:
     began_wall_s = now().wall_s
     blank = OrderResult(order, False, began_wall_s, began_wall_s, 0.0)
     try:
-        result = _call(hypervisor, order)(blank)
+        result = _call(hypervisor, order, replace(blank, ok=True))
     except UnreachableError:
         result = replace(blank, unreachable=True)
     except StartFailedError as error:
@@ -27,18 +26,17 @@ def perform(hypervisor: Hypervisor, order: Order) -> OrderResult:
     return replace(result, ended_wall_s=ended.wall_s, ended_boottime_s=ended.boottime_s)
 
 
-def _call(hypervisor: Hypervisor, order: Order) -> Callable[[OrderResult], OrderResult]:
-    """How an order is carried out, as a function that completes its result."""
+def _call(hypervisor: Hypervisor, order: Order, done: OrderResult) -> OrderResult:
+    """Carry the order out; `done` with what it brought."""
     match order:
         case Start():
-            return lambda result: replace(result, ok=True, instance=hypervisor.start(order.uuid))
+            return replace(done, instance=hypervisor.start(order.uuid))
         case Stop():
-            return lambda result: replace(result, ok=hypervisor.stop(order.uuid, order.timeout_s) is None)
+            hypervisor.stop(order.uuid, order.timeout_s)
         case Probe():
-            return lambda result: replace(result, ok=True, obstacle=hypervisor.obstacle(order.uuid))
+            return replace(done, obstacle=hypervisor.obstacle(order.uuid))
         case Autostart():
-            return lambda result: replace(
-                result, ok=hypervisor.prepare(order.uuid, autostart=order.enabled) is None
-            )
+            hypervisor.prepare(order.uuid, autostart=order.enabled)
         case CollectEvidence():
-            return lambda result: replace(result, ok=True, lines=hypervisor.evidence(order.uuid))
+            return replace(done, lines=hypervisor.evidence(order.uuid))
+    return done

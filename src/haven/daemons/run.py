@@ -67,7 +67,7 @@ def _run(name: str, settings: Settings, work: Work) -> int:
         stack.callback(claim.release)
         store = open_store(state_dir, run_dir, name)
         stack.callback(store.close)
-        history = HistoryWriter(state_dir, name)
+        history = HistoryWriter(state_dir, name, settings.history_days)
         stack.callback(history.close)
         bell = Doorbell(run_dir, name)
         stack.callback(bell.close)

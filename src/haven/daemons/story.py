@@ -2,11 +2,15 @@
 
 import logging
 from collections.abc import Iterable
+from typing import TypeVar
 
+from haven.core.contract import Asked, Decision
 from haven.core.event import Event
 from haven.core.words import Kind, Level
 from haven.daemons.machine import now
 from haven.history.writer import HistoryWriter
+
+M = TypeVar("M")
 
 _LOG_LEVELS = {
     Level.INFO: logging.INFO,
@@ -32,6 +36,12 @@ class Story:
             self._log.log(_LOG_LEVELS[event.level], "%s%s [%s]", about, event.sentence, event.rule or event.kind)
         if events:
             self._history.record(events, now().wall_s)
+
+    def keep(self, memory: object, asked: Asked, decision: Decision[M]) -> None:
+        """Keep a step that did something, for explain and replay."""
+        if decision.events:
+            sids = frozenset(event.sid for event in decision.events if event.sid)
+            self._history.save_decision(now().wall_s, sids, memory, asked, decision)
 
     def note(self, kind: Kind, sentence: str, level: Level = Level.INFO) -> None:
         self.tell((Event(kind, sentence, level=level),))

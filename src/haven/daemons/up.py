@@ -28,6 +28,8 @@ POLL_S = 0.1
 STOP_S = 5.0
 READY_S = 10.0
 PR_SET_PDEATHSIG = 1
+CANNOT_START = 78
+"""EX_CONFIG of sysexits.h: trying again will not help."""
 
 
 @dataclass(slots=True)
@@ -39,6 +41,8 @@ class Child:
     started_s: float = 0.0
     start_at_s: float = 0.0
     deaths: int = 0
+    hopeless: bool = False
+    """It said itself, in one line, why it cannot start."""
 
 
 @dataclass(slots=True)
@@ -49,16 +53,15 @@ class Supervisor:
     stopping: bool = False
 
     def run(self, greet: "Greeting") -> int:
-        """Until SIGTERM or SIGINT; exit status 0, or 1 when a process could not even start."""
+        """Until SIGTERM or SIGINT; exit status 0, or CANNOT_START when a process says that it cannot."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         while not self.stopping:
             for child in self.children:
                 self._keep(child)
-            if any(child.deaths > 2 and child.started_s and not greet.done for child in self.children):
-                log.error("haven does not come up; the lines above say why")
+            if not greet.done and any(child.hopeless for child in self.children):
                 self._end_all()
-                return 1
+                return CANNOT_START
             greet.try_once()
             time.sleep(POLL_S)
         self._end_all()
@@ -70,9 +73,11 @@ class Supervisor:
     def _keep(self, child: Child) -> None:
         now_s = time.monotonic()
         if child.process and child.process.poll() is not None:
+            child.hopeless = child.process.returncode == CANNOT_START
             child.deaths = 1 if now_s - child.started_s > CALM_S else child.deaths + 1
             pause_s = BACKOFF_S[min(child.deaths - 1, len(BACKOFF_S) - 1)]
-            log.warning("haven %s ended (%s); started again", child.name, _how(child.process.returncode))
+            if not child.hopeless:
+                log.warning("haven %s ended (%s); started again", child.name, _how(child.process.returncode))
             child.process, child.start_at_s = None, now_s + pause_s
         if child.process is None and now_s >= child.start_at_s:
             child.process, child.started_s = _spawn(child.name), now_s
@@ -100,13 +105,13 @@ class Greeting:
     done: bool = False
 
     def try_once(self) -> None:
-        if self.done or not self.socket.exists():
+        if self.done:
             return
         try:
             status = ApiClient(self.socket).get("/haven/status")
         except (ApiUnreachable, ApiError) as error:
             if time.monotonic() > self.until_s:
-                log.warning("%s", error)
+                log.warning("VMs are protected, but the API does not answer: %s", error)
                 self.done = True
             return
         if status["vms"] or time.monotonic() > self.until_s - READY_S + 2.0:
