@@ -1,0 +1,73 @@
+"""kill -9 at random moments: no acknowledged change is lost, and the store opens clean."""
+
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.store.rig import config, database, opened, put, spawn
+
+ROUNDS = 20
+
+
+def _until_killed(arguments: tuple[str, ...], after_s: float) -> list[str]:
+    """The lines a child printed before it was killed, `after_s` after its first."""
+    child = spawn(*arguments)
+    assert child.stdout
+    first = child.stdout.readline()
+    time.sleep(after_s)  # the moment is the test's input, not a wait for a condition
+    child.send_signal(signal.SIGKILL)
+    rest, _ = child.communicate()
+    assert child.returncode == -signal.SIGKILL
+    return [first, *rest.splitlines()]
+
+
+@pytest.mark.parametrize("what", ["commit_numbers", "reopen_and_commit"])
+def test_no_acknowledged_record_is_lost(tmp_path: Path, what: str) -> None:
+    random_source = random.Random(what)
+    acknowledged = 0
+    for _ in range(ROUNDS):
+        lines = _until_killed((what, str(tmp_path), str(acknowledged + 1)), random_source.uniform(0, 0.05))
+        acknowledged = max(int(line) for line in lines)
+        store = opened(tmp_path)
+        view = store.read()
+        kept = sorted(int(number) for number in view.commands())
+        assert kept in (list(range(1, acknowledged + 1)), list(range(1, acknowledged + 2)))
+        assert (store.notices, store.damaged) == ((), {})
+        assert view.revision == len(kept)
+        acknowledged = len(kept)
+        store.close()
+    assert acknowledged > ROUNDS
+
+
+def test_killed_while_it_restores_a_damaged_store_the_next_start_ends_the_work(tmp_path: Path) -> None:
+    random_source = random.Random(3)
+    store = opened(tmp_path)
+    store.commit(put(store.read(), "config/vm:1", config("vm:1")))
+    store.close()
+    opened(tmp_path).close()
+    incarnations = set()
+    for _ in range(ROUNDS):
+        database(tmp_path).write_bytes(b"x" * 5000)
+        _until_killed(("open_only", str(tmp_path)), random_source.uniform(0, 0.03))
+        store = opened(tmp_path)
+        assert set(store.read().configs()) == {"vm:1"}
+        incarnations.add(store.read().incarnation)
+        store.close()
+    assert len(incarnations) == ROUNDS
+
+
+def test_four_processes_add_to_one_counter_and_lose_nothing(tmp_path: Path) -> None:
+    opened(tmp_path).close()
+    rounds = 50
+    children: list[subprocess.Popen[str]] = [spawn("count_up", str(tmp_path), str(rounds)) for _ in range(4)]
+    told = [child.communicate(timeout=60)[0] for child in children]
+    assert all(child.returncode == 0 for child in children), told
+    store = opened(tmp_path)
+    holder = store.read().manager_lock()
+    assert holder and holder.holder == str(4 * rounds)
+    assert store.read().revision == 4 * rounds
+    store.close()

@@ -1,0 +1,321 @@
+"""What is found at start: nothing, a sound store, a damaged one, an older one, a newer one, a used one."""
+
+import os
+import random
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from haven.store import schema
+from haven.store.protocol import StoreError
+from haven.store.sqlite import open_store
+from tests.store.rig import config, database, in_small_tmpfs, may_mount, opened, put, spawn
+
+PAGE = 4096
+
+
+def with_one_vm(directory: Path, *, copied: bool = True) -> str:
+    """A closed store with vm:1 in it (and in its copy); returns its incarnation."""
+    store = opened(directory)
+    incarnation = store.read().incarnation
+    store.commit(put(store.read(), "config/vm:1", config("vm:1")))
+    store.close()
+    if copied:
+        opened(directory).close()
+    else:
+        good(directory).unlink()
+    return incarnation
+
+
+def good(directory: Path) -> Path:
+    return directory / "state" / "haven.db.good"
+
+
+def sids(directory: Path) -> set[str]:
+    store = opened(directory)
+    found = set(store.read().configs())
+    store.close()
+    return found
+
+
+def test_a_first_start_makes_private_directories_and_an_empty_store(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    assert store.notices == ()
+    assert store.read().entries == {}
+    assert len(store.read().incarnation) == 32
+    for directory in (tmp_path / "state", tmp_path / "run"):
+        assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    for path in (tmp_path / "state").iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+    store.close()
+
+
+def test_a_store_is_found_again_as_it_was_left(tmp_path: Path) -> None:
+    incarnation = with_one_vm(tmp_path)
+    store = opened(tmp_path)
+    assert (store.notices, store.read().incarnation, set(store.read().configs())) == ((), incarnation, {"vm:1"})
+    store.close()
+
+
+def test_each_store_is_another_incarnation(tmp_path: Path) -> None:
+    first, second = opened(tmp_path / "a"), opened(tmp_path / "b")
+    assert first.read().incarnation != second.read().incarnation
+    first.close()
+    second.close()
+
+
+def overwrite(offset: int, content: bytes) -> Callable[[Path], None]:
+    def damage(path: Path) -> None:
+        with path.open("r+b") as file:
+            file.seek(offset)
+            file.write(content)
+
+    return damage
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "header overwritten": overwrite(0, b"not a database at all"),
+    "a page zeroed": overwrite(PAGE, bytes(PAGE)),
+    "everything zeroed": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    "cut off in a page": lambda path: os.truncate(path, PAGE + 100),
+    "cut off to nothing": lambda path: os.truncate(path, 0),
+    "one page left": lambda path: os.truncate(path, PAGE),
+    "text instead": lambda path: path.write_text("hello\n" * 1000),
+    "the table of tables garbled": overwrite(100, bytes(range(1, 200))),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+def test_a_damaged_store_is_set_aside_and_restored_from_its_copy_as_a_new_incarnation(
+    tmp_path: Path, damage: Callable[[Path], object]
+) -> None:
+    incarnation = with_one_vm(tmp_path)
+    damage(database(tmp_path))
+    store = opened(tmp_path)
+    [notice] = store.notices
+    assert "restored from the copy made" in notice
+    assert "(ha-manager config)" in notice
+    assert "\n" not in notice
+    assert set(store.read().configs()) == {"vm:1"}
+    assert store.read().incarnation != incarnation
+    store.close()
+    again = opened(tmp_path)
+    assert again.notices == ()
+    again.close()
+
+
+def test_what_was_set_aside_is_kept_under_a_name_with_its_date(tmp_path: Path) -> None:
+    with_one_vm(tmp_path)
+    for _ in range(2):
+        database(tmp_path).write_bytes(b"x" * 5000)
+        store = opened(tmp_path)
+        [notice] = store.notices
+        store.close()
+    kept = sorted((tmp_path / "state").glob("haven.db.corrupt-2*"))
+    assert [path.read_bytes() for path in kept] == [b"x" * 5000] * 2
+    assert kept[1].name in notice
+
+
+@pytest.mark.parametrize("copy", ["missing", "damaged", "of another program"])
+def test_without_a_usable_copy_an_empty_store_is_made_and_the_next_step_is_said(tmp_path: Path, copy: str) -> None:
+    with_one_vm(tmp_path)
+    good(tmp_path).unlink()
+    if copy == "damaged":
+        good(tmp_path).write_bytes(b"y" * 5000)
+    if copy == "of another program":
+        with sqlite3.connect(good(tmp_path)) as other:
+            other.execute("CREATE TABLE songs (name TEXT)")
+    database(tmp_path).write_bytes(b"x" * 5000)
+    store = opened(tmp_path)
+    [notice] = store.notices
+    assert "starts with an empty store: add the VMs again (ha-manager add)" in notice
+    assert store.read().entries == {}
+    store.close()
+
+
+def test_a_store_that_was_deleted_is_restored_from_its_copy(tmp_path: Path) -> None:
+    incarnation = with_one_vm(tmp_path)
+    database(tmp_path).unlink()
+    store = opened(tmp_path)
+    assert "was missing; restored from the copy" in store.notices[0]
+    assert (set(store.read().configs()), store.read().incarnation == incarnation) == ({"vm:1"}, False)
+    store.close()
+
+
+def test_flipped_bytes_never_keep_haven_from_starting_nor_invent_a_vm(tmp_path: Path) -> None:
+    with_one_vm(tmp_path)
+    sound = database(tmp_path).read_bytes()
+    copy = good(tmp_path).read_bytes()
+    random_source = random.Random(7)
+    for _ in range(60):
+        broken = bytearray(sound)
+        for _ in range(random_source.choice((1, 8, 200))):
+            broken[random_source.randrange(len(broken))] ^= 1 << random_source.randrange(8)
+        database(tmp_path).write_bytes(broken)
+        good(tmp_path).write_bytes(copy)
+        store = opened(tmp_path)
+        view = store.read()
+        assert len(view.entries) + len(store.damaged) <= 1
+        store.close()
+
+
+def test_a_damaged_store_that_another_process_has_open_is_left_alone_and_both_are_named(tmp_path: Path) -> None:
+    first = opened(tmp_path, "crm")
+    first.commit(put(first.read(), "config/vm:1", config("vm:1")))
+    other = spawn("open_only", str(tmp_path))
+    assert other.stdout and [other.stdout.readline() for _ in range(2)] == ["ready\n", "open\n"]
+    first.close()
+    overwrite(0, b"not a database")(database(tmp_path))
+    before = database(tmp_path).read_bytes()
+    with pytest.raises(StoreError, match=rf"is damaged .*another haven process \(pid {other.pid}\) has it open"):
+        opened(tmp_path)
+    assert database(tmp_path).read_bytes() == before
+    other.kill()
+    other.communicate()
+    store = opened(tmp_path)
+    assert "set aside" in store.notices[0]
+    store.close()
+
+
+def test_processes_that_start_together_on_a_damaged_store_repair_it_once(tmp_path: Path) -> None:
+    with_one_vm(tmp_path)
+    overwrite(0, b"not a database")(database(tmp_path))
+    children = [spawn("open_only", str(tmp_path)) for _ in range(4)]
+    for child in children:
+        assert child.stdout and [child.stdout.readline() for _ in range(2)] == ["ready\n", "open\n"]
+    for child in children:
+        child.kill()
+        child.communicate()
+    assert len(list((tmp_path / "state").glob("haven.db.corrupt-????????-??????"))) == 1
+    assert sids(tmp_path) == {"vm:1"}
+
+
+def _add_a_column(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE records ADD COLUMN colour TEXT NOT NULL DEFAULT ''")
+
+
+def _fail(connection: sqlite3.Connection) -> None:
+    _add_a_column(connection)
+    connection.execute("SELECT * FROM nowhere")
+
+
+def test_an_older_store_is_copied_and_then_brought_to_the_new_schema(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incarnation = with_one_vm(tmp_path)
+    monkeypatch.setattr(schema, "STEPS", (*schema.STEPS, _add_a_column))
+    store = opened(tmp_path)
+    assert store.notices == (
+        f"{database(tmp_path)} was brought from schema 1 to 2; as it was, it is kept as haven.db.schema-1",
+    )
+    assert (set(store.read().configs()), store.read().incarnation) == ({"vm:1"}, incarnation)
+    store.close()
+    with sqlite3.connect(tmp_path / "state" / "haven.db.schema-1") as kept:
+        assert kept.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone() == (1,)
+        assert kept.execute("SELECT key FROM records").fetchall() == [("config/vm:1",)]
+
+
+def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_one_vm(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "STEPS", (*schema.STEPS, _fail))
+        with pytest.raises(StoreError, match=r"cannot open .*haven.db: no such table: nowhere"):
+            opened(tmp_path)
+    assert sids(tmp_path) == {"vm:1"}
+
+
+def test_a_migration_waits_for_nobody_who_still_uses_the_old_schema(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_one_vm(tmp_path)
+    old = opened(tmp_path, "crm")
+    monkeypatch.setattr(schema, "STEPS", (*schema.STEPS, _add_a_column))
+    with pytest.raises(StoreError, match="must be brought to a new schema, and another haven process"):
+        opened(tmp_path)
+    old.close()
+
+
+def test_a_newer_store_is_refused_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_one_vm(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "STEPS", (*schema.STEPS, _add_a_column))
+        opened(tmp_path).close()
+    before = database(tmp_path).read_bytes()
+    with pytest.raises(StoreError) as refused:
+        opened(tmp_path)
+    assert "written by a newer haven (schema 2, this one knows 1): install that version again" in str(
+        refused.value
+    )
+    assert database(tmp_path).read_bytes() == before
+    # The way out, as it is said: the copy kept before the migration, in its place.
+    (tmp_path / "state" / "haven.db.schema-1").replace(database(tmp_path))
+    assert sids(tmp_path) == {"vm:1"}
+
+
+def test_a_copy_is_kept_after_the_configuration_changed_once_a_minute_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    store = opened(tmp_path)
+    store.commit(put(store.read(), "config/vm:1", config("vm:1")))
+    assert not store.save_copy()  # one was made when it was opened
+    now[0] += 60
+    assert store.save_copy()
+    now[0] += 60
+    assert not store.save_copy()  # nothing changed
+    store.commit(put(store.read(), "lrm/alpha", config("vm:9")))
+    now[0] += 60
+    assert not store.save_copy()  # not the configuration
+    store.close()
+    with sqlite3.connect(good(tmp_path)) as copy:
+        assert copy.execute("SELECT key FROM records").fetchall() == [("config/vm:1",)]
+    assert {path.name for path in good(tmp_path).parent.glob("*good*")} == {"haven.db.good"}
+
+
+def test_a_store_with_a_damaged_record_does_not_replace_its_good_copy(tmp_path: Path) -> None:
+    with_one_vm(tmp_path)
+    with sqlite3.connect(database(tmp_path)) as raw:
+        raw.execute("UPDATE records SET json = '{'")
+    opened(tmp_path).close()
+    with sqlite3.connect(good(tmp_path)) as copy:
+        assert copy.execute("SELECT json FROM records").fetchone()[0].startswith('{"sid":"vm:1"')
+
+
+@pytest.mark.parametrize("where", ["state", "run"])
+def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path, where: str) -> None:
+    (tmp_path / where).write_text("in the way")
+    with pytest.raises(StoreError, match=f"cannot create .*{where}"):
+        opened(tmp_path)
+
+
+def test_a_directory_in_the_stores_place_is_named(tmp_path: Path) -> None:
+    database(tmp_path).mkdir(parents=True)
+    with pytest.raises(StoreError, match=r"cannot open .*haven\.db"):
+        open_store(tmp_path / "state", tmp_path / "run", "lrm")
+
+
+@pytest.mark.skipif(not may_mount(), reason="needs root and mount namespaces")
+def test_a_disk_too_full_for_a_first_store_is_said_in_one_line(tmp_path: Path) -> None:
+    done = in_small_tmpfs(tmp_path, 8, "open_only", str(tmp_path))
+    assert done.returncode != 0
+    assert "StoreError: cannot open" in done.stderr
+
+
+@pytest.mark.skipif(not may_mount(), reason="needs root and mount namespaces")
+def test_a_read_only_file_system_is_said_in_words(tmp_path: Path) -> None:
+    with_one_vm(tmp_path)
+    script = f"mount --bind '{tmp_path}' '{tmp_path}' && mount -o remount,bind,ro '{tmp_path}' && exec \"$@\""
+    code = "import sys; from pathlib import Path; from tests.store.rig import opened; opened(Path(sys.argv[1]))"
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", script, "sh", sys.executable, "-c", code, str(tmp_path)],
+        capture_output=True,
+        text=True,
+    )
+    assert "Read-only file system" in done.stderr.splitlines()[-1]
+    assert "haven.store.protocol.StoreError: cannot open" in done.stderr.splitlines()[-1]
