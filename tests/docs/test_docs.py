@@ -1,0 +1,42 @@
+"""The docs say what the program does: what is drawn from a table is kept the same as the table."""
+
+import re
+from pathlib import Path
+
+from haven.core.service import diagram
+from haven.core.settings import describe_settings
+from haven.core.words import Cause
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+
+def test_the_state_diagram_is_the_table_the_program_runs_on() -> None:
+    assert diagram() in (DOCS / "how-it-decides.md").read_text()
+
+
+def test_the_configuration_page_has_every_key() -> None:
+    assert describe_settings() in (DOCS / "configuration.md").read_text()
+
+
+def test_every_cause_is_explained() -> None:
+    text = (DOCS / "how-it-decides.md").read_text()
+    assert [cause for cause in Cause if f"`{cause}`" not in text] == []
+
+
+def test_every_link_between_pages_leads_somewhere() -> None:
+    pages = [ROOT / "README.md", *DOCS.rglob("*.md")]
+    links = [
+        (page, target)
+        for page in pages
+        for target in re.findall(r"\]\(([^)#]+)", page.read_text())
+        if "://" not in target
+    ]
+    assert [f"{page.name}: {target}" for page, target in links if not (page.parent / target).exists()] == []
+
+
+def test_every_dependency_is_justified() -> None:
+    pyproject = (ROOT / "pyproject.toml").read_text()
+    needed = re.findall(r'^  "([a-z-]+)>=', pyproject, re.MULTILINE)
+    page = (DOCS / "dependencies.md").read_text().lower()
+    assert [name for name in needed if name not in page] == []
