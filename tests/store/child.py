@@ -18,7 +18,7 @@ from haven.history.history import History
 from haven.history.writer import HistoryWriter
 from haven.store.protocol import StoreError
 from haven.store.sqlite import SqliteStore
-from tests.store.rig import command, config, lock, opened, put
+from tests.store.rig import command, config, database, lock, opened, put
 
 
 def say(*words: object) -> None:
@@ -108,6 +108,23 @@ def full_disk(directory: Path) -> None:
     ballast.unlink()
     told["after"] = _outcome(reopened, "after")
     told["comment after"] = reopened.read().configs()["vm:1"].comment or ""
+    say(json.dumps(told))
+
+
+def restore_on_full_disk(directory: Path) -> None:
+    """A damaged store, a good copy, and no space to restore it for a while."""
+    store = opened(directory)
+    _outcome(store, "kept")
+    store.close()
+    opened(directory).close()
+    database(directory).write_bytes(b"x" * 5000)
+    (directory / "state" / "haven.db.reserve").unlink()
+    _fill(directory / "ballast")
+    told = {"full": _problem(lambda: opened(directory)), "again": _problem(lambda: opened(directory))}
+    (directory / "ballast").unlink()
+    store = opened(directory)
+    told["notices"] = " ".join(store.notices)
+    told["comment"] = store.read().configs()["vm:1"].comment or ""
     say(json.dumps(told))
 
 

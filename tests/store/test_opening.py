@@ -1,5 +1,6 @@
 """What is found at start: nothing, a sound store, a damaged one, an older one, a newer one, a used one."""
 
+import json
 import os
 import random
 import sqlite3
@@ -144,6 +145,22 @@ def test_a_store_that_was_deleted_is_restored_from_its_copy(tmp_path: Path) -> N
     store = opened(tmp_path)
     assert "was missing; restored from the copy" in store.notices[0]
     assert (set(store.read().configs()), store.read().incarnation == incarnation) == ({"vm:1"}, False)
+    store.close()
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_a_log_left_by_a_deleted_store_is_not_taken_for_the_new_ones(tmp_path: Path, copied: bool) -> None:
+    with_one_vm(tmp_path, copied=copied)
+    killed = spawn("commit_numbers", str(tmp_path), "1")
+    assert killed.stdout and killed.stdout.readline() == "1\n"
+    killed.kill()
+    killed.communicate()
+    if not copied:
+        good(tmp_path).unlink()
+    database(tmp_path).unlink()
+    store = opened(tmp_path)
+    assert store.read().commands() == {}
+    assert set(store.read().configs()) == ({"vm:1"} if copied else set())
     store.close()
 
 
@@ -305,6 +322,17 @@ def test_a_disk_too_full_for_a_first_store_is_said_in_one_line(tmp_path: Path) -
     done = in_small_tmpfs(tmp_path, 8, "open_only", str(tmp_path))
     assert done.returncode != 0
     assert "StoreError: cannot open" in done.stderr
+
+
+@pytest.mark.skipif(not may_mount(), reason="needs root and mount namespaces")
+def test_no_space_to_restore_a_good_copy_is_never_answered_with_an_empty_store(tmp_path: Path) -> None:
+    done = in_small_tmpfs(tmp_path, 1024, "restore_on_full_disk", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert "the disk is full" in told["full"]
+    assert "the disk is full" in told["again"]
+    assert "restored from the copy" in told["notices"]
+    assert told["comment"] == "kept"
 
 
 @pytest.mark.skipif(not may_mount(), reason="needs root and mount namespaces")

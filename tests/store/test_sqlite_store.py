@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from haven.core.records import ManagerRecord
+from haven.core.records import Lock, ManagerRecord
 from haven.core.transaction import (
     ABSENT,
     Committed,
@@ -216,12 +216,15 @@ def test_threads_of_one_process_may_share_a_store(store: SqliteStore) -> None:
 needs_seccomp = pytest.mark.skipif(SYNC_CALLS is None, reason="numbers of system calls not known on this machine")
 
 
-def _after_a_power_cut(directory: Path, target: Path) -> SqliteStore:
-    """The store as it would be found: its files without the shared memory, copied by another process."""
+def _lock_after_a_power_cut(directory: Path, target: Path) -> Lock | None:
+    """What would be found: the files without the shared memory, copied by another process."""
     (target / "state").mkdir(parents=True)
     files = [str(database(directory)), f"{database(directory)}-wal"]
     subprocess.run(["cp", *files, str(target / "state")], check=True)
-    return opened(target)
+    store = opened(target)
+    found = store.read().manager_lock()
+    store.close()
+    return found
 
 
 @needs_seccomp
@@ -231,9 +234,9 @@ def test_a_sync_that_fails_leaves_the_outcome_unknown_until_it_is_read_back(tmp_
     outcome = with_failing_sync(lambda: store.commit(put(store.read(), "lock/manager", lock("a"))))
     assert isinstance(outcome, Unknown)
     assert "the disk reports an error" in outcome.why
-    assert _after_a_power_cut(tmp_path, tmp_path / "not read back").read().manager_lock() == lock("a")
+    assert _lock_after_a_power_cut(tmp_path, tmp_path / "not read back") == lock("a")
     assert store.read().manager_lock() is None
-    assert _after_a_power_cut(tmp_path, tmp_path / "read back").read().manager_lock() is None
+    assert _lock_after_a_power_cut(tmp_path, tmp_path / "read back") is None
     store.close()
 
 

@@ -91,11 +91,8 @@ def _create(path: Path) -> None:
     does not wait for ever.
     """
     staged = path.with_name(path.name + ".new")
-    for leftover in files.companions(staged):
-        leftover.unlink(missing_ok=True)
-    files.create_private(staged)
-    with closing(sqlite3.connect(staged, isolation_level=None)) as connection:
+    with closing(files.new_database(staged)) as connection:
         connection.executescript(_TABLES)
         connection.execute("INSERT INTO sqlite_sequence VALUES ('entries', ?)", (int(time.time()),))
         connection.execute(f"PRAGMA user_version={SCHEMA}")
-    staged.replace(path)
+    files.put_in_place(staged, path)

@@ -97,21 +97,26 @@ class HistoryWriter:
         while self._wait():
             told, decided = self._take()
             try:
-                history = self._opened()
-                self._tell_first(history)
-                history.record_all(self._source, told)
-            except HistoryError as error:
-                self._put_back(told, str(error))
+                self._write(told, decided)
             except Exception:
                 log.exception("%d entries of the history are lost", len(told))
                 self._lose(len(told))
-            else:
-                self.trouble = None
-                self._keep(history, decided)
         if self._told:
             log.warning("%d entries of the history are lost: %s", len(self._told), self.trouble)
         if self._history:
             self._history.close()
+
+    def _write(self, told: list[tuple[Event, float]], decided: list[_Decided]) -> None:
+        try:
+            history = self._opened()
+            self._tell_first(history)
+            history.record_all(self._source, told)
+        except HistoryError as error:
+            self._put_back(told, str(error))
+            return
+        told.clear()  # whatever happens from here on, they are not lost
+        self.trouble = None
+        self._keep(history, decided)
 
     def _wait(self) -> bool:
         """Until there is something to write; False: the end. After a failure at least the pause."""

@@ -122,6 +122,24 @@ def companions(path: Path) -> tuple[Path, Path, Path]:
     return path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
 
 
+def put_in_place(staged: Path, path: Path) -> None:
+    """Give a complete database its name. Raises OSError.
+
+    A log left from another database of that name would be taken for this one's: SQLite cannot tell.
+    """
+    for leftover in companions(path):
+        leftover.unlink(missing_ok=True)
+    staged.replace(path)
+
+
+def new_database(path: Path) -> sqlite3.Connection:
+    """An empty private database under a name that nobody uses. Raises StoreError, sqlite3.Error, OSError."""
+    for leftover in companions(path):
+        leftover.unlink(missing_ok=True)
+    create_private(path)
+    return sqlite3.connect(path, isolation_level=None)
+
+
 def set_aside(path: Path, label: str = "corrupt") -> Path:
     """Rename a database and its companions to `NAME.LABEL-DATE`. Raises StoreError."""
     name = f"{path.name}.{label}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -144,11 +162,8 @@ def copy_database(connection: sqlite3.Connection, target: Path) -> None:
     Raises sqlite3.Error or OSError; `target` is then what it was.
     """
     unfinished = target.with_name(target.name + ".tmp")
-    for leftover in companions(unfinished):
-        leftover.unlink(missing_ok=True)
-    create_private(unfinished)
     try:
-        with closing(sqlite3.connect(unfinished, isolation_level=None)) as copy:
+        with closing(new_database(unfinished)) as copy:
             connection.backup(copy)
             copy.execute("PRAGMA journal_mode=DELETE")  # one file, readable without companions
             wrong = check(copy)

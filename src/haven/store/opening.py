@@ -38,7 +38,7 @@ def make_ready(path: Path) -> tuple[int, tuple[str, ...]]:
             if not files.lock_within(lock, fcntl.LOCK_SH, 0.0):
                 raise StoreError(f"{lock_path} is locked{files.lock_holders(lock_path)}: end that process first")
             notices = _ready_with_reserve(path, lock)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             os.close(lock)
             raise StoreError(f"cannot open {path}: {in_words(error)}") from error
         except BaseException:
@@ -101,10 +101,14 @@ def _examine(path: Path) -> int:
                 connection.execute("SELECT key, revision, kind, json FROM records LIMIT 1").fetchone()
             return version
     except sqlite3.Error as error:
-        # SQLITE_ERROR: a table or column is not there; out of reach, busy or full have codes of their own.
-        if files.is_corrupt(error) or files.primary_code(error) == sqlite3.SQLITE_ERROR:
+        if _means_damage(error):
             raise _DamagedError(str(error)) from error
         raise
+
+
+def _means_damage(error: sqlite3.Error) -> bool:
+    """SQLITE_ERROR: a table or column is not there. Out of reach, busy or full have codes of their own."""
+    return files.is_corrupt(error) or files.primary_code(error) == sqlite3.SQLITE_ERROR
 
 
 @contextmanager
@@ -122,9 +126,10 @@ def _alone(path: Path, lock: int, why: str) -> Iterator[None]:
 
 
 def _create(path: Path) -> None:
-    files.create_private(path)
-    with closing(connect(path)) as connection:
+    staged = path.with_name(path.name + ".new")
+    with closing(files.new_database(staged)) as connection:
         schema.migrate(connection, schema.STEPS)
+    files.put_in_place(staged, path)
 
 
 def _before(path: Path, version: int) -> Path:
@@ -148,32 +153,38 @@ def _replace(path: Path) -> str:
     if not good.exists():
         _create(path)
         return "there was no copy, so haven starts with an empty store: add the VMs again (ha-manager add)"
+    age = _age(time.time() - good.stat().st_mtime)
     try:
-        age = _age(time.time() - good.stat().st_mtime)
         _restore(good, path)
-    except (sqlite3.Error, _DamagedError, OSError) as error:
+    except _DamagedError as damage:
         _create(path)
         return (
-            f"its copy {good.name} cannot be used either ({error}), so haven starts with an empty store:"
+            f"its copy {good.name} cannot be used either ({damage}), so haven starts with an empty store:"
             " add the VMs again (ha-manager add)"
         )
     return f"restored from the copy made {age} ago: look whether the configuration is right (ha-manager config)"
 
 
 def _restore(good: Path, path: Path) -> None:
-    """The copy, as a store of its own (new incarnation), under the store's name only when it is complete."""
+    """The copy, as a store of its own (new incarnation), under the store's name only when it is complete.
+
+    Raises _DamagedError when it is the copy's fault that it cannot be: any other trouble may pass.
+    """
     staged = path.with_name(path.name + ".restoring")
-    with files.sealed(good) as source:
-        wrong = files.check(source)
-        if wrong or not 0 < schema.schema_of(source) <= len(schema.STEPS):
-            raise _DamagedError(wrong or "it is not a store of this version")
-        files.copy_database(source, staged)
+    try:
+        with files.sealed(good) as source:
+            wrong = files.check(source)
+            if wrong or not 0 < schema.schema_of(source) <= len(schema.STEPS):
+                raise _DamagedError(wrong or "it is not a store of this version")
+            files.copy_database(source, staged)
+    except sqlite3.Error as error:
+        if _means_damage(error):
+            raise _DamagedError(str(error)) from error
+        raise
     with closing(sqlite3.connect(staged, isolation_level=None)) as connection:
         schema.migrate(connection, schema.STEPS)
         schema.renew_incarnation(connection)
-    for companion in files.companions(path):
-        companion.unlink(missing_ok=True)
-    staged.replace(path)
+    files.put_in_place(staged, path)
 
 
 def _age(seconds: float) -> str:
