@@ -12,13 +12,20 @@ DISKS = """<domain><devices>
   <disk type='file' device='cdrom'><source file='/srv/c.iso'/><target dev='sdc' bus='sata'/></disk>
   <disk type='file' device='cdrom'>
     <source file='/srv/d.iso' startupPolicy='optional'/><target dev='sdd' bus='sata'/></disk>
+  <disk type='file' device='cdrom'>
+    <source file='/srv/e.iso' startupPolicy='requisite'/><target dev='sde' bus='sata'/></disk>
   <disk type='network' device='disk'><source protocol='nbd' name='x'/><target dev='vdb' bus='virtio'/></disk>
   <disk type='volume' device='disk'><source pool='p' volume='v'/><target dev='vdc' bus='virtio'/></disk>
 </devices></domain>"""
 
 
 def test_a_start_needs_files_and_block_devices_but_no_empty_drive_or_optional_medium() -> None:
-    assert definition.needed_disks(DISKS) == (Path("/srv/a.qcow2"), Path("/dev/vg/b"), Path("/srv/c.iso"))
+    assert definition.needed_disks(DISKS) == (
+        Path("/srv/a.qcow2"),
+        Path("/dev/vg/b"),
+        Path("/srv/c.iso"),
+        Path("/srv/e.iso"),
+    )
 
 
 def test_a_vm_without_disks_needs_nothing() -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from haven.core.hypervisor import Happening, Moment, Power, Why
+from haven.core.hypervisor import Moment, Power, Why
 from haven.core.settings import Settings
 from haven.hypervisor.libvirt_hypervisor import LibvirtHypervisor
 from haven.hypervisor.protocol import Hypervisor, HypervisorError, UnreachableError
+from tests.hypervisor.heard import Heard, listening
 
 WEB = "5a1b0a52-0000-4000-8000-000000000001"  # runs
 DB = "5a1b0a52-0000-4000-8000-000000000002"  # off, carries VMID 107
@@ -17,35 +18,15 @@ TRANSIENT = "5a1b0a52-0000-4000-8000-000000000003"  # runs
 NOBODY = "5a1b0a52-0000-4000-8000-000000000009"
 
 SETTINGS = Settings(libvirt_uri=f"test://{Path(__file__).parent / 'test_node.xml'}")
-DEADLINE_S = 5.0
-
-
-class Heard:
-    """What the callbacks were told."""
-
-    def __init__(self) -> None:
-        self.happenings: list[Happening] = []
-        self.lost: list[str] = []
-
-    def moments(self, uuid: str) -> list[Moment]:
-        return [happening.moment for happening in self.happenings if happening.uuid == uuid]
-
-    async def until(self, uuid: str, moment: Moment) -> None:
-        async with asyncio.timeout(DEADLINE_S):
-            while moment not in self.moments(uuid):
-                await asyncio.sleep(0.001)
 
 
 def connected(story: Callable[[LibvirtHypervisor, Heard], Awaitable[None]]) -> None:
     """Run a story on a fresh set of VMs; the test driver keeps one set per connection."""
 
     async def run() -> None:
-        hypervisor, heard = LibvirtHypervisor(SETTINGS), Heard()
-        await hypervisor.connect(heard.happenings.append, heard.lost.append)
-        try:
+        hypervisor = LibvirtHypervisor(SETTINGS)
+        async with listening(hypervisor) as heard:
             await story(hypervisor, heard)
-        finally:
-            await hypervisor.close()
         assert heard.lost == [], "an orderly close is no loss"
 
     asyncio.run(run())

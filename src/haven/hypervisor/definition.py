@@ -16,12 +16,12 @@ _QUOTED_PATH = re.compile(r"""['"«„“\u2018](/[^'"»”“\u2019]+)['"»”�
 def needed_disks(xml: str) -> tuple[Path, ...]:
     """The images and block devices that must be there for a start, in the definition's order.
 
-    Removable media count too: libvirt refuses to start without them unless `startupPolicy` allows it.
+    Removable media count too: libvirt starts without them only where `startupPolicy` is `optional`.
     """
     paths = []
     for disk in ElementTree.fromstring(xml).iterfind("devices/disk"):
         source = disk.find("source")
-        if source is None or source.get("startupPolicy", "mandatory") != "mandatory":
+        if source is None or source.get("startupPolicy") == "optional":
             continue
         path = source.get({"file": "file", "block": "dev"}.get(disk.get("type", ""), ""))
         if path:

@@ -1,0 +1,89 @@
+"""Choosing the socket of the system's libvirt, and connecting with a deadline."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import libvirt
+import pytest
+
+from haven.hypervisor import connection
+from haven.hypervisor.connection import Opener, choose_uri
+from haven.hypervisor.protocol import UnreachableError
+
+
+@contextmanager
+def listener(path: Path) -> Iterator[None]:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        yield
+
+
+@pytest.fixture
+def sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
+    """The two places where a daemon may listen; nobody does yet."""
+    places = {"direct": tmp_path / "virtqemud-sock", "legacy": tmp_path / "libvirt-sock"}
+    monkeypatch.setattr(connection, "SOCKETS", places)
+    return places
+
+
+@pytest.mark.parametrize(
+    ("listening", "uri"),
+    [
+        ({"legacy"}, "qemu:///system?mode=legacy"),
+        ({"direct"}, "qemu:///system?mode=direct"),
+        ({"direct", "legacy"}, "qemu:///system?mode=direct"),
+    ],
+)
+def test_the_daemon_that_answers_is_chosen(sockets: dict[str, Path], listening: set[str], uri: str) -> None:
+    with ExitStack() as stack:
+        for mode in listening:
+            stack.enter_context(listener(sockets[mode]))
+        assert choose_uri("") == uri
+
+
+def test_a_socket_that_a_dead_daemon_left_behind_is_passed_over(sockets: dict[str, Path]) -> None:
+    with listener(sockets["direct"]):
+        pass
+    assert sockets["direct"].exists()
+    with listener(sockets["legacy"]):
+        assert choose_uri("") == "qemu:///system?mode=legacy"
+
+
+def test_when_nobody_answers_the_error_names_both_places_and_what_to_do(sockets: dict[str, Path]) -> None:
+    with pytest.raises(UnreachableError) as failure:
+        choose_uri("")
+    assert all(str(path) in str(failure.value) for path in sockets.values())
+    assert "systemctl start libvirtd" in str(failure.value)
+
+
+def test_a_configured_uri_is_taken_as_it_is(sockets: dict[str, Path]) -> None:
+    assert choose_uri("test:///default") == "test:///default"
+
+
+def test_a_daemon_that_accepts_and_says_nothing_does_not_hang_the_caller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "OPEN_TIMEOUT_S", 0.05)
+    mute = tmp_path / "mute"
+    opener = Opener(f"qemu:///system?socket={mute}")
+    with listener(mute):
+        for _attempt in range(2):
+            with pytest.raises(UnreachableError, match="did not answer within"):
+                opener.open()
+
+
+def test_after_a_failed_attempt_the_next_one_is_fresh(sockets: dict[str, Path]) -> None:
+    opener = Opener("")
+    for _attempt in range(2):
+        with pytest.raises(UnreachableError, match="no libvirt daemon answers"):
+            opener.open()
+
+
+def test_libvirts_words_come_on_one_bounded_line() -> None:
+    error = libvirt.libvirtError("two\n  lines " + "x" * 10_000)
+    said = connection.words(error)
+    assert said.startswith("two lines x")
+    assert len(said) == connection.MAX_WORDS

@@ -1,0 +1,446 @@
+"""The adapter against a real libvirtd and real QEMU processes on a lab host."""
+
+import asyncio
+import os
+import re
+import signal
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from haven.core.hypervisor import Moment, Power, Vm, Why
+from haven.core.words import HoldCause
+from haven.hypervisor import connection
+from haven.hypervisor.libvirt_hypervisor import LibvirtHypervisor
+from haven.hypervisor.protocol import StartFailedError, UnreachableError
+from haven.lab.host import LabHost
+from haven.lab.testing import load_artifacts
+from tests.hypervisor.heard import Heard, eventually, listening
+from tests.hypervisor.tiny import Bench, TinyGuest, qcow2_on
+
+pytestmark = pytest.mark.lab
+
+Story = Callable[[LibvirtHypervisor, Heard], Awaitable[None]]
+
+
+def told(bench: Bench, story: Story) -> Heard:
+    """Run a story on a connection of its own; returns all that was heard."""
+
+    async def run() -> Heard:
+        hypervisor = bench.hypervisor()
+        async with listening(hypervisor) as heard:
+            await story(hypervisor, heard)
+        return heard
+
+    return asyncio.run(run())
+
+
+def read(hypervisor: LibvirtHypervisor, guest: TinyGuest) -> Vm:
+    vm = hypervisor.vm(guest.uuid)
+    assert vm is not None
+    return vm
+
+
+def state(hypervisor: LibvirtHypervisor, guest: TinyGuest) -> tuple[Power, Why]:
+    vm = read(hypervisor, guest)
+    return vm.power, vm.why
+
+
+async def seconds(call: Callable[[], object]) -> float:
+    """How long a blocking call took, made in a thread."""
+    began_s = time.monotonic()
+    await asyncio.to_thread(call)
+    return time.monotonic() - began_s
+
+
+def ends(heard: Heard, guest: TinyGuest) -> list[Moment]:
+    """What was heard of the guest's end."""
+    beginnings = {Moment.DEFINED, Moment.STARTED, Moment.RESUMED}
+    return [moment for moment in heard.moments(guest.uuid) if moment not in beginnings]
+
+
+# -- how a VM ends -----------------------------------------------------------------------------------------------
+
+
+def test_a_killed_qemu_is_a_crash_and_its_next_life_is_another_instance(bench: Bench) -> None:
+    guest = bench.guest("killed")
+
+    async def story(hypervisor: LibvirtHypervisor, heard: Heard) -> None:
+        first = await asyncio.to_thread(hypervisor.start, guest.uuid)
+        assert first is not None
+        assert read(hypervisor, guest).instance == first
+        bench.host.kill_qemu(guest.name, signal.SIGKILL)
+        await heard.until(guest.uuid, Moment.STOPPED_FAILED)
+        assert state(hypervisor, guest) == (Power.OFF, Why.CRASHED)
+        assert read(hypervisor, guest).instance is None
+        second = await asyncio.to_thread(hypervisor.start, guest.uuid)
+        assert second is not None
+        assert second.started_ticks > first.started_ticks
+
+    heard = told(bench, story)
+    assert ends(heard, guest) == [Moment.STOPPED_FAILED]
+
+
+def test_a_qemu_ended_by_a_strangers_signal_looks_clean_but_its_log_tells(bench: Bench) -> None:
+    guest = bench.guest("terminated")
+
+    async def story(hypervisor: LibvirtHypervisor, heard: Heard) -> None:
+        await asyncio.to_thread(hypervisor.start, guest.uuid)
+        bench.host.kill_qemu(guest.name, signal.SIGTERM)
+        await heard.until(guest.uuid, Moment.STOPPED_SHUTDOWN)
+        vm = read(hypervisor, guest)
+        assert (vm.power, vm.why, vm.ended_by_signal) == (Power.OFF, Why.SHUTDOWN, signal.SIGTERM)
+        listed = {vm.uuid: vm for vm in hypervisor.vms()}
+        assert listed[guest.uuid].ended_by_signal == signal.SIGTERM
+        words = hypervisor.evidence(guest.uuid)
+        assert any("terminating on signal 15" in line for line in words)
+        assert not any("-name guest=" in line for line in words)
+
+    heard = told(bench, story)
+    assert ends(heard, guest) == [Moment.SHUTDOWN_HOST, Moment.STOPPED_SHUTDOWN]
+
+
+def test_a_power_off_inside_the_guest_is_told_apart_from_a_signal(bench: Bench) -> None:
+    guest = bench.guest("powers-off", Bench.POWERS_OFF)
+
+    async def story(hypervisor: LibvirtHypervisor, heard: Heard) -> None:
+        await asyncio.to_thread(hypervisor.start, guest.uuid)
+        await heard.until(guest.uuid, Moment.STOPPED_SHUTDOWN)
+        vm = read(hypervisor, guest)
+        assert (vm.power, vm.why, vm.ended_by_signal) == (Power.OFF, Why.SHUTDOWN, None)
+
+    heard = told(bench, story)
+    assert ends(heard, guest) == [Moment.SHUTDOWN_GUEST, Moment.STOPPED_SHUTDOWN]
+
+
+def test_a_destroy_by_another_client_says_so(bench: Bench) -> None:
+    guest = bench.guest("destroyed")
+
+    async def story(hypervisor: LibvirtHypervisor, heard: Heard) -> None:
+        await asyncio.to_thread(hypervisor.start, guest.uuid)
+        bench.host.virsh("destroy", guest.name)
+        await heard.until(guest.uuid, Moment.STOPPED_DESTROYED)
+        vm = read(hypervisor, guest)
+        assert (vm.power, vm.why, vm.ended_by_signal) == (Power.OFF, Why.DESTROYED, None)
+
+    told(bench, story)
+
+
+def test_a_panicked_guest_that_was_kept_for_a_look_is_cleared_away_by_the_next_start(bench: Bench) -> None:
+    panic_device = "<panic model='isa'/>"
+    guest = bench.guest("panics", Bench.PANICS, devices=panic_device, on_crash="preserve")
+
+    async def story(hypervisor: LibvirtHypervisor, heard: Heard) -> None:
+        first = await asyncio.to_thread(hypervisor.start, guest.uuid)
+        await heard.until(guest.uuid, Moment.PANICKED)
+        await eventually(lambda: state(hypervisor, guest) == (Power.CRASHED, Why.PANICKED))
+        assert read(hypervisor, guest).instance == first
+        second = await asyncio.to_thread(hypervisor.start, guest.uuid)
+        assert second is not None
+        assert second != first
+
+    told(bench, story)
+
+
+# -- stopping ----------------------------------------------------------------------------------------------------
+
+
+def test_a_guest_that_obeys_its_power_button_is_not_forced(bench: Bench) -> None:
+    guest = bench.guest("obedient", Bench.OBEDIENT)
+
+    async def story(hypervisor: LibvirtHypervisor, heard: Heard) -> None:
+        await asyncio.to_thread(hypervisor.start, guest.uuid)
+        await eventually(lambda: guest.console.read_bytes() == b"U")
+        assert await seconds(lambda: hypervisor.stop(guest.uuid, 10)) < 5
+        assert state(hypervisor, guest) == (Power.OFF, Why.SHUTDOWN)
+
+    heard = told(bench, story)
+    assert ends(heard, guest) == [Moment.SHUTDOWN_GUEST, Moment.STOPPED_SHUTDOWN]
+
+
+def test_a_real_guest_is_shut_down_by_its_agent(bench: Bench) -> None:
+    host, name = bench.host, "with-agent"
+    host.define_guest(name, load_artifacts())
+    guest = TinyGuest(name, host.virsh("domuuid", name), host.guest_disk(name), host.console_log(name))
+
+    async def story(hypervisor: LibvirtHypervisor, heard: Heard) -> None:
+        await asyncio.to_thread(hypervisor.start, guest.uuid)
+        await asyncio.to_thread(host.wait_guest_up, name)
+        await asyncio.to_thread(host.guest_exec, name, "true")  # the agent answers a moment after that
+        assert await seconds(lambda: hypervisor.stop(guest.uuid, 20)) < 10
+        assert state(hypervisor, guest) == (Power.OFF, Why.SHUTDOWN)
+
+    heard = told(bench, story)
+    assert ends(heard, guest) == [Moment.SHUTDOWN_GUEST, Moment.STOPPED_SHUTDOWN]
+
+
+def test_a_guest_that_ignores_its_power_button_is_forced_when_its_time_is_over(bench: Bench) -> None:
+    guest = bench.guest("ignores")
+
+    async def story(hypervisor: LibvirtHypervisor, heard: Heard) -> None:
+        await asyncio.to_thread(hypervisor.start, guest.uuid)
+        took_s = await seconds(lambda: hypervisor.stop(guest.uuid, 1))
+        assert 1 <= took_s < 3
+        assert state(hypervisor, guest) == (Power.OFF, Why.DESTROYED)
+
+    told(bench, story)
+
+
+def test_a_hung_qemu_is_forced_and_delays_no_news_of_others(bench: Bench) -> None:
+    hung, other = bench.guest("hung"), bench.guest("other")
+
+    async def story(hypervisor: LibvirtHypervisor, heard: Heard) -> None:
+        for guest in (hung, other):
+            await asyncio.to_thread(hypervisor.start, guest.uuid)
+        bench.host.kill_qemu(hung.name, signal.SIGSTOP)
+        stopping = asyncio.create_task(asyncio.to_thread(hypervisor.stop, hung.uuid, 0))
+        bench.host.kill_qemu(other.name, signal.SIGKILL)
+        assert await eventually(lambda: Moment.STOPPED_FAILED in heard.moments(other.uuid)) < 2
+        assert not stopping.done()
+        await stopping
+        assert state(hypervisor, hung) == (Power.OFF, Why.DESTROYED)
+
+    told(bench, story)
+
+
+# -- starts that fail --------------------------------------------------------------------------------------------
+
+
+async def failed_start(hypervisor: LibvirtHypervisor, guest: TinyGuest) -> StartFailedError:
+    with pytest.raises(StartFailedError) as failure:
+        await asyncio.to_thread(hypervisor.start, guest.uuid)
+    assert "\n" not in str(failure.value)
+    return failure.value
+
+
+def test_a_missing_disk_is_named_until_it_is_back(bench: Bench) -> None:
+    guest = bench.guest("no-disk")
+    aside = guest.disk.with_suffix(".aside")
+
+    async def story(hypervisor: LibvirtHypervisor, heard: Heard) -> None:
+        assert hypervisor.obstacle(guest.uuid) is None
+        guest.disk.rename(aside)
+        error = await failed_start(hypervisor, guest)
+        assert error.obstacle.cause is HoldCause.DISK_MISSING
+        assert error.obstacle.detail == f"disk {guest.disk} is missing"
+        assert hypervisor.obstacle(guest.uuid) == error.obstacle
+        aside.rename(guest.disk)
+        assert hypervisor.obstacle(guest.uuid) is None
+        assert await asyncio.to_thread(hypervisor.start, guest.uuid)
+
+    told(bench, story)
+
+
+def test_a_missing_backing_file_is_found_by_the_start_and_watched_afterwards(bench: Bench) -> None:
+    base, top = bench.folder / "base.raw", bench.folder / "top.qcow2"
+    top.write_bytes(qcow2_on(base))
+    disk = (
+        f"<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{top}'/>"
+        "<target dev='hdb' bus='ide'/></disk>"
+    )
+    guest = bench.guest("no-base", devices=disk)
+
+    async def story(hypervisor: LibvirtHypervisor, heard: Heard) -> None:
+        assert hypervisor.obstacle(guest.uuid) is None, "the definition does not name it"
+        error = await failed_start(hypervisor, guest)
+        assert error.obstacle.detail == f"disk {base} is missing"
+        assert hypervisor.obstacle(guest.uuid) == error.obstacle
+        base.write_bytes(bytes(1024 * 1024))
+        assert hypervisor.obstacle(guest.uuid) is None
+        assert await asyncio.to_thread(hypervisor.start, guest.uuid)
+
+    told(bench, story)
+
+
+def test_a_damaged_saved_state_names_the_command_that_drops_it(bench: Bench) -> None:
+    guest = bench.guest("saved")
+
+    async def story(hypervisor: LibvirtHypervisor, heard: Heard) -> None:
+        await asyncio.to_thread(hypervisor.start, guest.uuid)
+        bench.host.virsh("managedsave", guest.name)
+        assert state(hypervisor, guest) == (Power.OFF, Why.SAVED)
+        image = next(bench.host.root.rglob(f"{guest.name}.save"))
+        os.truncate(image, 1000)
+        error = await failed_start(hypervisor, guest)
+        assert error.obstacle.cause is HoldCause.START_FAILED
+        assert "`virsh managedsave-remove saved`" in error.obstacle.detail
+        bench.host.virsh("managedsave-remove", guest.name)
+        assert await asyncio.to_thread(hypervisor.start, guest.uuid)
+
+    told(bench, story)
+
+
+def test_a_disk_in_use_by_another_vm_is_told_in_qemus_words(bench: Bench) -> None:
+    owner = bench.guest("owner")
+    disk = f"<disk type='file' device='disk'><source file='{owner.disk}'/><target dev='hdb' bus='ide'/></disk>"
+    thief = bench.guest("thief", devices=disk)
+
+    async def story(hypervisor: LibvirtHypervisor, heard: Heard) -> None:
+        await asyncio.to_thread(hypervisor.start, owner.uuid)
+        error = await failed_start(hypervisor, thief)
+        assert error.obstacle.cause is HoldCause.START_FAILED
+        assert 'Failed to get "write" lock' in error.obstacle.detail
+        assert hypervisor.obstacle(thief.uuid) is None
+
+    told(bench, story)
+
+
+# -- libvirt's daemon goes away ----------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def daemon_back(host: LabHost) -> AsyncIterator[None]:
+    """Whatever happens in the block, the next test finds a libvirtd."""
+    try:
+        yield
+    finally:
+        if host.libvirtd_pid is None:
+            await asyncio.to_thread(host.libvirtd_start)
+
+
+def test_libvirtd_killed_is_told_once_and_what_happened_meanwhile_is_found_by_state(bench: Bench) -> None:
+    dies, lives = bench.guest("dies-unseen"), bench.guest("lives-on")
+
+    async def story(hypervisor: LibvirtHypervisor, heard: Heard) -> None:
+        for guest in (dies, lives):
+            await asyncio.to_thread(hypervisor.start, guest.uuid)
+        before = read(hypervisor, lives).instance
+        async with daemon_back(bench.host):
+            await asyncio.to_thread(bench.host.libvirtd_kill)
+            await heard.until_lost()
+            for call in (hypervisor.vms, lambda: hypervisor.vm(lives.uuid), lambda: hypervisor.start(dies.uuid)):
+                with pytest.raises(UnreachableError):
+                    call()
+            with pytest.raises(UnreachableError):
+                await hypervisor.connect(print, print)
+            bench.host.kill_qemu(dies.name, signal.SIGKILL)
+        async with listening(hypervisor) as later:
+            assert state(hypervisor, dies) == (Power.OFF, Why.CRASHED)
+            vms = {vm.uuid: vm for vm in hypervisor.vms()}
+            assert (vms[lives.uuid].power, vms[lives.uuid].instance) == (Power.RUNNING, before)
+            await asyncio.to_thread(hypervisor.start, dies.uuid)
+            await later.until(dies.uuid, Moment.STARTED)
+
+    heard = told(bench, story)
+    assert heard.lost == ["libvirt's daemon ended"]
+
+
+def test_libvirtd_killed_in_the_middle_of_a_call_ends_the_call(bench: Bench) -> None:
+    guest = bench.guest("hangs-on")
+
+    async def story(hypervisor: LibvirtHypervisor, heard: Heard) -> None:
+        await asyncio.to_thread(hypervisor.start, guest.uuid)
+        qemu_pid = bench.host.kill_qemu(guest.name, signal.SIGSTOP)
+        stopping = asyncio.create_task(asyncio.to_thread(hypervisor.stop, guest.uuid, 0))
+        async with daemon_back(bench.host):
+            await eventually(lambda: asked_to_end(qemu_pid))
+            await asyncio.to_thread(bench.host.libvirtd_kill)
+            with pytest.raises(UnreachableError, match="libvirt is gone"):
+                await asyncio.wait_for(stopping, 3)
+            await heard.until_lost()
+        bench.host.kill_qemu(guest.name, signal.SIGKILL)
+
+    heard = told(bench, story)
+    assert len(heard.lost) == 1
+
+
+def asked_to_end(pid: int) -> bool:
+    """Whether a stopped process has a SIGTERM waiting for it."""
+    pending = status_number(pid, "ShdPnd", base=16)
+    return bool(pending & 1 << (signal.SIGTERM - 1))
+
+
+def status_number(pid: int, key: str, base: int = 10) -> int:
+    found = re.search(rf"^{key}:\s+(\w+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    assert found is not None
+    return int(found[1], base)
+
+
+def test_a_libvirtd_that_stops_answering_hangs_neither_calls_nor_connects(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "KEEPALIVE_INTERVAL_S", 1)
+    monkeypatch.setattr(connection, "KEEPALIVE_COUNT", 1)
+    monkeypatch.setattr(connection, "OPEN_TIMEOUT_S", 0.3)
+
+    async def story(hypervisor: LibvirtHypervisor, heard: Heard) -> None:
+        with frozen(bench.host):
+            with pytest.raises(UnreachableError, match="keepalive"):
+                await asyncio.wait_for(asyncio.to_thread(hypervisor.vms), 5)
+            await heard.until_lost()
+            for _attempt in range(3):
+                with pytest.raises(UnreachableError, match="did not answer"):
+                    await hypervisor.connect(print, print)
+            openers = [thread for thread in threading.enumerate() if thread.name == "libvirt-open"]
+            assert len(openers) == 1, "attempts do not pile up"
+        async with listening(hypervisor):
+            assert hypervisor.vms()
+
+    heard = told(bench, story)
+    assert len(heard.lost) == 1
+
+
+@contextmanager
+def frozen(host: LabHost) -> Iterator[None]:
+    """libvirtd does nothing at all within the block."""
+    pid = host.libvirtd_pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        # The program that entered the host for it stops when its child does, but nobody wakes it up again.
+        os.kill(status_number(pid, "PPid"), signal.SIGCONT)
+
+
+def test_connecting_again_and_again_leaves_nothing_behind(bench: Bench) -> None:
+    async def story(hypervisor: LibvirtHypervisor, heard: Heard) -> None:
+        files = len(list(Path("/proc/self/fd").iterdir()))
+        for _again in range(20):
+            await hypervisor.connect(print, print)
+        assert len(list(Path("/proc/self/fd").iterdir())) <= files
+
+    heard = told(bench, story)
+    assert heard.lost == []
+
+
+# -- cost and marks ----------------------------------------------------------------------------------------------
+
+
+def test_looking_at_twenty_vms_every_ten_seconds_costs_next_to_nothing(bench: Bench) -> None:
+    for number in range(20):
+        bench.guest(f"one-of-many-{number}")
+
+    async def story(hypervisor: LibvirtHypervisor, heard: Heard) -> None:
+        looks = 50
+        assert len(hypervisor.vms()) >= 20
+        began_s = time.process_time()
+        for _look in range(looks):
+            hypervisor.vms()
+        percent_of_a_core = (time.process_time() - began_s) / looks / 10 * 100
+        print(f"a look at {len(hypervisor.vms())} VMs every 10 s: {percent_of_a_core:.4f} % of a core")
+        assert percent_of_a_core < 0.1
+
+    told(bench, story)
+
+
+def test_havens_mark_is_in_the_definition_and_in_the_running_vm(bench: Bench) -> None:
+    guest = bench.guest("marked")
+
+    async def story(hypervisor: LibvirtHypervisor, heard: Heard) -> None:
+        await asyncio.to_thread(hypervisor.start, guest.uuid)
+        for vmid in (101, 102):
+            hypervisor.prepare(guest.uuid, autostart=True, vmid=vmid)
+            for flags in ((), ("--inactive",)):
+                xml = bench.host.virsh("dumpxml", guest.name, *flags)
+                assert f'<haven:vm xmlns:haven="urn:haven:vm" vmid="{vmid}"/>' in xml
+        vm = read(hypervisor, guest)
+        assert (vm.autostart, vm.vmid_hint) == (True, 102)
+        hypervisor.prepare(guest.uuid, autostart=False)
+
+    told(bench, story)
