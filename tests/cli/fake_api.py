@@ -32,6 +32,7 @@ class Answer:
     status: int = 200
     body: dict[str, Any] = field(default_factory=dict)
     lines: tuple[dict[str, Any], ...] | None = None
+    stays_open: bool = False
 
 
 @dataclass
@@ -41,6 +42,7 @@ class FakeApi:
     path: Path
     requests: list[Request] = field(default_factory=list)
     answers: dict[str, list[Answer]] = field(default_factory=dict)
+    ending: threading.Event = field(default_factory=threading.Event)
 
     def answer(self, line: str, *data: object) -> None:
         """Answer this request line with `data`; several: one after the other."""
@@ -51,8 +53,11 @@ class FakeApi:
         self.answers[line] = [Answer(status, body)]
 
     def stream(self, line: str, *batches: Sequence[dict[str, Any]]) -> None:
-        """Answer with ndjson: each batch is one connection, closed after its last line."""
-        self.answers[line] = [Answer(lines=tuple(batch)) for batch in batches]
+        """Answer with ndjson: each batch is one connection. The last stays open, the others break off."""
+        last = len(batches) - 1
+        self.answers[line] = [
+            Answer(lines=tuple(batch), stays_open=at == last) for at, batch in enumerate(batches)
+        ]
 
     def task(self, line: str, kind: str, vmid: int, ending: str = "OK", log: Sequence[str] = ()) -> None:
         """Answer this request line with a task that is still running at the first look."""
@@ -93,6 +98,7 @@ def serving(path: Path) -> Iterator[FakeApi]:
     try:
         yield api
     finally:
+        api.ending.set()
         server.shutdown()
         server.server_close()
         path.unlink()
@@ -118,6 +124,9 @@ def _handler(api: FakeApi) -> Callable[..., BaseHTTPRequestHandler]:
             self.send_header("content-type", "application/json;charset=UTF-8")
             self.end_headers()
             self.wfile.write(content)
+            if answer.stays_open:
+                self.wfile.flush()
+                api.ending.wait()
 
         do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815
 
