@@ -122,7 +122,7 @@ EXPLANATION = {
         "who": "root",
         "via": "ha-manager add",
         "at": NOW - 3 * DAY,
-        "sentence": "started: set by root with ha-manager add",
+        "sentence": "started by root with ha-manager add",
     },
     "seen": {
         "power": "running",

@@ -1,11 +1,13 @@
 """`ha-manager` prints what Proxmox VE's does, and asks the API what was meant."""
 
 import json
+import os
 import sys
 
 import pytest
 
 from haven.cli import ha_manager
+from haven.cli.person import acting_user, login_name
 from tests.cli.fake_api import FakeApi
 
 CURRENT = "GET /cluster/ha/status/current"
@@ -170,7 +172,32 @@ def test_parameters_that_the_api_refuses_are_named_as_proxmox_does(api: FakeApi,
     )
 
 
-def test_the_api_learns_who_asks_and_with_what(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("sudo", "who"),
+    [
+        (None, "{login}"),
+        ("alice", "{login} (alice via sudo)"),
+        ("eve\nX-Evil: 1", "{login} (eve X-Evil: 1 via sudo)"),
+    ],
+)
+def test_the_api_learns_who_asks_and_with_what(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch, sudo: str | None, who: str
+) -> None:
+    if sudo:
+        monkeypatch.setenv("SUDO_USER", sudo)
     api.answer(f"PUT {RESOURCES}/vm:102", None)
     run("set vm:102 --state started --comment secret")
-    assert api.requests[0].headers["X-Haven-Via"] == "ha-manager set --state started"
+    headers = api.requests[0].headers
+    assert headers["X-Haven-Via"] == "ha-manager set --state started"
+    assert headers["X-Haven-User"] == who.format(login=login_name(os.geteuid()))
+    assert "X-Evil" not in headers
+
+
+@pytest.mark.parametrize("name", ["алиса" * 100, "a" * 100_000, "\x00\x7f\u2028"])
+def test_a_strange_login_never_breaks_the_request(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    header = acting_user({"SUDO_USER": name})
+    assert header.isprintable()
+    assert len(header) <= 120
+    assert header.encode("latin-1")

@@ -55,7 +55,9 @@ def test_history_since_leaves_out_what_is_older(api: FakeApi, capsys: Output) ->
 def test_an_empty_history_says_so(api: FakeApi, capsys: Output) -> None:
     api.answer(HISTORY, [])
     assert run("history") == 0
-    assert capsys.readouterr() == ("", "nothing happened yet\n")
+    assert capsys.readouterr() == ("", "nothing is on record\n")
+    run("history", "vm:102", "--since", "2h")
+    assert capsys.readouterr().err == "nothing is on record for vm:102 since 2h\n"
 
 
 def test_incidents_show_when_how_long_why_and_the_evidence(api: FakeApi, capsys: Output) -> None:
@@ -92,7 +94,7 @@ def test_explain_answers_like_a_colleague(api: FakeApi, capsys: Output) -> None:
     assert lines(capsys) == [
         "vm:102 maas",
         "",
-        "Wanted    started: set by root with ha-manager add (19 Nov 19:30, 3 days ago).",
+        "Wanted    started by root with ha-manager add. Set 19 Nov 19:30, 3 days ago.",
         "Seen      it runs (since 19:27:00, 3 min ago; checked 2 s ago).",
         "Decided   runs on pve (R-4.13; 19:27:01, 2 min ago).",
         "Next      nothing, it runs as it should.",
@@ -108,8 +110,25 @@ def test_explain_answers_like_a_colleague(api: FakeApi, capsys: Output) -> None:
         "  - state: off (crashed)",
         "",
         "Lately:",
-        "  19:27:00  vm:102    vm down         maas is down: its QEMU process died",
-        "  19:27:01  vm:102    vm up           maas runs again after 0.41 s (SAFETY-4)",
+        "  19:27:00  maas is down: its QEMU process died",
+        "  19:27:01  maas runs again after 0.41 s (SAFETY-4)",
+    ]
+
+
+def test_explain_fits_80_columns_with_hanging_lines(
+    api: FakeApi, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    long = answers.ENTRY | {
+        "sentence": "a sentence that goes on and on, so that it does not fit on one line at all"
+    }
+    api.answer("GET /haven/explain/vm:102", answers.EXPLANATION | {"recent": [long]})
+    run("explain", "vm:102")
+    shown = lines(capsys)
+    assert max(map(len, shown)) <= 80
+    assert shown[-2:] == [
+        "  19:27:00  a sentence that goes on and on, so that it does not fit on one line",
+        "            at all",
     ]
 
 

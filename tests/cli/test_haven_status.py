@@ -112,6 +112,17 @@ def test_the_hypervisor_out_of_reach(show: Any) -> None:
     assert "libvirt GONE" in lines[-1]
 
 
+def test_a_vm_that_is_being_stopped_is_not_counted_as_off(show: Any) -> None:
+    code, lines = show(answers.status(answers.ROUTER, answers.vm(102, "maas", wanted="stopped")))
+    assert (code, lines[0]) == (0, "The one VM that should run does.")
+
+
+def test_nothing_is_called_off_while_nobody_knows(show: Any) -> None:
+    gone = {"ok": 0, "text": "no libvirt daemon answers: start it"}
+    _, lines = show(answers.status(answers.OFF | {"power": "unknown", "off_reason": None}, hypervisor=gone))
+    assert not any("off on purpose" in line for line in lines)
+
+
 def test_several_down_are_counted_and_named(show: Any) -> None:
     down = [answers.vm(vmid, "x", power="off", runs=0) for vmid in (101, 102)]
     code, lines = show(answers.status(*down, answers.vm(103, "db")))

@@ -86,10 +86,6 @@ def test_a_negative_number_is_a_value_not_an_option() -> None:
     assert caught.value.lines[1] == "timeout: value must have a minimum value of 0"
 
 
-def test_options_are_remembered_in_the_order_they_were_typed() -> None:
-    assert parse("add vm:1 --failback --state started").typed == ("failback", "state")
-
-
 def test_an_empty_comment_is_a_value() -> None:
     assert TOOL.parse(["add", "vm:1", "--comment="]).values["comment"] == ""
     assert TOOL.parse(["add", "vm:1", "--comment", ""]).values["comment"] == ""

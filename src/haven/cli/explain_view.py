@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
-from haven.cli.screen import indented
+from haven.cli.screen import GAP, hanging, indented
 from haven.cli.shapes import Explanation, Hold, Incident, Point
-from haven.cli.story_view import event_line, incident_story
-from haven.cli.times import ago, moment
+from haven.cli.story_view import incident_story, told_by
+from haven.cli.times import ago, clock, moment
 
 _LABEL_COLUMNS = 10
 
@@ -17,7 +17,7 @@ def explanation_lines(told: Explanation, now_s: float, width: int) -> Iterator[T
     yield Text(f"{told.sid} {told.name}".strip(), "bold")
     yield Text()
     paragraphs = {
-        "Wanted": _told(told.wanted.sentence, _at(told.wanted, now_s)),
+        "Wanted": _wanted(told.wanted, now_s),
         "Seen": _seen(told.seen, now_s),
         "Decided": _told(told.decision.sentence, told.decision.rule, _at(told.decision, now_s)),
         "Held": _held(told.hold, now_s) if told.hold else "",
@@ -25,21 +25,17 @@ def explanation_lines(told: Explanation, now_s: float, width: int) -> Iterator[T
     }
     for label, text in paragraphs.items():
         if text:
-            yield _paragraph(label, text, width)
+            yield hanging(f"{label:<{_LABEL_COLUMNS}}", Text(text), width, "bold")
     if told.would_change:
-        yield from _list("What would change it:", told.would_change, width)
+        yield Text()
+        yield Text("What would change it:", "bold")
+        yield from (hanging("  - ", Text(line), width) for line in told.would_change)
     if told.incident:
         yield from _incident(told.incident, now_s, width)
     if told.recent:
         yield Text()
         yield Text("Lately:", "bold")
-        yield from (indented(event_line(entry, now_s), 2, width) for entry in told.recent)
-
-
-def _paragraph(label: str, text: str, width: int) -> Text:
-    """A label in its own column, the text wrapped beside it."""
-    body = indented(Text(text), _LABEL_COLUMNS, width)
-    return Text(f"{label:<{_LABEL_COLUMNS}}", "bold") + body[_LABEL_COLUMNS:]
+        yield from (hanging(f"  {clock(entry.time, now_s)}{GAP}", told_by(entry), width) for entry in told.recent)
 
 
 def _told(sentence: str, *notes: str) -> str:
@@ -47,6 +43,11 @@ def _told(sentence: str, *notes: str) -> str:
     beside = "; ".join(note for note in notes if note)
     whole = sentence.rstrip(".")
     return f"{whole} ({beside})." if whole and beside else f"{whole}." if whole else ""
+
+
+def _wanted(point: Point, now_s: float) -> str:
+    said = _told(point.sentence)
+    return said if point.at is None else f"{said} Set {moment(point.at, now_s)}."
 
 
 def _at(point: Point, now_s: float) -> str:
@@ -62,12 +63,6 @@ def _seen(point: Point, now_s: float) -> str:
 def _held(hold: Hold, now_s: float) -> str:
     until = "" if hold.until is None else f"until {moment(hold.until, now_s)}"
     return _told(hold.detail, until, f"at once when {hold.ends}" if hold.ends else "")
-
-
-def _list(head: str, lines: tuple[str, ...], width: int) -> Iterator[Text]:
-    yield Text()
-    yield Text(head, "bold")
-    yield from (indented(Text(f"- {line}"), 2, width) for line in lines)
 
 
 def _incident(incident: Incident, now_s: float, width: int) -> Iterator[Text]:

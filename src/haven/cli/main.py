@@ -97,7 +97,7 @@ def history(
     if entries:
         open_screen().print(history_table(read_entries(entries), now_s))
     else:
-        complain("nothing happened in this time" if since else "nothing happened yet")
+        complain("nothing is on record" + (f" for {sid}" if sid else "") + (f" since {since}" if since else ""))
     return 0
 
 
@@ -115,7 +115,7 @@ def incidents(sid: AnySid = None, as_json: Json = False) -> int:
     if found:
         open_screen().print(incidents_table([read_incident(incident) for incident in found], wall_now_s()))
     else:
-        complain("no outage is on record")
+        complain("no outage is on record" + (f" for {sid}" if sid else ""))
     return 0
 
 

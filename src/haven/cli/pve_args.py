@@ -63,12 +63,11 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A command line as understood. `typed` are the options that were given, in their order."""
+    """A command line as understood."""
 
     tool: str
     command: Command
     values: Mapping[str, Value]
-    typed: tuple[str, ...] = ()
 
     def text(self, name: str) -> str:
         """A text argument; empty when it was not given."""
@@ -111,10 +110,7 @@ class Tool:
         if len(words) != len(command.arguments):
             which = "not enough" if len(words) < len(command.arguments) else "too many"
             raise UsageError(f"400 {which} arguments", usage=usage)
-        positional = [(param, word) for param, word in zip(command.arguments, words, strict=True)]
-        return Call(
-            self.name, command, _checked([*positional, *raw], usage), tuple(param.name for param, _ in raw)
-        )
+        return Call(self.name, command, _checked([*zip(command.arguments, words, strict=True), *raw], usage))
 
     def help(self, words: Sequence[str]) -> tuple[str, ...]:
         """The text of `help [COMMAND]`. Raises UsageError for a command that does not exist."""

@@ -14,8 +14,6 @@ EXIT_FAILED = 255
 _HELP_WORDS = ("help", "--help", "-help", "-h")
 _JSON = Param("json", "print the API's answer as JSON", Kind.BOOLEAN)
 _FORMAT = Param("output-format", "how to print the answer", choices=("text", "json", "json-pretty"))
-_NOT_TOLD = ("json", "output-format", "verbose", "comment", "digest")
-_TOLD_CHARS = 24
 
 
 class RefusedError(Exception):
@@ -70,10 +68,9 @@ def canonical_json(data: object) -> str:
 
 
 def short_form(call: Call) -> str:
-    """The command as typed, in short, for the reason trail: `ha-manager set --state started`."""
-    told = [name for name in call.typed if name not in _NOT_TOLD and len(str(call.values[name])) <= _TOLD_CHARS]
-    options = [f" --{name} {value}" for name, value in call.given(told).items()]
-    return f"{call.tool} {call.command.name}{''.join(options)}"
+    """The command as typed, in short, for the reason trail: `qm stop`, `ha-manager set --state started`."""
+    state = f" --state {call.text('state')}" if "state" in call.values else ""
+    return f"{call.tool} {call.command.name}{state}"
 
 
 def _with_formats(command: Command) -> Command:

@@ -39,6 +39,12 @@ def indented(text: Text, columns: int, width: int) -> Text:
     return Text("\n").join(Text(" " * columns) + line for line in lines)
 
 
+def hanging(head: str, body: Text, width: int, style: str = "") -> Text:
+    """The text wrapped beside its head: its further lines start where the first does."""
+    columns = cell_len(head)
+    return Text(head, style) + indented(body, columns, width)[columns:]
+
+
 @cache
 def _wrapper() -> Console:
     """Rich wraps texts with the help of some console."""

@@ -75,7 +75,7 @@ class Vm:
 
     @property
     def off_on_purpose(self) -> bool:
-        return self.protected and self.wanted in OFF_ON_PURPOSE and not self.runs and not self.trouble
+        return self.protected and self.wanted in OFF_ON_PURPOSE and self.power == "off" and not self.trouble
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,11 +68,12 @@ def _all_well(status: Status, wanted: int) -> str:
     quiet = f"; {off} {'is' if off == 1 else 'are'} off on purpose" if off else ""
     if not status.vms:
         return "There is no VM on this host yet"
-    if not any(vm.protected for vm in status.vms):
+    protected = sum(1 for vm in status.vms if vm.protected)
+    if not protected:
         return "No VM is protected"
     if not wanted:
         return f"No VM should run now{quiet}"
-    if not off:
+    if wanted == protected:
         return "The one protected VM runs" if wanted == 1 else f"All {wanted} protected VMs run"
     return (
         f"The one VM that should run does{quiet}" if wanted == 1 else f"All {wanted} VMs that should run do{quiet}"
@@ -142,9 +143,7 @@ def _style(vm: Vm) -> str:
 def _notes(vm: Vm, now_s: float) -> Iterator[Text]:
     """What is wrong with a VM, what haven will do about it, what a person can do."""
     if vm.off_on_purpose:
-        yield Text(
-            vm.off_reason if vm.off_reason.startswith("off") else f"off: {vm.off_reason}".strip(": "), "dim"
-        )
+        yield Text(vm.off_reason or "off on purpose", "dim")
         yield Text(f"-> {vm.advice or f'to start it: qm start {vm.vmid}'}", "dim")
         return
     if vm.trouble:

@@ -26,17 +26,18 @@ def history_table(entries: Sequence[Entry], now_s: float) -> Table:
     """Oldest first, as it happened."""
     table = _table("Time", "VM", "What happened")
     for entry in entries:
-        table.add_row(clock(entry.time, now_s), entry.sid or "-", _told(entry))
+        table.add_row(clock(entry.time, now_s), entry.sid or "-", told_by(entry))
     return table
 
 
 def event_line(entry: Entry, now_s: float) -> Text:
     """One event as `watch` prints it: time, VM, what, why."""
     head = f"{clock(entry.time, now_s)}{GAP}{entry.sid or '-':<8}{GAP}{entry.kind.replace('_', ' '):<14}{GAP}"
-    return Text(head) + _told(entry)
+    return Text(head) + told_by(entry)
 
 
-def _told(entry: Entry) -> Text:
+def told_by(entry: Entry) -> Text:
+    """What an event says, and the rule behind it."""
     text = Text(entry.sentence, _STYLES.get(entry.level, ""))
     return text.append(f" ({entry.rule})", "dim") if entry.rule else text
 
