@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from haven.core.settings import Settings
+from haven.hypervisor.inventory import LibvirtInventory
 from haven.hypervisor.libvirt_hypervisor import LibvirtHypervisor
 from haven.lab.host import LabHost
 
@@ -35,6 +36,7 @@ class Bench:
     """A lab host, guests on it, and our adapter looking in from outside."""
 
     DEAF = _HALT_FOR_EVER
+    BUSY = bytes.fromhex("ebfe")  # jumps to itself
     PANICS = _PANIC + _HALT_FOR_EVER
     POWERS_OFF = _POWER_OFF + _HALT_FOR_EVER
     OBEDIENT = _MASK_ACPI_INTERRUPT + _ENABLE_POWER_BUTTON + _SAY_UP + _HALT_UNTIL_POWER_BUTTON + POWERS_OFF
@@ -61,6 +63,9 @@ class Bench:
 
     def hypervisor(self) -> LibvirtHypervisor:
         return LibvirtHypervisor(self.settings, proc_dir=self._inner_root / "proc")
+
+    def inventory(self) -> LibvirtInventory:
+        return LibvirtInventory(self.settings, proc_dir=self._inner_root / "proc")
 
     def guest(
         self, name: str, program: bytes = _HALT_FOR_EVER, *, devices: str = "", on_crash: str = "destroy"

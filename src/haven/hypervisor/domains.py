@@ -2,38 +2,36 @@
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import libvirt
 
 from haven.core.hypervisor import Obstacle, Power, Vm, Why
-from haven.core.records import Instance
 from haven.core.words import HoldCause
 from haven.hypervisor import definition, events
 from haven.hypervisor.connection import words
+from haven.hypervisor.processes import Processes, boottime_s
 from haven.hypervisor.protocol import HypervisorError, StartFailedError
 from haven.hypervisor.qemu_log import SignalReader
+
+T = TypeVar("T")
 
 POLL_S = 0.1
 # Between asking the guest's agent and pressing its power button: an agent may accept and do nothing.
 SECOND_ASK_SHARE = 0.5
 
 _UUID_CHARACTERS = 36
-_START_TICKS_FIELD = 19  # of /proc/PID/stat, counted after the program's name (proc(5): 22)
-
-
-def boottime_s() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def lookup(raw: Any, uuid: str) -> Any | None:
     """The domain, or None when it is not defined (any more)."""
     try:
-        return raw.lookupByUUIDString(uuid)
+        return unless_gone(lambda: raw.lookupByUUIDString(uuid))
     except libvirt.libvirtError as error:
-        if error.get_error_code() in (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_INVALID_ARG):
+        if error.get_error_code() == libvirt.VIR_ERR_INVALID_ARG:  # not a UUID
             return None
         raise
 
@@ -49,21 +47,31 @@ def must_find(raw: Any, uuid: str) -> Any:
     return domain
 
 
+def unless_gone(read: Callable[[], T]) -> T | None:
+    """What `read` says of a domain; None when the domain went in the meantime."""
+    try:
+        return read()
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            return None
+        raise
+
+
 def power_of(domain: Any) -> Power:
     state, _reason = domain.state()
     return events.power(state)
 
 
-def _uuids(raw: Any, which: int) -> frozenset[str]:
+def uuids(raw: Any, which: int) -> frozenset[str]:
+    """The VMs that one of libvirt's list flags selects."""
     return frozenset(domain.UUIDString() for domain in raw.listAllDomains(which))
 
 
 class Reader:
     """Reads VMs: their state from libvirt, their process from its pid file, their end from QEMU's log."""
 
-    def __init__(self, pid_dir: Path, log_dir: Path, proc_dir: Path) -> None:
-        self._pid_dir = pid_dir
-        self._proc_dir = proc_dir
+    def __init__(self, processes: Processes, log_dir: Path) -> None:
+        self._processes = processes
         self._signals = SignalReader(log_dir)
         # Asked for once per VM: it is a hint for VMs that are new to haven, and libvirt has no bulk call for it.
         self._hints: dict[str, int | None] = {}
@@ -74,8 +82,8 @@ class Reader:
 
     def all(self, raw: Any) -> tuple[Vm, ...]:
         """Every VM by three calls, however many there are."""
-        autostarted = _uuids(raw, libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART)
-        transient = _uuids(raw, libvirt.VIR_CONNECT_LIST_DOMAINS_TRANSIENT)
+        autostarted = uuids(raw, libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART)
+        transient = uuids(raw, libvirt.VIR_CONNECT_LIST_DOMAINS_TRANSIENT)
         stats = raw.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE)
         now_s = boottime_s()
         present = {domain.UUIDString() for domain, _values in stats}
@@ -93,13 +101,11 @@ class Reader:
 
     def one(self, domain: Any) -> Vm | None:
         """One VM; None when it went while it was being read."""
-        try:
-            state, reason = domain.state()
-            autostart, persistent = bool(domain.autostart()), bool(domain.isPersistent())
-        except libvirt.libvirtError as error:
-            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
-                return None
-            raise
+        return unless_gone(lambda: self._one(domain))
+
+    def _one(self, domain: Any) -> Vm:
+        state, reason = domain.state()
+        autostart, persistent = bool(domain.autostart()), bool(domain.isPersistent())
         return self._vm(domain, (state, reason), boottime_s(), autostart=autostart, persistent=persistent)
 
     def _vm(self, domain: Any, state: tuple[int, int], now_s: float, *, autostart: bool, persistent: bool) -> Vm:
@@ -111,7 +117,7 @@ class Reader:
             name=name,
             power=power,
             why=why,
-            instance=None if power is Power.OFF else self.instance(name),
+            instance=None if power is Power.OFF else self._processes.instance(name),
             checked_boottime_s=now_s,
             ended_by_signal=self._signals.ending_signal(name) if asked_for_off else None,
             autostart=autostart,
@@ -123,15 +129,6 @@ class Reader:
         if uuid not in self._hints:
             self._hints[uuid] = marked(domain)
         return self._hints[uuid]
-
-    def instance(self, name: str) -> Instance | None:
-        """The VM's QEMU process; None when libvirt's pid file or the process is not there."""
-        try:
-            pid = int((self._pid_dir / f"{name}.pid").read_text())
-            stat = (self._proc_dir / f"{pid}/stat").read_text()
-        except (OSError, ValueError):
-            return None
-        return Instance(pid, int(stat.rpartition(")")[2].split()[_START_TICKS_FIELD]))
 
 
 class DiskMissingError(StartFailedError):
@@ -185,22 +182,22 @@ def stop(domain: Any, timeout_s: int, *, force: bool = True) -> None:
 
 def _went_down(domain: Any, timeout_s: int) -> bool:
     """Ask by agent or power button, as libvirt chooses; by power button again when half the time is over."""
-    _ask(domain, 0)
+    ask(lambda: domain.shutdownFlags(0))
     half_s = timeout_s * SECOND_ASK_SHARE
     if _wait_until_off(domain, half_s):
         return True
-    _ask(domain, libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN)
+    ask(lambda: domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN))
     return _wait_until_off(domain, timeout_s - half_s)
 
 
-def _ask(domain: Any, flags: int) -> None:
+def ask(request: Callable[[], object]) -> None:
     """In a thread of its own: with an agent or a QEMU that hangs, libvirt waits for it for up to a minute."""
 
-    def ask() -> None:
-        with suppress(libvirt.libvirtError):  # what counts is whether the VM goes off
-            domain.shutdownFlags(flags)
+    def run() -> None:
+        with suppress(libvirt.libvirtError):  # what counts is what the guest does
+            request()
 
-    threading.Thread(target=ask, name="libvirt-shutdown", daemon=True).start()
+    threading.Thread(target=run, name="libvirt-ask", daemon=True).start()
 
 
 def _wait_until_off(domain: Any, timeout_s: float) -> bool:
@@ -214,12 +211,8 @@ def _wait_until_off(domain: Any, timeout_s: float) -> bool:
 
 
 def _is_off(domain: Any) -> bool:
-    try:
-        return power_of(domain) is Power.OFF
-    except libvirt.libvirtError as error:
-        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:  # a transient one is gone when it is off
-            return True
-        raise
+    """A transient one is gone when it is off."""
+    return unless_gone(lambda: power_of(domain)) in (Power.OFF, None)
 
 
 def _destroy(domain: Any) -> None:

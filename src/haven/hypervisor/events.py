@@ -95,6 +95,29 @@ WHY: dict[tuple[int, int], Why] = {
     (6, 1): Why.PANICKED,  # CRASHED_PANICKED
 }
 
+# What QMP's query-status would say, which is what people's tools show, without asking a QEMU that may hang.
+_QMP_STATE: dict[int, str] = {
+    0: "running",  # NOSTATE
+    1: "running",  # RUNNING
+    2: "running",  # BLOCKED
+    3: "paused",  # PAUSED
+    4: "shutdown",  # SHUTDOWN
+    5: "stopped",  # SHUTOFF: PVE's word, QEMU is gone
+    6: "guest-panicked",  # CRASHED
+    7: "suspended",  # PMSUSPENDED
+}
+_QMP_PAUSED: dict[int, str] = {
+    2: "inmigrate",  # PAUSED_MIGRATION
+    3: "save-vm",  # PAUSED_SAVE
+    5: "io-error",  # PAUSED_IOERROR
+    6: "watchdog",  # PAUSED_WATCHDOG
+    8: "shutdown",  # PAUSED_SHUTTING_DOWN
+    9: "save-vm",  # PAUSED_SNAPSHOT
+    10: "guest-panicked",  # PAUSED_CRASHED
+    11: "prelaunch",  # PAUSED_STARTING_UP
+    12: "postmigrate",  # PAUSED_POSTCOPY
+}
+
 
 def lifecycle(event: int, detail: int) -> Moment:
     """The moment that a lifecycle event stands for."""
@@ -119,3 +142,9 @@ def power(state: int) -> Power:
 def why(state: int, reason: int) -> Why:
     """Why a VM is in libvirt's `state`."""
     return WHY.get((state, reason), Why.OTHER)
+
+
+def qmp_status(state: int, reason: int) -> str:
+    """QMP's word for libvirt's state: running, paused, stopped, io-error, ..."""
+    word = _QMP_STATE.get(state, "running")
+    return _QMP_PAUSED.get(reason, word) if word == "paused" else word

@@ -14,6 +14,7 @@ from haven.core.records import Instance
 from haven.core.settings import Settings
 from haven.hypervisor import definition, domains, events, qemu_log
 from haven.hypervisor.connection import Connection, Opener
+from haven.hypervisor.processes import Processes, boottime_s
 from haven.hypervisor.protocol import UnreachableError
 
 
@@ -24,7 +25,8 @@ class LibvirtHypervisor:
         """`proc_dir` is where libvirt's pids are looked up: another host's /proc when looking in from outside."""
         self._opener = Opener(settings.libvirt_uri)
         self._log_dir = Path(settings.qemu_log_dir)
-        self._reader = domains.Reader(Path(settings.qemu_pid_dir), self._log_dir, proc_dir)
+        self._processes = Processes(Path(settings.qemu_pid_dir), proc_dir)
+        self._reader = domains.Reader(self._processes, self._log_dir)
         self._connection: Connection | None = None
         # What a start missed and its definition does not name (a backing file), so that `obstacle` agrees.
         self._missed: dict[str, Path] = {}
@@ -81,7 +83,7 @@ class LibvirtHypervisor:
                 self._missed[uuid] = error.path
                 raise
             self._missed.pop(uuid, None)
-            return self._reader.instance(domain.name())
+            return self._processes.instance(domain.name())
 
     def stop(self, uuid: str, timeout_s: int) -> None:
         with self._calling(f"stop VM {uuid}") as raw:
@@ -116,7 +118,7 @@ def _subscribe(connection: Connection, happened: Callable[[Happening], None]) ->
 
     def tell(domain: Any, moment: Moment | None) -> None:
         if moment is not None and not connection.over:
-            happened(Happening(domain.UUIDString(), moment, domains.boottime_s(), time.time()))
+            happened(Happening(domain.UUIDString(), moment, boottime_s(), time.time()))
 
     def lifecycle(_raw: Any, domain: Any, event: int, detail: int, _opaque: object) -> None:
         tell(domain, events.lifecycle(event, detail))
