@@ -249,6 +249,7 @@ BAD = [
     (["history", "--limit", "-1"], "haven: Invalid value for '--limit':"),
     (["history", "--limit", "many"], "haven: Invalid value for '--limit':"),
     (["history", "--since", "yesterday"], "haven: Invalid value for --since: expected a length like 2h"),
+    (["up"], "haven: up is started by the program `haven`"),
     (["up", "now"], "haven: Got unexpected extra argument(s) (now) (see haven --help)"),
 ]
 

@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from importlib.metadata import version as installed_version
 from typing import Annotated, Any
 
 import typer
@@ -163,6 +162,8 @@ def _print_event(entry: dict[str, Any], as_json: bool) -> None:
 @app.command()
 def version(as_json: Json = False) -> int:
     """Show haven's version."""
+    from importlib.metadata import version as installed_version
+
     number = installed_version("haven")
     if as_json:
         _print_json({"version": number})
