@@ -1,0 +1,56 @@
+"""A disk that hangs must not hang the restarts."""
+
+import asyncio
+import threading
+
+from haven.core.transaction import Committed, Outcome, Transaction, Unknown
+from haven.core.view import View
+from haven.daemons.worker import BoundedStore
+
+
+class HangingStore:
+    def __init__(self) -> None:
+        self.released = threading.Event()
+        self.calls = 0
+
+    def read(self) -> View:
+        return View("incarnation", 1, {})
+
+    def commit(self, transaction: Transaction) -> Outcome:
+        self.calls += 1
+        self.released.wait(10)
+        return Committed(1)
+
+    def close(self) -> None: ...
+
+
+WRITE = Transaction("incarnation", (), ())
+
+
+def test_a_write_that_hangs_is_unknown_and_the_next_calls_do_not_queue_behind_it() -> None:
+    async def story() -> None:
+        slow = HangingStore()
+        store = BoundedStore(slow, timeout_s=0.05)
+        assert isinstance(await store.commit((WRITE,)), Unknown)
+        assert store.trouble is not None
+        assert isinstance(await store.commit((WRITE,)), Unknown)
+        assert await store.read() is None
+        assert slow.calls == 1
+        slow.released.set()
+        while await store.read() is None:
+            await asyncio.sleep(0.001)
+        assert await store.commit((WRITE,)) == Committed(1)
+        assert store.trouble is None
+
+    asyncio.run(asyncio.wait_for(story(), 10))
+
+
+def test_what_follows_a_write_that_did_not_happen_is_not_tried() -> None:
+    async def story() -> None:
+        slow = HangingStore()
+        store = BoundedStore(slow, timeout_s=0.05)
+        await store.commit((WRITE, WRITE))
+        assert slow.calls == 1
+        slow.released.set()
+
+    asyncio.run(asyncio.wait_for(story(), 10))

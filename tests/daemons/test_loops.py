@@ -1,0 +1,187 @@
+"""LRM and CRM as loops in one process: a real store, real clocks, VMs in memory."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from haven.core.records import ServiceConfig, ServiceStatus
+from haven.core.settings import Settings
+from haven.core.transaction import Committed, Outcome, Put, Transaction, Unavailable
+from haven.core.view import View
+from haven.core.words import ServiceState, Wanted
+from haven.daemons.crm import Crm
+from haven.daemons.lrm import Lrm
+from haven.daemons.story import Story
+from haven.daemons.wake import Waker
+from haven.daemons.worker import BoundedStore
+from haven.history.history import History
+from haven.history.writer import HistoryWriter
+from haven.store.doorbell import Doorbell
+from haven.store.sqlite import SqliteStore, open_store
+from tests.daemons.fake_hypervisor import FakeHypervisor
+
+DEADLINE_S = 10.0
+UUIDS = ("aaaaaaaa-0000-4000-8000-000000000101", "bbbbbbbb-0000-4000-8000-000000000102")
+
+
+class FullDisk:
+    """A store that can be read but not written while `full`."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+        self.full = False
+
+    def read(self) -> View:
+        return self._store.read()
+
+    def commit(self, transaction: Transaction) -> Outcome:
+        return Unavailable("the disk is full") if self.full else self._store.commit(transaction)
+
+    def close(self) -> None:
+        self._store.close()
+
+
+@dataclass
+class Host:
+    hypervisor: FakeHypervisor
+    store: SqliteStore
+    disk: FullDisk
+    history: Path
+
+    def protect(self, *uuids: str, wanted: Wanted = Wanted.STARTED) -> None:
+        view = self.store.read()
+        puts = tuple(
+            Put(f"config/vm:{uuid[-3:]}", ServiceConfig(f"vm:{uuid[-3:]}", uuid, "pve", wanted)) for uuid in uuids
+        )
+        assert isinstance(self.store.commit(Transaction(view.incarnation, (), puts)), Committed)
+
+    def service(self, sid: str) -> ServiceStatus | None:
+        return self.store.read().services().get(sid)
+
+    async def until(self, condition: Callable[[], bool], what: str) -> None:
+        async def poll() -> None:
+            while not condition():
+                await asyncio.sleep(0.005)
+
+        try:
+            await asyncio.wait_for(poll(), DEADLINE_S)
+        except TimeoutError:
+            raise AssertionError(f"not within {DEADLINE_S:g} s: {what}") from None
+
+    async def until_started(self, uuid: str, times: int) -> None:
+        await self.until(lambda: self.hypervisor.starts.count(uuid) == times, f"{uuid} was started {times} times")
+
+    async def until_runs(self, sid: str) -> None:
+        def confirmed() -> bool:
+            service = self.service(sid)
+            return service is not None and service.running and service.state is ServiceState.STARTED
+
+        await self.until(confirmed, f"{sid} is confirmed to run")
+
+
+@asynccontextmanager
+async def a_host(tmp_path: Path) -> AsyncIterator[Host]:
+    """One host with two VMs (101 runs, 102 is off), its LRM and its CRM."""
+    settings = Settings(node="pve", state_dir=str(tmp_path), run_dir=str(tmp_path), start_retry_s=0.1)
+    hypervisor = FakeHypervisor()
+    hypervisor.add(UUIDS[0], "opnsense-101", running=True)
+    hypervisor.add(UUIDS[1], "maas-102", running=False)
+    tasks: list[asyncio.Task[None]] = []
+    closing: list[Callable[[], object]] = []
+    host: Host | None = None
+    for name in ("lrm", "crm"):
+        store = open_store(tmp_path, tmp_path, name)
+        history = HistoryWriter(tmp_path, name)
+        bell = Doorbell(tmp_path, name)
+        disk = FullDisk(store)
+        closing += [history.close, bell.close, store.close]
+        waker = Waker(bell, settings.tick_s)
+        waker.__enter__()
+        bounded, story = BoundedStore(disk), Story(name, history)
+        if name == "lrm":
+            host = Host(hypervisor, open_store(tmp_path, tmp_path, "test"), disk, tmp_path / "history.db")
+            tasks.append(asyncio.create_task(Lrm(settings, "lrm-1", bounded, hypervisor, story, waker).run()))
+        else:
+            tasks.append(asyncio.create_task(Crm(settings, "crm-1", bounded, story, waker).run()))
+    assert host is not None
+    try:
+        yield host
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for close in closing:
+            close()
+
+
+def test_every_crash_of_many_in_a_row_is_restarted(tmp_path: Path) -> None:
+    """A result that came while a look was under way used to be lost, and with it all later restarts."""
+
+    async def story() -> None:
+        async with a_host(tmp_path) as host:
+            host.protect(*UUIDS)
+            for sid in ("vm:101", "vm:102"):
+                await host.until_runs(sid)
+            for restarts in (1, 2):
+                for uuid in UUIDS:
+                    host.hypervisor.kill(uuid)
+                await host.until_started(UUIDS[0], restarts)
+                await host.until_started(UUIDS[1], restarts + 1)
+
+    asyncio.run(story())
+
+
+def test_a_full_disk_does_not_stop_a_restart_and_nothing_is_forgotten(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with a_host(tmp_path) as host:
+            host.protect(*UUIDS)
+            await host.until_runs("vm:102")
+            host.disk.full = True
+            host.hypervisor.kill(UUIDS[0])
+            await host.until(lambda: UUIDS[0] in host.hypervisor.starts, "101 is restarted on a full disk")
+            assert host.store.read().journals()[UUIDS[0]].crashes_boottime_s == ()
+            host.disk.full = False
+            await host.until(
+                lambda: len(host.store.read().journals()[UUIDS[0]].crashes_boottime_s) == 1,
+                "the crash is journalled",
+            )
+
+    asyncio.run(story())
+
+
+def test_a_vm_that_died_while_libvirt_was_away_is_found(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with a_host(tmp_path) as host:
+            host.protect(UUIDS[0])
+            await host.until_runs("vm:101")
+            host.hypervisor.go_away()
+            host.hypervisor.kill(UUIDS[0])
+            await host.until(lambda: not host.store.read().lrms()["pve"].hypervisor_ok, "the loss is recorded")
+            assert host.hypervisor.starts == []
+            host.hypervisor.down = False
+            await host.until(lambda: host.hypervisor.starts == [UUIDS[0]], "101 is restarted")
+            history = History(host.history)
+            await host.until(lambda: len(history.incidents("vm:101")) == 1, "one incident")
+
+    asyncio.run(story())
+
+
+def test_a_missing_disk_is_held_and_its_return_ends_the_hold(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with a_host(tmp_path) as host:
+            host.hypervisor.missing.add(UUIDS[1])
+            host.protect(UUIDS[1])
+
+            def held() -> bool:
+                service = host.service("vm:102")
+                return service is not None and service.held is not None
+
+            await host.until(held, "102 is held")
+            service = host.service("vm:102")
+            assert service and service.held and service.held.detail == "disk /gone is missing"
+            host.hypervisor.missing.clear()
+            await host.until_runs("vm:102")
+
+    asyncio.run(story())
