@@ -1,0 +1,16 @@
+"""The scenes, in the order in which the demo plays them."""
+
+from __future__ import annotations
+
+from haven.lab.demo.scene import Scene
+from haven.lab.demo.scenes import crash, crash_loop, disk, haven_itself, intent, libvirtd, protect
+
+SCENES: tuple[Scene, ...] = (
+    protect.SCENE,
+    crash.SCENE,
+    intent.SCENE,
+    libvirtd.SCENE,
+    haven_itself.SCENE,
+    disk.SCENE,
+    crash_loop.SCENE,
+)
