@@ -8,11 +8,12 @@ import json
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 from haven.core.event import Event
-from haven.core.transaction import Committed, Refused
+from haven.core.transaction import Committed
 from haven.core.words import Kind
 from haven.history.history import History
 from haven.history.writer import HistoryWriter
@@ -53,15 +54,13 @@ def open_only(directory: Path) -> None:
 def count_up(directory: Path, rounds: str) -> None:
     """Add to a shared counter by compare-and-set, as often as asked."""
     store = opened(directory, f"counter-{os.getpid()}")
-    done = refused = 0
-    while done < int(rounds):
+    outcomes: Counter[str] = Counter()
+    while outcomes["Committed"] < int(rounds):
         view = store.read()
         holder = view.manager_lock()
         value = int(holder.holder) if holder else 0
-        outcome = store.commit(put(view, "lock/manager", lock(str(value + 1))))
-        done += isinstance(outcome, Committed)
-        refused += isinstance(outcome, Refused)
-    say(json.dumps({"done": done, "refused": refused}))
+        outcomes[type(store.commit(put(view, "lock/manager", lock(str(value + 1))))).__name__] += 1
+    say(json.dumps(outcomes))
 
 
 def _fill(path: Path) -> None:

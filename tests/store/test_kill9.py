@@ -1,5 +1,6 @@
 """kill -9 at random moments: no acknowledged change is lost, and the store opens clean."""
 
+import json
 import random
 import signal
 import subprocess
@@ -65,7 +66,8 @@ def test_four_processes_add_to_one_counter_and_lose_nothing(tmp_path: Path) -> N
     rounds = 50
     children: list[subprocess.Popen[str]] = [spawn("count_up", str(tmp_path), str(rounds)) for _ in range(4)]
     told = [child.communicate(timeout=60)[0] for child in children]
-    assert all(child.returncode == 0 for child in children), told
+    # Whoever came second was refused by the guard, or waited: nothing else may happen in a crowd.
+    assert all(json.loads(outcomes).keys() <= {"Committed", "Refused"} for outcomes in told), told
     store = opened(tmp_path)
     holder = store.read().manager_lock()
     assert holder and holder.holder == str(4 * rounds)
