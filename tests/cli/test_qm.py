@@ -117,9 +117,10 @@ def test_a_failed_task_ends_with_its_error(api: FakeApi, capsys: Output) -> None
     assert capsys.readouterr() == ("trying\n", "start failed: disk is missing\n")
 
 
-def test_a_task_with_warnings_is_a_success(api: FakeApi) -> None:
+def test_a_task_with_warnings_and_an_empty_log_is_a_silent_success(api: FakeApi, capsys: Output) -> None:
     api.task(f"POST {QEMU}/103/status/start", "qmstart", 103, "WARNINGS: 1")
     assert run("start 103") == 0
+    assert capsys.readouterr() == ("", "")
 
 
 def test_json_of_a_power_command_is_the_ended_task(api: FakeApi, capsys: Output) -> None:
