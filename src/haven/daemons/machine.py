@@ -54,7 +54,8 @@ async def host_is_stopping() -> bool:
         "systemctl", "is-system-running", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
     )
     try:
-        output, _ = await asyncio.wait_for(process.communicate(), SYSTEMCTL_TIMEOUT_S)
+        async with asyncio.timeout(SYSTEMCTL_TIMEOUT_S):
+            output, _ = await process.communicate()
     except TimeoutError:
         with contextlib.suppress(ProcessLookupError):
             process.kill()

@@ -42,7 +42,8 @@ class Waker:
         """Until woken, `wake_at_s` (boottime) or the next tick, whichever comes first."""
         until_s = self._next_tick_s if wake_at_s is None else min(wake_at_s, self._next_tick_s)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._event.wait(), max(until_s - now().boottime_s, 0.0))
+            async with asyncio.timeout(max(until_s - now().boottime_s, 0.0)):  # wait_for can swallow a cancel
+                await self._event.wait()
         self._event.clear()
         tick = now().boottime_s >= self._next_tick_s
         if tick:

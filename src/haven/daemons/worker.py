@@ -70,4 +70,5 @@ class BoundedStore:
             raise TimeoutError("an earlier call still hangs")
         future = self._thread.submit(work)
         self._hanging = future  # type: ignore[assignment]  # only asked whether it is done
-        return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), self._timeout_s)
+        async with asyncio.timeout(self._timeout_s):
+            return await asyncio.shield(asyncio.wrap_future(future))
