@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -93,6 +94,7 @@ class World:
     history: History
     socket: Path
     api: ApiClient
+    stop_serving: Callable[[], None]
 
     def put(self, key: str, record: Record) -> None:
         """Write what another process would have written."""
@@ -115,8 +117,8 @@ class World:
         raise AssertionError(f"{upid} does not end")
 
 
-class serving:  # noqa: N801 - reads as a statement
-    """The real server in a thread, until the end of the block."""
+class Serving:
+    """The real server in a thread, until `stop`."""
 
     def __init__(self, state: State, path: Path) -> None:
         self._listener = listen(path)
@@ -125,14 +127,14 @@ class serving:  # noqa: N801 - reads as a statement
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
         self._server: Server
         self._loop: asyncio.AbstractEventLoop
-
-    def __enter__(self) -> None:
         self._thread.start()
         assert self._ready.wait(10)
 
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._server.stop)
-        self._thread.join(10)
+    def stop(self) -> None:
+        """The orderly end; more than once is fine."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._server.stop)
+            self._thread.join(10)
         assert not self._thread.is_alive()
 
     async def _serve(self) -> None:

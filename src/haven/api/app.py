@@ -9,12 +9,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
-from haven.api import cluster, ha_resources, ha_status, nodes, params, qemu, task_routes
+from haven.api import (
+    cluster,
+    ha_commands,
+    ha_resources,
+    ha_status,
+    haven_explain,
+    haven_status,
+    haven_story,
+    nodes,
+    params,
+    qemu,
+    task_routes,
+)
 from haven.api.envelope import FORMATS, failure, success
 from haven.api.errors import RefusedError, failed, not_implemented
 from haven.api.identity import identify
 from haven.api.routes import Call, Route
 from haven.api.state import State
+from haven.history.model import HistoryError
 from haven.hypervisor.protocol import HypervisorError
 from haven.store.protocol import StoreError
 
@@ -23,10 +36,14 @@ log = logging.getLogger("haven.api")
 ROUTES: tuple[Route, ...] = (
     *cluster.ROUTES,
     *ha_resources.ROUTES,
+    *ha_commands.ROUTES,
     *ha_status.ROUTES,
     *nodes.ROUTES,
     *qemu.ROUTES,
     *task_routes.ROUTES,
+    *haven_status.ROUTES,
+    *haven_story.ROUTES,
+    *haven_explain.ROUTES,
 )
 MAX_DRAINED_BYTES = 64 << 20
 _BASE = "/api2/{format}"
@@ -55,6 +72,8 @@ def _endpoint(route: Route, state: State) -> Endpoint:
             return failure(style, problem)
         except StoreError as error:
             return failure(style, failed(f"store cannot be read: {error}; running VMs stay protected"))
+        except HistoryError as error:
+            return failure(style, failed(f"history cannot be read: {error}"))
         except HypervisorError as error:
             return failure(style, failed(str(error)))
         except Exception:

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
+from haven.api.bell import Bell
 from haven.api.state import Chronicle, State
 from haven.api.tasks import TaskBook
 from haven.core.settings import Settings
 from haven.history.history import HISTORY_FILE
-from haven.hypervisor.libvirt_inventory import LibvirtInventory
+from haven.hypervisor.inventory import LibvirtInventory
+from haven.store.doorbell import Doorbell
 from haven.store.sqlite import open_store
 
 
@@ -20,4 +22,5 @@ def open_state(settings: Settings) -> Iterator[State]:
         store = stack.enter_context(closing(open_store(state_dir, run_dir, "api")))
         chronicle = stack.enter_context(closing(Chronicle(state_dir / HISTORY_FILE)))
         inventory = stack.enter_context(closing(LibvirtInventory(settings)))
-        yield State(settings, settings.node, store, chronicle, inventory, TaskBook(settings.node))
+        bell = stack.enter_context(closing(Bell(Doorbell(run_dir, "api"))))
+        yield State(settings, settings.node, store, chronicle, inventory, TaskBook(settings.node), bell=bell)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from haven.api.changes import Change, make_change
 from haven.api.errors import failed
 from haven.api.ha_resources import stops_queued
+from haven.api.params import shown
 from haven.api.qemu_entries import is_off
 from haven.api.routes import Call
 from haven.api.tasks import Log, Work
@@ -22,7 +23,7 @@ def request_start(call: Call, vmid: int) -> str:
     """Want it started; also when it is wanted already, since that ends a hold."""
 
     def plan(view: View) -> Change:
-        config, origin = _wanted(view, vmid, call)
+        config, origin = _wanted(view, f"vm:{vmid}", call)
         put = Put(f"config/{config.sid}", replace(config, state=Wanted.STARTED, origin=origin))
         return Change((put, *stops_queued(view, config.sid)), (_told(config.sid, "start", origin),))
 
@@ -34,24 +35,30 @@ def request_start(call: Call, vmid: int) -> str:
 
 
 def request_stop(call: Call, vmid: int, timeout_s: int) -> str:
-    """Want it stopped, and tell how long the guest is given; 0: pull the plug.
+    """Want it stopped, and tell how long the guest is given; 0: pull the plug."""
 
-    The wanted state goes with the command in one transaction: an acknowledged stop is never lost.
+    def work(log: Log) -> None:
+        log(f"Requesting HA stop for VM {vmid}")
+        want_stopped(call, f"vm:{vmid}", timeout_s)
+
+    return _task(call, "hastop", vmid, work)
+
+
+def want_stopped(call: Call, sid: str, timeout_s: int) -> None:
+    """Write the stop command, and the wanted state with it: an acknowledged stop is never lost.
+
+    Raises RefusedError when the VM is not protected.
     """
     command_id = f"{time.time_ns():016x}-{secrets.token_hex(4)}"
 
     def plan(view: View) -> Change:
-        config, origin = _wanted(view, vmid, call)
+        config, origin = _wanted(view, sid, call)
         command = Command(command_id, "stop", config.sid, timeout_s, origin)
         stopped = replace(config, state=Wanted.STOPPED, origin=origin)
         writes = (Put(f"command/{command_id}", command), Put(f"config/{config.sid}", stopped))
         return Change(writes, (_told(config.sid, "stop", origin),))
 
-    def work(log: Log) -> None:
-        log(f"Requesting HA stop for VM {vmid}")
-        make_change(call.state, plan)
-
-    return _task(call, "hastop", vmid, work)
+    make_change(call.state, plan)
 
 
 def start(call: Call, machine: Machine) -> str:
@@ -90,11 +97,11 @@ def _task(call: Call, kind: str, vmid: int, work: Work) -> str:
     return call.state.tasks.start(kind, str(vmid), call.identity.user, work)
 
 
-def _wanted(view: View, vmid: int, call: Call) -> tuple[ServiceConfig, Origin]:
+def _wanted(view: View, sid: str, call: Call) -> tuple[ServiceConfig, Origin]:
     """The configuration to change, and who changes it now."""
-    config = protection(view, f"vm:{vmid}")
+    config = protection(view, sid)
     if config is None:
-        raise failed(f"VM {vmid} is no longer protected by haven: run the command again to act on it directly")
+        raise failed(f"resource '{shown(sid)}' is not HA managed")
     return config, call.identity.origin(call.state.wall_s())
 
 

@@ -47,6 +47,7 @@ class Server(uvicorn.Server):
         """End in order: no new requests, streams are closed. Call it in the loop's thread."""
         self.should_exit = True
         self._state.stopping.set()
+        self._state.bell.wake()
         self._told_to_stop.set()
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from haven.api.bell import Bell
 from haven.api.tasks import TaskBook
 from haven.core.event import Event
 from haven.core.settings import Settings
@@ -52,6 +53,7 @@ class State:
     inventory: Inventory
     tasks: TaskBook
     wall_s: Callable[[], float] = time.time
+    bell: Bell = field(default_factory=Bell)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def view(self) -> View:

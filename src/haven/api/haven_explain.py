@@ -1,0 +1,120 @@
+"""`/haven/explain/SID`: wanted, seen, decided, what happens next, and what would change it."""
+
+from haven.api import phrases
+from haven.api.errors import failed
+from haven.api.ha_resources import SID
+from haven.api.haven_status import hold_entry
+from haven.api.haven_story import entry_of, incident_of
+from haven.api.outlook import VmOutlook, look
+from haven.api.params import shown
+from haven.api.routes import Call, Route
+from haven.api.vms import known_sid
+from haven.core.sentences import duration
+from haven.core.words import ServiceState, Wanted
+
+Entry = dict[str, object]
+
+RECENT = 10
+DEFAULT_STOP_S = 60
+
+
+def explain(call: Call) -> object:
+    sid = known_sid(call.state, call.params.text("sid"))
+    vmid = phrases.number(sid)
+    seen = look(call.state)
+    vm = seen.vm(int(vmid)) if vmid.isdecimal() else None
+    if vm is None or (vm.config is None and vm.guest is None):
+        raise failed(f"no VM '{shown(sid)}' on this host; see them with: qm list")
+    history = call.state.chronicle.book()
+    incidents = history.incidents(sid, 1)
+    recent = history.entries(sid, 0, RECENT, newest_first=True)
+    return {
+        "sid": sid,
+        "name": vm.name,
+        "wanted": _wanted(vm),
+        "seen": _seen(vm),
+        "decision": _decision(vm),
+        "next": _next(vm),
+        "would_change": _would_change(vm),
+        "hold": hold_entry(vm.hold, sid) if vm.hold else None,
+        "incident": incident_of(incidents[0]) if incidents else None,
+        "recent": [entry_of(entry) for entry in reversed(recent)],
+    }
+
+
+def _wanted(vm: VmOutlook) -> Entry:
+    if vm.config is None:
+        nobody = {"state": None, "who": None, "via": None, "at": None}
+        return nobody | {"sentence": "nothing: it is not protected by haven"}
+    origin = vm.config.origin
+    entry: Entry = {"state": vm.config.wanted.value, "sentence": phrases.wanted(vm.config)}
+    if origin is None:
+        return entry | {"who": None, "via": None, "at": None}
+    return entry | {"who": origin.who, "via": origin.via, "at": origin.at_wall_s}
+
+
+def _seen(vm: VmOutlook) -> Entry:
+    fresh_s = vm.checked_s if vm.protected else 0.0 if vm.guest else None
+    return {
+        "power": vm.power,
+        "since": vm.since_wall_s,
+        "checked": None if fresh_s is None else vm.all.now_s - fresh_s,
+        "fresh_s": fresh_s,
+        "sentence": _seen_sentence(vm),
+    }
+
+
+def _seen_sentence(vm: VmOutlook) -> str:
+    if vm.missing:
+        return "libvirt has no such VM any more"
+    if vm.guest is None:
+        last = " when it was last seen, it ran" if vm.runs else ""
+        return f"libvirt does not answer;{last or ' it is not known whether it runs'}"
+    word = f"running (QEMU's pid {vm.guest.pid})" if vm.power == "running" else vm.power
+    known = vm.journal
+    if vm.protected and known and known.running != vm.runs:
+        return f"{word}, by libvirt's word just now; haven's node daemon has not noted it yet"
+    return word
+
+
+def _decision(vm: VmOutlook) -> Entry:
+    if vm.service is None:
+        why = "none yet: the manager has not seen it" if vm.protected else "none: haven leaves it alone"
+        return {"rule": "", "sentence": why, "at": None}
+    return {"rule": vm.service.rule, "sentence": vm.service.reason, "at": vm.service.since_wall_s}
+
+
+def _next(vm: VmOutlook) -> Entry:
+    pending = vm.all.lrm.pending.get(vm.sid) if vm.all.lrm else None
+    if vm.protected and vm.hold:
+        again = "stopped" if vm.hold.cause.value == "stop_failed" else "started"
+        return {"sentence": f"it is held, then {again} again", "at": vm.hold.until.wall_s}
+    if vm.protected and pending:
+        return {"sentence": pending.what, "at": pending.at_wall_s}
+    return {"sentence": _next_sentence(vm), "at": None}
+
+
+def _next_sentence(vm: VmOutlook) -> str:
+    if not vm.protected or vm.config is None:
+        return "nothing: if it stops, it stays off"
+    if vm.missing:
+        return "nothing, until it is defined in libvirt again"
+    if any(command.sid == vm.sid for command in vm.all.view.commands().values()):
+        return "it is about to be stopped, as ordered"
+    if vm.service and vm.service.state is ServiceState.REQUEST_STOP:
+        given_s = DEFAULT_STOP_S if vm.service.timeout_s is None else vm.service.timeout_s
+        return f"it is being stopped; the guest is given {duration(given_s)}" if given_s else "it is being stopped"
+    if vm.config.wanted is Wanted.STARTED:
+        return "nothing while it runs; if it dies, it is started again" if vm.runs else "it is about to be started"
+    return "it is about to be stopped" if vm.runs else "nothing: it stays off, also after a boot of the host"
+
+
+def _would_change(vm: VmOutlook) -> list[str]:
+    if vm.config is None:
+        return [f"ha-manager add {vm.sid} --state started protects it"]
+    if vm.config.wanted is Wanted.IGNORED:
+        return [f"ha-manager set {vm.sid} --state started protects it again"]
+    return phrases.would_change(vm.config, vm.hold)
+
+
+ROUTES = (Route("GET", "/haven/explain/{sid}", "Sys.Audit", explain, {"sid": SID}),)

@@ -1,0 +1,132 @@
+"""`/haven/status`: one screen. What should run, what runs, since when, what is wrong, what to do."""
+
+import os
+from pathlib import Path
+
+from haven.api import ha_words, phrases
+from haven.api.outlook import Outlook, VmOutlook, look
+from haven.api.routes import Call, Route
+from haven.api.state import State
+from haven.api.versions import HAVEN_VERSION
+from haven.core.records import Hold
+from haven.core.sentences import duration
+from haven.store.protocol import StoreError
+
+Entry = dict[str, object]
+
+LATE_TICKS = 3
+NEEDED_BYTES = 1 << 20
+_HARM = {"lrm": "a VM that dies now is not restarted", "crm": "changes of what should run wait"}
+
+
+def status(call: Call) -> object:
+    """Told also while the store or libvirt is in trouble."""
+    state = call.state
+    base: Entry = {"node": state.node, "version": HAVEN_VERSION, "now": state.wall_s()}
+    base["policy"] = state.settings.policy.value
+    try:
+        seen = look(state)
+    except StoreError as error:
+        text = f"{error}; running VMs stay protected"
+        store = {"ok": 0, "text": text}
+        nothing = {"hypervisor": {"ok": 1, "text": ""}, "daemons": [], "vms": []}
+        return base | nothing | {"store": store, "problems": [_problem("err", text, "see haven's log")]}
+    hypervisor: Entry = {"ok": int(not seen.trouble), "text": seen.trouble or "libvirt answers"}
+    store, daemons = _store(state), _daemons(state, seen)
+    vms = [vm_entry(vm) for vm in seen.vms()]
+    problems = _problems(seen, hypervisor, store, daemons)
+    return base | {"hypervisor": hypervisor, "store": store, "daemons": daemons, "vms": vms, "problems": problems}
+
+
+def vm_entry(vm: VmOutlook) -> Entry:
+    """One VM of the screen."""
+    trouble, advice = vm.trouble() or (None, None)
+    pending = vm.all.lrm.pending.get(vm.sid) if vm.all.lrm else None
+    return {
+        "sid": vm.sid if vm.config else None,
+        "vmid": vm.vmid,
+        "name": vm.name,
+        "protected": int(vm.protected),
+        "wanted": vm.config.wanted.value if vm.config else None,
+        "state": vm.service.state.value if vm.service else None,
+        "power": vm.power,
+        "runs": int(vm.runs),
+        "since": vm.since_wall_s,
+        "checked_s": vm.checked_s,
+        "restarts_24h": vm.all.restarts.get(vm.sid, 0),
+        "off_reason": phrases.off_reason(vm.config, vm.all.now_s) if vm.config and vm.off_on_purpose else None,
+        "hold": hold_entry(vm.hold, vm.sid) if vm.hold else None,
+        "pending": {"what": pending.what, "at": pending.at_wall_s} if pending else None,
+        "trouble": trouble,
+        "advice": advice,
+    }
+
+
+def hold_entry(hold: Hold, sid: str) -> Entry:
+    """Why haven waits, until when, and what ends it sooner."""
+    ends = phrases.hold_ends(hold, sid)
+    return {"cause": hold.cause.value, "detail": hold.detail, "until": hold.until.wall_s, "ends": ends}
+
+
+def _store(state: State) -> Entry:
+    """It could be read just now; can it be written?"""
+    space = os.statvfs(state.settings.state_dir)
+    if space.f_bavail * space.f_frsize >= NEEDED_BYTES:
+        return {"ok": 1, "text": "works"}
+    text = f"no space left in {state.settings.state_dir}: changes cannot be saved; VMs are still restarted"
+    return {"ok": 0, "text": text}
+
+
+def _daemons(state: State, seen: Outlook) -> list[Entry]:
+    manager, lrm = seen.view.manager(), seen.lrm
+    crm_word = ha_words.master_word(manager, seen.view, seen.now_s) if manager else ""
+    lrm_word = ha_words.lrm_word(lrm, seen.view, seen.now_s) if lrm else ""
+    return [
+        _daemon(state, "crm", crm_word, manager.timestamp_wall_s if manager else None),
+        _daemon(state, "lrm", lrm_word, lrm.timestamp_wall_s if lrm else None),
+        {"name": "api", "state": "active", "fresh_s": 0.0, "ok": 1},
+    ]
+
+
+def _daemon(state: State, name: str, word: str, timestamp_wall_s: float | None) -> Entry:
+    """It works when its process is there and its record is not older than a few ticks."""
+    fresh_s = None if timestamp_wall_s is None else round(max(state.wall_s() - timestamp_wall_s, 0.0), 1)
+    if _process_is_gone(Path(state.settings.run_dir) / f"{name}.claim"):
+        return {"name": name, "state": "not running", "fresh_s": fresh_s, "ok": 0}
+    late_s = max(ha_words.STALE_S, LATE_TICKS * state.settings.tick_s)
+    if fresh_s is None or fresh_s > late_s:
+        word = "not seen yet" if fresh_s is None else f"silent for {duration(fresh_s)}"
+        return {"name": name, "state": word, "fresh_s": fresh_s, "ok": 0}
+    return {"name": name, "state": word, "fresh_s": fresh_s, "ok": 1}
+
+
+def _process_is_gone(claim: Path) -> bool:
+    """The daemon's claim names a process that is no longer there. A missing claim says nothing."""
+    try:
+        pid = claim.read_text().strip()
+    except OSError:
+        return False
+    return pid.isdecimal() and not Path(f"/proc/{pid}").exists()
+
+
+def _problems(seen: Outlook, hypervisor: Entry, store: Entry, daemons: list[Entry]) -> list[Entry]:
+    """What is wrong, the worst first, each with what to do."""
+    problems: list[Entry] = []
+    if not hypervisor["ok"]:
+        problems.append(_problem("err", str(hypervisor["text"]), "VMs run on; haven looks at all when it is back"))
+    if not store["ok"]:
+        problems.append(_problem("err", str(store["text"]), "free some space; nothing else is needed"))
+    for daemon in daemons:
+        if not daemon["ok"]:
+            text = f"haven {daemon['name']}: {daemon['state']}; {_HARM[str(daemon['name'])]}"
+            problems.append(_problem("err", text, "start it (haven up), or see its log"))
+    troubled = [(vm, trouble) for vm in seen.vms() if (trouble := vm.trouble())]
+    problems += [_problem("err", f"{vm.sid} ({vm.name}) {text}", advice) for vm, (text, advice) in troubled]
+    return problems
+
+
+def _problem(level: str, text: str, advice: str) -> Entry:
+    return {"level": level, "text": text, "advice": advice}
+
+
+ROUTES = (Route("GET", "/haven/status", "Sys.Audit", status),)

@@ -1,0 +1,164 @@
+"""One look at everything: records, libvirt and history together, and what follows for each VM."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from haven.api import phrases
+from haven.api.qemu_entries import OFF
+from haven.api.state import State
+from haven.api.vms import Machine, machines
+from haven.core.records import Hold, LrmRecord, ServiceConfig, ServiceStatus, VmJournal
+from haven.core.view import View
+from haven.core.words import ServiceState, Wanted
+from haven.history.model import HistoryError
+from haven.hypervisor.protocol import Guest, HypervisorError
+
+DAY_S = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """`present` is what libvirt has, by VMID; None while it does not answer, and `trouble` says why."""
+
+    node: str
+    now_s: float
+    view: View
+    present: Mapping[int, Machine] | None
+    trouble: str
+    restarts: Mapping[str, int]
+
+    @property
+    def lrm(self) -> LrmRecord | None:
+        return self.view.lrms().get(self.node)
+
+    def vms(self) -> list["VmOutlook"]:
+        """All VMs of this host and all protected ones, by VMID."""
+        vmids = set(self.present or ()) | {int(phrases.number(sid)) for sid in self.view.configs()}
+        return [self.vm(vmid) for vmid in sorted(vmids)]
+
+    def vm(self, vmid: int) -> "VmOutlook":
+        machine = (self.present or {}).get(vmid)
+        config = self.view.configs().get(f"vm:{vmid}")
+        return VmOutlook(self, vmid, config, machine.guest if machine else None)
+
+
+@dataclass(frozen=True, slots=True)
+class VmOutlook:
+    """What is wanted, seen and decided of one VM."""
+
+    all: Outlook
+    vmid: int
+    config: ServiceConfig | None
+    guest: Guest | None
+
+    @property
+    def sid(self) -> str:
+        return f"vm:{self.vmid}"
+
+    @property
+    def name(self) -> str:
+        if self.guest:
+            return self.guest.name
+        identity = self.all.view.identities().get(self.config.uuid) if self.config else None
+        return identity.name if identity else self.sid
+
+    @property
+    def protected(self) -> bool:
+        return self.config is not None and self.config.wanted is not Wanted.IGNORED
+
+    @property
+    def service(self) -> ServiceStatus | None:
+        return self.all.view.services().get(self.sid)
+
+    @property
+    def hold(self) -> Hold | None:
+        return self.service.held if self.service else None
+
+    @property
+    def journal(self) -> VmJournal | None:
+        return self.all.view.journals().get(self.config.uuid) if self.config else None
+
+    @property
+    def missing(self) -> bool:
+        """libvirt answers and has no such VM."""
+        return self.all.present is not None and self.guest is None
+
+    @property
+    def power(self) -> str:
+        """running, paused, off or unknown."""
+        if self.guest is None:
+            return "off" if self.missing else "unknown"
+        if self.guest.status in OFF:
+            return "off"
+        return "running" if self.guest.status == "running" else "paused"
+
+    @property
+    def runs(self) -> bool:
+        """By libvirt's word; while it does not answer, as last known: VMs run on without it."""
+        if self.power == "unknown":
+            return self.journal is not None and self.journal.running
+        return self.power == "running"
+
+    @property
+    def since_wall_s(self) -> float | None:
+        """Since when it is as it is."""
+        if self.journal and self.journal.running == self.runs:
+            return self.journal.since_wall_s
+        if self.guest and self.guest.uptime_s:
+            return self.all.now_s - self.guest.uptime_s
+        return None
+
+    @property
+    def checked_s(self) -> float | None:
+        """How old the node daemon's last look is."""
+        if not self.protected or self.all.lrm is None:
+            return None
+        return max(self.all.now_s - self.all.lrm.timestamp_wall_s, 0.0)
+
+    @property
+    def off_on_purpose(self) -> bool:
+        wanted_off = self.config is not None and self.config.wanted in (Wanted.STOPPED, Wanted.DISABLED)
+        return wanted_off and self.power == "off" and not self.missing
+
+    def trouble(self) -> tuple[str, str] | None:
+        """What is wrong and what to do about it; None when nothing is."""
+        if not self.protected or self.config is None:
+            return None
+        if self.missing:
+            return (
+                f"libvirt has no such VM any more (UUID {self.config.uuid})",
+                f"define it again, or take it out of haven: ha-manager remove {self.sid}",
+            )
+        if self.hold:
+            return f"held: {self.hold.detail}", phrases.hold_advice(self.hold, self.sid)
+        if self.service and self.service.state is ServiceState.ERROR:
+            return self.service.reason, f"mend it, then: ha-manager set {self.sid} --state disabled"
+        if self.config.wanted is Wanted.STARTED and not self.runs and self.power != "unknown":
+            return self._down(), f"if it stays so: haven explain {self.sid}"
+        return None
+
+    def _down(self) -> str:
+        pending = self.all.lrm.pending.get(self.sid) if self.all.lrm else None
+        if self.power == "paused":
+            return f"paused ({self.guest.status})" if self.guest else "paused"
+        if pending:
+            return f"down; {pending.what} in {max(pending.at_wall_s - self.all.now_s, 0):.0f} s"
+        return "down; haven is about to start it"
+
+
+def look(state: State) -> Outlook:
+    """Raises StoreError. Trouble of libvirt or the history is part of what is seen."""
+    present, trouble = None, ""
+    try:
+        present = machines(state)
+    except HypervisorError as error:
+        trouble = str(error)
+    now_s = state.wall_s()
+    return Outlook(state.node, now_s, state.view(), present, trouble, _restarts(state, now_s - DAY_S))
+
+
+def _restarts(state: State, since_wall_s: float) -> Mapping[str, int]:
+    try:
+        return state.chronicle.book().restarts_since(since_wall_s)
+    except HistoryError:
+        return {}
