@@ -141,9 +141,7 @@ def test_members_of_a_union_are_told_apart_by_their_kind() -> None:
 
 
 def test_a_decision_is_kept_with_the_memory_of_whichever_step_made_it() -> None:
-    decision = Decision(
-        ManagerMemory(uid_counter=7), orders=(Stop("u", "vm:1", "1", "why", 5), Probe("u", "vm:1", "1"))
-    )
+    decision = Decision(ManagerMemory(), orders=(Stop("u", "vm:1", "1", "why", 5), Probe("u", "vm:1", "1")))
     assert record_from_json(record_to_json(decision)) == decision
 
 

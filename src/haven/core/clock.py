@@ -20,8 +20,8 @@ class Now:
 class Deadline:
     """A moment in the future that survives a restart of the daemon and of the host.
 
-    Within the boot that set it, boottime decides. After a reboot the wall clock does, but never for
-    longer than `length_s`, so that a clock set wrong cannot hold a VM for years.
+    Within the boot that set it, boottime decides. After a reboot the wall clock does, but never beyond
+    `length_s` after that boot, so that a clock set wrong cannot hold a VM for years.
     """
 
     boot_id: str
@@ -31,8 +31,10 @@ class Deadline:
 
     def remaining_s(self, now: Now) -> float:
         """Seconds left, 0 when it has passed."""
-        same_boot = now.boot_id == self.boot_id
-        left_s = self.boottime_s - now.boottime_s if same_boot else self.wall_s - now.wall_s
+        if now.boot_id == self.boot_id:
+            left_s = self.boottime_s - now.boottime_s
+        else:
+            left_s = min(self.wall_s - now.wall_s, self.length_s - now.boottime_s)
         return min(max(left_s, 0.0), self.length_s)
 
 

@@ -15,12 +15,13 @@ from haven.core.words import Cause
 class Seen:
     """Everything known about an end.
 
-    `trail`: the happenings since the VM last ran, in order. `own_stop`: haven had ordered a stop.
+    `vm` is None when its definition is gone from libvirt. `trail`: the happenings since it last ran, in
+    order. `own_stop`: haven had ordered a stop.
     `booted`: the VM was last seen running in another boot of the host. `host_stopping`: the host is on its
     way down.
     """
 
-    vm: Vm
+    vm: Vm | None
     trail: tuple[Happening, ...] = ()
     own_stop: bool = False
     booted: bool = False
@@ -32,11 +33,14 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """A cause and its sentence. `intended`: somebody who may do so meant it."""
+    """A cause and its sentence. `intended`: somebody who may do so meant it. `elsewhere`: it may run on
+    another host now, so that it must not be started here, whatever `restart_on` says.
+    """
 
     cause: Cause
     intended: bool
     sentence: str
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +50,31 @@ class _Row:
 
 
 def _off_with(seen: Seen, *whys: Why) -> bool:
-    return seen.vm.power is Power.OFF and seen.vm.why in whys
+    return seen.vm is not None and seen.vm.power is Power.OFF and seen.vm.why in whys
+
+
+def _power(seen: Seen) -> Power | None:
+    return seen.vm.power if seen.vm else None
+
+
+def _signal(seen: Seen) -> int | None:
+    return seen.vm.ended_by_signal if seen.vm else None
 
 
 _ROWS = (
+    _Row(
+        lambda seen: seen.own_stop,
+        Ending(Cause.STOPPED_BY_HAVEN, True, "stopped by haven, as ordered"),
+    ),
+    _Row(
+        lambda seen: seen.had(Moment.STOPPED_MIGRATED) or _off_with(seen, Why.MIGRATED),
+        Ending(
+            Cause.STOPPED_ELSEWHERE,
+            True,
+            "migrated to another host by another libvirt client",
+            elsewhere=True,
+        ),
+    ),
     _Row(
         lambda seen: seen.host_stopping,
         Ending(Cause.HOST_BOOT, False, "the host is shutting down"),
@@ -59,11 +84,11 @@ _ROWS = (
         Ending(Cause.HOST_BOOT, False, "the host was rebooted or lost power"),
     ),
     _Row(
-        lambda seen: seen.own_stop,
-        Ending(Cause.STOPPED_BY_HAVEN, True, "stopped by haven, as ordered"),
+        lambda seen: seen.vm is None,
+        Ending(Cause.UNKNOWN, False, "its definition is gone from libvirt"),
     ),
     _Row(
-        lambda seen: seen.vm.power is Power.CRASHED or seen.had(Moment.PANICKED),
+        lambda seen: _power(seen) is Power.CRASHED or seen.had(Moment.PANICKED),
         Ending(Cause.GUEST_PANIC, False, "the guest's kernel panicked"),
     ),
     _Row(
@@ -71,7 +96,7 @@ _ROWS = (
         Ending(Cause.CRASH, False, "its QEMU process died"),
     ),
     _Row(
-        lambda seen: _off_with(seen, Why.SHUTDOWN) and seen.vm.ended_by_signal is not None,
+        lambda seen: _off_with(seen, Why.SHUTDOWN) and _signal(seen) is not None,
         Ending(Cause.UNKNOWN, False, "something outside libvirt ended its QEMU process with a signal"),
     ),
     _Row(
@@ -99,7 +124,7 @@ _ROWS = (
         Ending(Cause.STOPPED_ELSEWHERE, True, "reverted to a snapshot of a stopped VM"),
     ),
     _Row(
-        lambda seen: seen.vm.power is Power.PAUSED and seen.vm.why is Why.USER,
+        lambda seen: seen.vm is not None and seen.vm.power is Power.PAUSED and seen.vm.why is Why.USER,
         Ending(Cause.STOPPED_ELSEWHERE, True, "suspended by another libvirt client"),
     ),
 )
@@ -119,6 +144,8 @@ def evidence(seen: Seen) -> tuple[str, ...]:
         lines.append("libvirt's events: " + ", ".join(happening.moment.value for happening in seen.trail))
     else:
         lines.append("no event: found by its state")
+    if seen.vm is None:
+        return (*lines, "state: not defined in libvirt any more")
     lines.append(f"state: {seen.vm.power.value} ({seen.vm.why.value})")
     if seen.vm.ended_by_signal is not None:
         lines.append(f"QEMU's log: terminated by signal {seen.vm.ended_by_signal}")

@@ -3,7 +3,7 @@
 Where the policies differ, `haven` is what promises 2 and 3 ask for; docs/how-it-decides.md lists each rule.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from haven.core.clock import Now
 from haven.core.contract import Decision, ManagerObservation
@@ -19,9 +19,7 @@ MANAGER_KEY = "manager"
 
 @dataclass(frozen=True, slots=True)
 class ManagerMemory:
-    """What the manager remembers between steps. `uid_counter` makes order tokens unique within one lock."""
-
-    uid_counter: int = 0
+    """What the manager remembers between steps: on one host, nothing that is not stored."""
 
 
 def step(memory: ManagerMemory, observation: ManagerObservation, now: Now) -> Decision[ManagerMemory]:
@@ -29,11 +27,11 @@ def step(memory: ManagerMemory, observation: ManagerObservation, now: Now) -> De
     lock = observation.view.manager_lock()
     if lock is None or lock.holder != observation.holder:
         return _take_lock(memory, observation, now)
-    round_ = Round(observation, now, memory.uid_counter)
+    round_ = Round(observation, now)
     round_.run()
     transaction = _transaction(observation, round_, now)
     return Decision(
-        memory=replace(memory, uid_counter=round_.uid_counter),
+        memory=memory,
         transactions=(transaction,) if transaction else (),
         events=tuple(_node_events(observation) + round_.events),
         wake_at_s=round_.wake_at_s(),
@@ -62,18 +60,22 @@ def _take_lock(memory: ManagerMemory, observation: ManagerObservation, now: Now)
 
 def _node_events(observation: ManagerObservation) -> list[Event]:
     """A node seen for the first time becomes online (R-3.1)."""
-    record = observation.view.manager()
-    if record and observation.node in record.node_status:
+    if _is_known(observation):
         return []
     fields = {"node": observation.node, "from": NodeState.UNKNOWN, "to": NodeState.ONLINE}
     return [Event(Kind.NODE_STATE, f"{observation.node} is online", rule="R-3.1", fields=fields)]
+
+
+def _is_known(observation: ManagerObservation) -> bool:
+    record = observation.view.manager()
+    return record is not None and observation.node in record.node_status
 
 
 def _transaction(observation: ManagerObservation, round_: Round, now: Now) -> Transaction | None:
     """Everything the round changed, guarded by the lock and by each record as it was read (SAFETY 8)."""
     view = observation.view
     writes: list[Put | Delete] = list(round_.writes())
-    if not writes and not observation.tick and view.manager():
+    if not writes and not observation.tick and _is_known(observation):
         return None
     record = ManagerRecord(observation.node, now.wall_s, CrmState.MASTER, {observation.node: NodeState.ONLINE})
     guards = [Guard(LOCK_KEY, view.revision_of(LOCK_KEY))]

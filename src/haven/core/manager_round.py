@@ -21,14 +21,14 @@ MAX_PASSES = 10
 class Round:
     """The working copy of one round. It lives within one step: nothing of it is kept but what it returns."""
 
-    def __init__(self, observation: ManagerObservation, now: Now, uid_counter: int) -> None:
+    def __init__(self, observation: ManagerObservation, now: Now) -> None:
         view = observation.view
         self.now = now
-        self.uid_counter = uid_counter
         self.events: list[Event] = []
         self._view = view
         self._node = observation.node
         self._pve = observation.settings.policy is Policy.PVE
+        self._uids = 0
         self._lock_revision = view.revision_of("lock/manager")
         self._configs = dict(view.configs())
         self._services = dict(view.services())
@@ -222,6 +222,10 @@ class Round:
             self._move(service, Trigger.STOP_FAILED, result=result)
 
     def _stopped(self, service: ServiceStatus, config: ServiceConfig) -> None:
+        if service.cmd and not self._pve:
+            # It may run all the same, started or suspended by another client: the LRM looks.
+            self._move(service, Trigger.STOP_COMMAND, timeout_s=service.cmd.timeout_s)
+            return
         if service.cmd:
             self._say(
                 Kind.SERVICE_COMMAND_IGNORED,
@@ -245,7 +249,8 @@ class Round:
             return
         self._say(Kind.HOLD_ENDED, service.sid, f"no longer held: {ended}", "held", cause=service.held.cause)
         trigger = Trigger.HOLD_OVER_START if config.wanted is Wanted.STARTED else Trigger.HOLD_OVER_STOP
-        self._move(replace(service, failed_nodes=()), trigger, ended=ended)
+        timeout_s = service.cmd.timeout_s if service.cmd else None
+        self._move(replace(service, failed_nodes=()), trigger, timeout_s=timeout_s, ended=ended)
 
     def _hold_ended(self, service: ServiceStatus) -> str | None:
         """Why the hold is over, in words; None while it is not."""
@@ -328,8 +333,9 @@ class Round:
         )
 
     def _new_uid(self) -> str:
-        self.uid_counter += 1
-        return f"{self._view.incarnation[:8]}-{self._lock_revision:x}-{self.uid_counter:x}"
+        """Never the same twice: what commits raises the revision, even when nobody hears of it (SAFETY 9)."""
+        self._uids += 1
+        return f"{self._view.incarnation[:8]}-{self._lock_revision:x}-{self._view.revision:x}-{self._uids:x}"
 
     def _say(
         self,

@@ -119,6 +119,7 @@ def _record(plan: Plan, observation: NodeObservation, now: Now) -> list[Put | De
         hypervisor_ok=observation.vms is not None,
         results=dict(plan.results),
         ended_causes=plan.ended_causes,
+        waiting=plan.waiting,
         pending={sid: PendingWork(what, at_wall_s) for sid, (what, at_wall_s) in plan.pending.items()},
     )
     same = old is not None and replace(old, timestamp_wall_s=now.wall_s) == record

@@ -5,13 +5,18 @@ from dataclasses import dataclass, field, replace
 
 from haven.core.contract import NodeObservation
 from haven.core.ending import Ending
-from haven.core.hypervisor import Happening, Power, Vm, Why
+from haven.core.hypervisor import Happening, Moment, Power, Vm, Why
 from haven.core.order import Start, Stop
-from haven.core.records import Instance, Result, ServiceConfig, VmJournal
-from haven.core.words import Cause, Wanted
+from haven.core.records import Instance, Origin, Result, ServiceConfig, VmJournal
+from haven.core.words import Cause, RestartOn, Wanted
 
 SEQUENCE_GAP_S = 30.0
 """Happenings further apart than this do not belong to one end: QEMU quits at once after announcing it."""
+
+LIFE = frozenset({Moment.STARTED, Moment.RESUMED, Moment.REBOOT})
+"""After these it lived: what came before belongs to no later end."""
+
+NO_PART_OF_AN_END = LIFE | {Moment.DEFINED, Moment.UNDEFINED, Moment.WATCHDOG, Moment.OTHER}
 
 TRAIL_LIMIT = 16
 """Happenings kept per VM: an end needs the last few; an `ignore` error policy sends hundreds."""
@@ -21,13 +26,13 @@ TRAIL_LIMIT = 16
 class Intention:
     """An end or a start that somebody meant, to be written as the wanted state.
 
-    `config_revision` is the configuration it was seen under: a later change by a person outranks it.
+    `under` is the origin of the wanted state that it was seen under: a later word of a person outranks it.
     """
 
     wanted: Wanted
     via: str
     at_wall_s: float
-    config_revision: int
+    under: Origin | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +40,13 @@ class VmMemory:
     """One VM, as far as this node knows it.
 
     `running`: alive when last seen (a VM suspended by a client is not). `as_of_s`: facts read before this
-    boottime are older than what is known. `tries`: failed starts in a row for the order `tries_uid`.
-    `restart_at_s`: boottime before which it is not started. `down_since_wall_s`: when the open incident
-    began.
+    boottime are older than what is known. `unsure`: an order was cut off, so that nothing is done before it
+    was looked at again. `autostarted`: libvirt started it at boot although it should be off.
+    `down_since_wall_s`: when the open incident began. `ending`: the end that the next start answers.
+    `restart_at_s`: boottime before which it is not started; `retry_at_s`: the same while a failure was
+    reported that the manager has not read. `tries`: failed starts in a row for the order `tries_uid`.
+    `number` counts the orders given, so that each result finds its own. `blocked_uid`: the hold in which a
+    probe saw the obstacle.
     """
 
     running: bool
@@ -45,6 +54,8 @@ class VmMemory:
     boot_id: str
     instance: Instance | None = None
     as_of_s: float = 0.0
+    unsure: bool = False
+    autostarted: bool = False
     trail: tuple[Happening, ...] = ()
     crashes_s: tuple[float, ...] = ()
     incident: str | None = None
@@ -53,11 +64,14 @@ class VmMemory:
     ending: Ending | None = None
     intention: Intention | None = None
     restart_at_s: float | None = None
+    retry_at_s: float = 0.0
     tries: int = 0
     tries_uid: str = ""
     inflight: Start | Stop | None = None
+    number: int = 0
     probed_at_s: float = 0.0
     probing: bool = False
+    blocked_uid: str = ""
 
     def with_happening(self, happening: Happening) -> "VmMemory":
         return replace(self, trail=(*self.trail, happening)[-TRAIL_LIMIT:])
@@ -66,12 +80,15 @@ class VmMemory:
 @dataclass(frozen=True, slots=True)
 class NodeMemory:
     """Everything a node remembers. `results` wait to be read by the manager, by uid; `ended_causes` are
-    uids of held services whose trouble has gone."""
+    uids of held services whose trouble has gone. `restored`: what an earlier process wrote was taken over.
+    `host_stopping` lasts until the boot: a host that goes down does not change its mind."""
 
     vms: Mapping[str, VmMemory] = field(default_factory=dict)
     results: Mapping[str, Result] = field(default_factory=dict)
     ended_causes: frozenset[str] = frozenset()
     hypervisor_ok: bool = True
+    host_stopping: bool = False
+    restored: bool = False
 
 
 def own_configs(observation: NodeObservation) -> dict[str, ServiceConfig]:
@@ -84,8 +101,23 @@ def own_configs(observation: NodeObservation) -> dict[str, ServiceConfig]:
 
 
 def last_sequence(trail: tuple[Happening, ...]) -> tuple[Happening, ...]:
-    """The happenings that belong to the last one."""
-    return tuple(happening for happening in trail if trail[-1].boottime_s - happening.boottime_s < SEQUENCE_GAP_S)
+    """The happenings since it last showed life that belong to the last one."""
+    lived = max((number for number, happening in enumerate(trail) if happening.moment in LIFE), default=-1)
+    return tuple(
+        happening
+        for happening in trail[lived + 1 :]
+        if trail[-1].boottime_s - happening.boottime_s < SEQUENCE_GAP_S
+    )
+
+
+def end_began_wall_s(sequence: tuple[Happening, ...]) -> float | None:
+    """When the end that this sequence tells of began; None when it tells of none."""
+    parts = (happening.wall_s for happening in sequence if happening.moment not in NO_PART_OF_AN_END)
+    return next(parts, None)
+
+
+def had(trail: tuple[Happening, ...], *moments: Moment) -> bool:
+    return any(happening.moment in moments for happening in trail)
 
 
 def from_journal(journal: VmJournal, boot_id: str) -> VmMemory:
@@ -120,6 +152,9 @@ def suspended(vm: Vm) -> bool:
     return vm.power is Power.PAUSED and vm.why is Why.USER
 
 
-def alive(vm: Vm | None) -> bool:
-    """Its QEMU runs and nobody suspended it. On its way down is still alive; a preserved panic is not."""
-    return vm is not None and not suspended(vm) and vm.power in (Power.RUNNING, Power.PAUSED, Power.STOPPING)
+def alive(vm: Vm | None, restart_on: RestartOn | None = None) -> bool:
+    """Its QEMU runs and nobody suspended it. On its way down is still alive; a preserved panic is not. With
+    `restart_on = always` a suspended one is, as in Proxmox VE: haven would only wake it again."""
+    if vm is None or (suspended(vm) and restart_on is not RestartOn.ALWAYS):
+        return False
+    return vm.power in (Power.RUNNING, Power.PAUSED, Power.STOPPING)

@@ -25,6 +25,7 @@ class Plan:
         self.events: list[Event] = []
         self.run_keys: list[Put | Delete] = []
         self.pending: dict[str, tuple[str, float]] = {}
+        self.waiting: dict[str, str] = {}
         self.wake_at_s: float | None = None
         self.vms = dict(memory.vms)
         self.results = dict(memory.results)
@@ -34,7 +35,9 @@ class Plan:
         self._view = observation.view
         self._pve = observation.settings.policy is Policy.PVE
         self._now = now
-        self._busy = sum(vm.inflight is not None for vm in self.vms.values())
+        self._workers = observation.settings.max_workers
+        self._starting = sum(isinstance(vm.inflight, Start) for vm in self.vms.values())
+        self._stopping = sum(isinstance(vm.inflight, Stop) for vm in self.vms.values())
 
     def memory(self) -> NodeMemory:
         return replace(self._memory, vms=self.vms, results=self.results, ended_causes=self.ended_causes)
@@ -43,23 +46,26 @@ class Plan:
         self.wake_at_s = at_s if self.wake_at_s is None else min(self.wake_at_s, at_s)
 
     def run(self) -> None:
-        if self._seen.vms is None:
-            return
-        services = self._view.services()
+        services, facts = self._view.services(), self._seen.vms
         for config in own_configs(self._seen).values():
+            known = self.vms.get(config.uuid)
+            if known is None:
+                continue
+            known = self.vms[config.uuid] = self._settle_intention(config, known)
             service = services.get(config.sid)
-            if service and service.node == self._seen.node and config.uuid in self.vms:
-                self._plan(config, service, self._seen.vms.get(config.uuid))
+            if facts is not None and service and service.node == self._seen.node and not known.unsure:
+                self._plan(config, service, known, facts.get(config.uuid))
 
-    def _plan(self, config: ServiceConfig, service: ServiceStatus, vm: Vm | None) -> None:
-        known = self.vms[config.uuid] = self._settle_intention(config, self.vms[config.uuid])
+    def _plan(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, vm: Vm | None) -> None:
+        """`vm` says nothing when it is older than the result of an order."""
+        vm = vm if vm and vm.checked_boottime_s >= known.as_of_s else None
         match service.state:
             case ServiceState.STARTED:
                 self._keep_running(config, service, known)
             case ServiceState.REQUEST_STOP:
                 self._stop(config, service, known, vm)
             case ServiceState.STOPPED:
-                self._keep_stopped(config, service, known)
+                self._keep_stopped(config, service, known, vm)
             case ServiceState.ERROR:
                 self._watch_hold(config, service, known)
             case ServiceState.REQUEST_START:
@@ -68,10 +74,9 @@ class Plan:
             self._settle_autostart(config, vm)
 
     def _settle_intention(self, config: ServiceConfig, known: VmMemory) -> VmMemory:
-        """An intention is done when it is written, and void when a person changed the configuration."""
+        """An intention is done when it is written, and void when a person said something later."""
         intention = known.intention
-        revision = self._view.revision_of(f"config/{config.sid}")
-        if intention and revision != intention.config_revision:
+        if intention and (config.origin != intention.under or config.wanted is intention.wanted):
             return replace(known, intention=None)
         return known
 
@@ -83,20 +88,31 @@ class Plan:
         if known.running:
             self._report_success(service, config)
             self._claim_run_key(config, service)
-        elif self._may_start(config, service):
+        elif self._may_start(config, service, known):
             self._start(config, service, known)
 
-    def _may_start(self, config: ServiceConfig, service: ServiceStatus) -> bool:
-        """SAFETY 4: the last committed order is `started`, no stop is pending, no result waits to be read."""
-        reported = self.results.get(service.uid)
+    def _may_start(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> bool:
+        """SAFETY 4: the last committed order is `started`, no stop is pending, no failure waits to be read."""
         stop_queued = any(command.sid == config.sid for command in self._view.commands().values())
         return (
             config.wanted is Wanted.STARTED
             and not stop_queued
             and not service.cmd
-            and (reported is None or reported.exit_code is ExitCode.SUCCESS)
-            and not self._seen.host_stopping
+            and not self._memory.host_stopping
+            and not self._waits_for_manager(service, known)
         )
+
+    def _waits_for_manager(self, service: ServiceStatus, known: VmMemory) -> bool:
+        """A reported failure makes the manager hold the VM. If it never reads it (it is dead, or the store
+        cannot be written), the report is withdrawn when that hold would be over."""
+        reported = self.results.get(service.uid)
+        if reported is None or reported.exit_code is ExitCode.SUCCESS:
+            return False
+        if known.retry_at_s > self._now.boottime_s:
+            self.wake(known.retry_at_s)
+            return True
+        del self.results[service.uid]
+        return False
 
     def _start(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> None:
         if known.restart_at_s and known.restart_at_s > self._now.boottime_s:
@@ -107,14 +123,15 @@ class Plan:
         if not self._holds_run_key(config):
             self._claim_run_key(config, service)
             return
-        if self._busy >= self._seen.settings.max_workers:
-            return  # a finished order wakes the step again
-        in_place = known.ending is not None
+        if self._starting >= self._workers:  # a finished order wakes the step again
+            self.waiting[config.sid] = f"its start waits for one of {self._workers} other starts to end"
+            return
+        in_place = known.ending is not None and service.running
         why = known.ending.sentence if known.ending else service.reason
-        order = Start(config.uuid, config.sid, service.uid, why, in_place)
+        order = Start(config.uuid, config.sid, service.uid, why, in_place, known.number + 1)
         self.first.append(order)
-        self._busy += 1
-        self.vms[config.uuid] = replace(known, inflight=order, restart_at_s=None)
+        self._starting += 1
+        self.vms[config.uuid] = replace(known, inflight=order, number=order.number, restart_at_s=None)
         self._say_begin(config.sid, "start", why)
         if known.incident and known.tries == 0:
             self.orders.append(CollectEvidence(config.uuid, config.sid, known.incident))
@@ -131,6 +148,14 @@ class Plan:
         if run is None:
             key = RunKey(config.uuid, self._seen.node, self._now.boot_id, service.uid)
             self.run_keys.append(Put(f"run/{config.uuid}", key))
+        elif run.node != self._seen.node:
+            self.waiting[config.sid] = f"not started here: {run.node} may run it (it holds its run key)"
+
+    def _drop_run_key(self, config: ServiceConfig, vm: Vm | None) -> None:
+        """SAFETY 1: the key ends when its owner reports the VM stopped. A suspended one is not."""
+        run = self._view.runs().get(config.uuid)
+        if run and run.node == self._seen.node and not (vm and suspended(vm)):
+            self.run_keys.append(Delete(f"run/{config.uuid}"))
 
     def _report_success(self, service: ServiceStatus, config: ServiceConfig) -> None:
         if service.uid not in self.results:
@@ -139,22 +164,30 @@ class Plan:
     # states request_stop and stopped
 
     def _stop(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, vm: Vm | None) -> None:
-        left_suspended = vm is not None and suspended(vm) and config.origin is not None and config.origin.automatic
-        if known.inflight and known.inflight.uid == service.uid:
-            return
         if isinstance(known.inflight, Start):
             return  # it must have ended before it can be stopped
-        off = not known.running and (vm is None or not suspended(vm) or left_suspended)
-        if off and not known.inflight:
-            self._stopped(config, service, known)
-        elif service.uid not in self.results:
-            self._order_stop(config, service, known)
+        if known.inflight and known.inflight.uid == service.uid:
+            return
+        by_haven = config.origin is not None and config.origin.automatic and not self._pve
+        if by_haven and known.running and not known.inflight and not known.autostarted:
+            self._runs_again(config, service, known)
+        elif known.running or (vm and suspended(vm) and not by_haven):
+            if service.uid not in self.results:
+                self._order_stop(config, service, known)
+        elif not known.inflight:
+            self._stopped(config, service, known, vm)
 
-    def _stopped(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> None:
-        """SAFETY 1: the run key ends when the owner reports the VM stopped."""
+    def _runs_again(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> None:
+        """It was off by an intention that haven saw and wrote, and somebody has started it since."""
+        if config.wanted is Wanted.STARTED:
+            self._report_success(service, config)
+        elif not known.intention:
+            self._intend_started(config, known)
+
+    def _stopped(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, vm: Vm | None) -> None:
         self._report_success(service, config)
-        if config.uuid in self._view.runs():
-            self.run_keys.append(Delete(f"run/{config.uuid}"))
+        self._drop_run_key(config, vm)
+        self.vms[config.uuid] = known = replace(known, ending=None, restart_at_s=None)
         if known.incident:
             fields: dict[str, Scalar] = {
                 "incident": known.incident,
@@ -166,37 +199,53 @@ class Plan:
 
     def _order_stop(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> None:
         timeout_s = DEFAULT_STOP_TIMEOUT_S if service.timeout_s is None else service.timeout_s
-        if self._busy >= self._seen.settings.max_workers and not known.inflight:
-            return
-        order = Stop(config.uuid, config.sid, service.uid, service.reason, timeout_s)
+        if self._stopping >= self._workers and not known.inflight:
+            return  # a finished order wakes the step again
+        order = Stop(config.uuid, config.sid, service.uid, service.reason, timeout_s, known.number + 1)
         self.orders.append(order)
-        self._busy += 1
-        self.vms[config.uuid] = replace(known, inflight=order)
+        self._stopping += 1
+        self.vms[config.uuid] = replace(known, inflight=order, number=order.number)
         self._say_begin(config.sid, "stop", service.reason)
 
-    def _keep_stopped(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> None:
+    def _keep_stopped(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, vm: Vm | None) -> None:
         """R-7.5 stops a running guest again every round. In `haven` policy a start by another libvirt client
         is an intention like a stop: it is not undone behind a person's back."""
-        if not known.running or known.inflight or known.intention or config.wanted is Wanted.STARTED:
+        if known.inflight or known.intention or config.wanted is Wanted.STARTED:
             return
-        if self._pve:
-            self._order_stop(config, service, known)
-            return
-        revision = self._view.revision_of(f"config/{config.sid}")
+        if not known.running:
+            self._stopped_for_good(config, service, known, vm)
+        elif self._pve or known.autostarted or self._outranked(config, known):
+            if service.uid not in self.results or self._seen.tick:
+                self._order_stop(config, service, known)
+        else:
+            self._intend_started(config, known)
+
+    def _stopped_for_good(
+        self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, vm: Vm | None
+    ) -> None:
+        """What the way to `stopped` may have left behind (R-4.34 takes it there without the LRM)."""
+        if known.incident or config.uuid in self._view.runs():
+            self._stopped(config, service, known, vm)
+
+    def _outranked(self, config: ServiceConfig, known: VmMemory) -> bool:
+        """A person wanted it off when it ran already: the later word holds."""
+        origin = config.origin
+        return origin is not None and not origin.automatic and origin.at_wall_s >= known.since_wall_s
+
+    def _intend_started(self, config: ServiceConfig, known: VmMemory) -> None:
         via = "started by another libvirt client"
-        self.vms[config.uuid] = replace(
-            known, intention=Intention(Wanted.STARTED, via, self._now.wall_s, revision)
-        )
+        intention = Intention(Wanted.STARTED, via, self._now.wall_s, config.origin)
+        self.vms[config.uuid] = replace(known, intention=intention)
         sentence = f"{via}: kept running from now on; to stop it: qm stop {config.sid.partition(':')[2]}"
         self.events.append(Event(Kind.VM_INTENTION, sentence, config.sid, "intent"))
 
     # state error
 
     def _watch_hold(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> None:
-        """Look now and then whether what a hold waits for has come."""
-        if not service.held or service.uid in self.ended_causes:
+        """Look now and then whether what a hold waits for has come: a VM that runs, or that is off at last."""
+        if not service.held or service.uid in self.ended_causes or known.inflight:
             return
-        if known.running:
+        if known.running is not (service.held.cause is HoldCause.STOP_FAILED):
             self.ended_causes |= {service.uid}
             return
         if service.held.cause is not HoldCause.DISK_MISSING or known.probing:

@@ -8,9 +8,10 @@ from haven.core.records import Instance
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Start the VM. Allowed only while this node holds its run key.
+    """Start the VM, or let a suspended one go on. Allowed only while this node holds its run key.
 
-    `in_place` marks a restart that needs no commit before it (SAFETY 4).
+    `in_place` marks a restart that needs no commit before it (SAFETY 4). `number` tells this order from
+    others about the same VM, so that each result finds its own.
     """
 
     uuid: str
@@ -18,17 +19,20 @@ class Start:
     uid: str
     why: str
     in_place: bool
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Stop the VM: ask the guest and wait `timeout_s`, then pull the plug; 0 pulls it at once."""
+    """Stop the VM: ask the guest and wait `timeout_s`, then pull the plug; 0 pulls it at once. It is meant
+    for the QEMU process that runs when it is given, not for a later one. `number`: as in Start."""
 
     uuid: str
     sid: str
     uid: str
     why: str
     timeout_s: int
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)

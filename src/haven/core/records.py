@@ -155,7 +155,8 @@ class LrmRecord:
     """What a node's LRM tells the manager (spec 1.5).
 
     `ended_causes` holds the uids of held services whose trouble has gone (disk back). `pending` says, per
-    sid, what the LRM will do by itself and when (wall time), for people.
+    sid, what the LRM will do by itself and when (wall time), for people; `waiting`, per sid, what keeps it
+    from starting a VM that should run.
     """
 
     node: str
@@ -166,6 +167,7 @@ class LrmRecord:
     results: dict[str, Result] = field(default_factory=dict)
     ended_causes: frozenset[str] = frozenset()
     pending: dict[str, "PendingWork"] = field(default_factory=dict)
+    waiting: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ TRANSITIONS: dict[tuple[ServiceState, Trigger], Transition] = {
     (_S.REQUEST_STOP, _T.STOP_CONFIRMED): Transition(_S.STOPPED, "R-4.20", "is stopped"),
     (_S.REQUEST_STOP, _T.STOP_FAILED): Transition(_S.ERROR, "R-4.20", "could not be stopped: {detail}"),
     (_S.REQUEST_STOP, _T.STOP_COMMAND): Transition(_S.REQUEST_STOP, "haven", "stops{by}{timeout}"),
+    (_S.STOPPED, _T.STOP_COMMAND): Transition(_S.REQUEST_STOP, "haven", "stops{by}{timeout}"),
     (_S.STOPPED, _T.WANTED_STARTED): Transition(_S.REQUEST_START, "R-4.23", "to be started: wanted started{by}"),
     (_S.ERROR, _T.DISABLED): Transition(_S.STOPPED, "R-4.34", "error cleared: wanted disabled{by}"),
     (_S.ERROR, _T.HOLD_OVER_START): Transition(_S.REQUEST_START, "held", "tried again: {ended}"),

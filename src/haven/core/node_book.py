@@ -1,0 +1,96 @@
+"""The working copy of what a node knows, within one step: VMs, results, and what there is to tell."""
+
+from haven.core.brake import Brake
+from haven.core.clock import Now
+from haven.core.contract import NodeObservation
+from haven.core.ending import Ending
+from haven.core.event import Event, Scalar
+from haven.core.node_memory import NodeMemory, VmMemory, own_configs
+from haven.core.records import ServiceConfig
+from haven.core.words import Kind, Level
+
+
+class Book:
+    """It lives within one step: nothing of it is kept but `memory()` and `events`."""
+
+    def __init__(self, memory: NodeMemory, observation: NodeObservation, now: Now) -> None:
+        self.now = now
+        self.seen = observation
+        self.view = observation.view
+        self.settings = observation.settings
+        self.brake = Brake(self.settings.brake_window_s, self.settings.brake_hold_s)
+        self.configs = own_configs(observation)
+        self.services = self.view.services()
+        self.vms = dict(memory.vms)
+        self.results = dict(memory.results)
+        self.ended = set(memory.ended_causes)
+        self.hypervisor_ok = memory.hypervisor_ok
+        self.host_stopping = memory.host_stopping or observation.host_stopping
+        self.restored = memory.restored
+        self.events: list[Event] = []
+
+    def memory(self) -> NodeMemory:
+        return NodeMemory(
+            self.vms, self.results, frozenset(self.ended), self.hypervisor_ok, self.host_stopping, restored=True
+        )
+
+    def end_hold(self, uuid: str) -> None:
+        """What a held service waited for may have come: its definition changed, or it runs."""
+        service = self.services.get(self.configs[uuid].sid) if uuid in self.configs else None
+        if service and service.held:
+            self.ended.add(service.uid)
+
+    def say_down(
+        self, config: ServiceConfig, life: VmMemory, ending: Ending, opened_s: float, lines: tuple[str, ...]
+    ) -> str:
+        """Tell of an end that nobody meant; returns the incident. It is named by the life that ended, so that
+        an LRM that was killed and the next one tell of the same incident."""
+        incident = f"{config.sid.partition(':')[2]}-{round(life.since_wall_s * 1000):x}"
+        identity = self.view.identities().get(config.uuid)
+        self.say(
+            Kind.VM_DOWN,
+            config.sid,
+            ending.sentence,
+            "cause",
+            Level.ERR,
+            incident=incident,
+            uuid=config.uuid,
+            name=identity.name if identity else "",
+            cause=ending.cause,
+            opened_wall_s=opened_s,
+            noticed_wall_s=life.trail[-1].wall_s if life.trail else self.now.wall_s,
+            evidence=lines,
+        )
+        return incident
+
+    def say_up(
+        self, sid: str, vm: VmMemory, at_wall_s: float, sentence: str, called_wall_s: float | None = None
+    ) -> None:
+        """The end of an incident. `called_wall_s`: when haven called the hypervisor, if it was haven."""
+        outage_s = at_wall_s - vm.down_since_wall_s if vm.down_since_wall_s else 0.0
+        self.say(
+            Kind.VM_UP,
+            sid,
+            f"{sentence}, after {outage_s:.2f} s",
+            "restart",
+            incident=vm.incident,
+            called_wall_s=called_wall_s,
+            recovered_wall_s=at_wall_s,
+            outage_s=round(outage_s, 3),
+        )
+
+    def close_incident(self, sid: str | None, incident: str, how: str) -> None:
+        self.say(
+            Kind.INCIDENT_CLOSED, sid, how, "intent", incident=incident, closed_wall_s=self.now.wall_s, how=how
+        )
+
+    def say(
+        self,
+        kind: Kind,
+        sid: str | None,
+        sentence: str,
+        rule: str,
+        level: Level = Level.INFO,
+        **fields: Scalar | tuple[str, ...],
+    ) -> None:
+        self.events.append(Event(kind, sentence, sid, rule, level, fields))

@@ -1,0 +1,131 @@
+"""From the orders' results to memory: what came of each, and the restart policy (R-5.4)."""
+
+from dataclasses import replace
+
+from haven.core.brake import hold_length_s, retry_pause_s
+from haven.core.node_book import Book
+from haven.core.node_memory import VmMemory, last_sequence
+from haven.core.order import CollectEvidence, OrderResult, Probe, Start, Stop
+from haven.core.records import Result
+from haven.core.words import Cause, ExitCode, HoldCause, Kind, Level, ServiceState
+
+
+def order_done(book: Book, result: OrderResult) -> None:
+    """Take one result in. One that an order given later has overtaken says nothing any more."""
+    order = result.order
+    vm = book.vms.get(order.uuid)
+    if vm is None or (isinstance(order, (Start, Stop)) and vm.inflight != order):
+        return
+    match order:
+        case Start() | Stop():
+            vm = replace(vm, inflight=None, as_of_s=result.ended_boottime_s, unsure=result.unreachable)
+            book.vms[order.uuid] = vm if result.unreachable else _done(book, order, vm, result)
+        case Probe():
+            _probe_done(book, order, vm, result)
+        case CollectEvidence():
+            _evidence_came(book, order, result)
+
+
+def _done(book: Book, order: Start | Stop, vm: VmMemory, result: OrderResult) -> VmMemory:
+    if isinstance(order, Start):
+        return (_started if result.ok else _start_failed)(book, order, vm, result)
+    return (_stopped if result.ok else _stop_failed)(book, order, vm, result)
+
+
+def _started(book: Book, order: Start, vm: VmMemory, result: OrderResult) -> VmMemory:
+    book.say(Kind.EXEC, order.sid, "started", "5.2", action="start", phase="ok")
+    if vm.incident:
+        book.say_up(order.sid, vm, result.ended_wall_s, "runs again", called_wall_s=result.began_wall_s)
+    after = last_sequence(vm.trail)
+    return replace(
+        vm,
+        running=True,
+        since_wall_s=result.ended_wall_s,
+        boot_id=book.now.boot_id,
+        instance=result.instance,
+        trail=after if len(after) < len(vm.trail) else (),  # what followed its start, if that was seen
+        incident=None,
+        down_since_wall_s=None,
+        ending=None,
+        restart_at_s=None,
+        tries=0,
+    )
+
+
+def _start_failed(book: Book, order: Start, vm: VmMemory, result: OrderResult) -> VmMemory:
+    """The restart policy: repeated here up to max_restart, then reported to the manager. The try that
+    follows a hold is not repeated: the hold's own ladder counts it."""
+    detail = result.obstacle.detail if result.obstacle else "the start failed"
+    book.say(Kind.EXEC, order.sid, f"start failed: {detail}", "5.2", Level.WARN, action="start", phase="fail")
+    config, service = book.configs.get(order.uuid), book.services.get(order.sid)
+    if config is None:
+        return vm
+    tries = (vm.tries if vm.tries_uid == order.uid else 0) + 1
+    held_before = service.hold_tries if service else 0
+    allowed = 0 if held_before else config.restarts
+    if tries > allowed:
+        return _exhausted(book, order, vm, result, tries, hold_length_s(held_before + 1))
+    pause_s = retry_pause_s(tries, book.settings.start_retry_s)
+    sentence = f"start tried again in {pause_s:g} s ({tries} of {allowed})"
+    book.say(Kind.RESTART_POLICY_RETRY, order.sid, sentence, "R-5.4", Level.WARN, **{"try": tries})
+    return replace(vm, tries=tries, tries_uid=order.uid, restart_at_s=book.now.boottime_s + pause_s)
+
+
+def _exhausted(book: Book, order: Start, vm: VmMemory, result: OrderResult, tries: int, hold_s: float) -> VmMemory:
+    cause = result.obstacle.cause if result.obstacle else HoldCause.START_FAILED
+    detail = result.obstacle.detail if result.obstacle else "the start failed"
+    book.results[order.uid] = Result(order.sid, ServiceState.STARTED, ExitCode.ERROR, cause, detail)
+    times = "once" if tries == 1 else f"{tries} times"
+    sentence = f"start failed {times}; given up for now"
+    book.say(Kind.RESTART_POLICY_EXHAUSTED, order.sid, sentence, "R-5.4", Level.ERR, tries=tries - 1)
+    return replace(vm, tries=0, tries_uid="", restart_at_s=None, retry_at_s=book.now.boottime_s + hold_s)
+
+
+def _stopped(book: Book, order: Stop, vm: VmMemory, result: OrderResult) -> VmMemory:
+    book.say(Kind.EXEC, order.sid, "stopped", "5.2", action="stop", phase="ok")
+    if vm.incident:
+        book.close_incident(order.sid, vm.incident, "stopped by order")
+    return replace(
+        vm,
+        running=False,
+        since_wall_s=result.ended_wall_s,
+        boot_id=book.now.boot_id,
+        instance=None,
+        autostarted=False,
+        trail=(),
+        incident=None,
+        down_since_wall_s=None,
+        ending=None,
+        last_cause=Cause.STOPPED_BY_HAVEN,
+        restart_at_s=None,
+    )
+
+
+def _stop_failed(book: Book, order: Stop, vm: VmMemory, result: OrderResult) -> VmMemory:
+    detail = result.obstacle.detail if result.obstacle else "the stop failed"
+    book.say(Kind.EXEC, order.sid, f"stop failed: {detail}", "5.2", action="stop", phase="fail")
+    failed = Result(order.sid, ServiceState.REQUEST_STOP, ExitCode.ERROR, HoldCause.STOP_FAILED, detail)
+    book.results[order.uid] = failed
+    return vm
+
+
+def _probe_done(book: Book, order: Probe, vm: VmMemory, result: OrderResult) -> None:
+    """A probe that sees nothing in the way is believed when it saw the obstacle before; in the first hold at
+    once. Else a disk that looks fine but cannot be opened would be tried without end."""
+    blocked = result.ok and result.obstacle is not None
+    book.vms[order.uuid] = replace(
+        vm,
+        probing=False,
+        probed_at_s=book.now.boottime_s,
+        blocked_uid=order.uid if blocked else vm.blocked_uid,
+    )
+    service = book.services.get(order.sid)
+    first = service is not None and service.held is not None and service.held.tries == 1
+    if result.ok and result.obstacle is None and (first or vm.blocked_uid == order.uid):
+        book.ended.add(order.uid)
+
+
+def _evidence_came(book: Book, order: CollectEvidence, result: OrderResult) -> None:
+    if result.lines:
+        sentence = "QEMU's log: " + result.lines[-1]
+        book.say(Kind.VM_EVIDENCE, order.sid, sentence, "cause", incident=order.incident, lines=result.lines)

@@ -1,0 +1,169 @@
+"""A host's libvirt and its guests, as small as the node's step can see them: states, events, faults."""
+
+from dataclasses import dataclass, field, replace
+
+from haven.core.hypervisor import Happening, Moment, Obstacle, Power, Vm, Why
+from haven.core.order import Order, OrderResult, Probe, Start, Stop
+from haven.core.records import Instance
+from haven.core.words import HoldCause
+
+GUEST_SHUTDOWN_S = 1.0
+"""How long a guest that obeys takes to shut down."""
+
+ORDER_S = {"Start": 0.2, "Stop": 0.1, "Probe": 0.01, "Autostart": 0.01, "CollectEvidence": 0.01}
+
+
+@dataclass(slots=True)
+class Guest:
+    """One domain and what will go wrong with it.
+
+    `misled`: starts fail although nothing seems to stand in the way. `obeys`: a shutdown request works.
+    `immortal`: even pulling the plug fails. `short_lived`: SIGTERM ends it before its start is reported.
+    """
+
+    uuid: str
+    name: str
+    power: Power = Power.OFF
+    why: Why = Why.OTHER
+    pid: int | None = None
+    signal: int | None = None
+    autostart: bool = False
+    defined: bool = True
+    disk: bool = True
+    misled: bool = False
+    obeys: bool = True
+    immortal: bool = False
+    short_lived: bool = False
+    unsent: list[Moment] = field(default_factory=list)
+
+
+class FakeHost:
+    """Guests by uuid. `starts` counts QEMU processes begun for haven; `twice` would be a broken promise."""
+
+    def __init__(self) -> None:
+        self.guests: dict[str, Guest] = {}
+        self.reachable = True
+        self.happenings: list[Happening] = []
+        self.clock = (0.0, 0.0)  # boottime, wall
+        self._pids = 1000
+
+    def facts(self) -> dict[str, Vm] | None:
+        """What `vms()` would say now; None while libvirtd is away."""
+        if not self.reachable:
+            return None
+        return {guest.uuid: self._fact(guest) for guest in self.guests.values() if guest.defined}
+
+    def _fact(self, guest: Guest) -> Vm:
+        instance = Instance(guest.pid, guest.pid * 7) if guest.pid else None
+        return Vm(
+            guest.uuid,
+            guest.name,
+            guest.power,
+            guest.why,
+            instance,
+            checked_boottime_s=self.clock[0],
+            ended_by_signal=guest.signal,
+            autostart=guest.autostart,
+        )
+
+    # What happens to guests
+
+    def begin(self, guest: Guest) -> None:
+        """A new QEMU process, or a suspended one goes on."""
+        if guest.power is Power.PAUSED:
+            guest.power, guest.why = Power.RUNNING, Why.OTHER
+            self.say(guest, Moment.RESUMED)
+        if guest.power is not Power.RUNNING:
+            self._pids += 1
+            guest.power, guest.why, guest.pid, guest.signal = Power.RUNNING, Why.OTHER, self._pids, None
+            self.say(guest, Moment.RESUMED, Moment.STARTED)  # in libvirt's order, which surprises
+
+    def end(self, guest: Guest, why: Why, *moments: Moment, signal: int | None = None) -> None:
+        guest.power, guest.why, guest.pid, guest.signal = Power.OFF, why, None, signal
+        self.say(guest, *moments)
+
+    def say(self, guest: Guest, *moments: Moment) -> None:
+        if self.reachable:
+            self.happenings += [Happening(guest.uuid, moment, *self.clock) for moment in moments]
+
+    def lose_libvirtd(self) -> None:
+        self.reachable = False
+
+    def find_libvirtd(self) -> None:
+        self.reachable = True
+        for guest in self.guests.values():
+            unsent, guest.unsent = guest.unsent, []
+            self.say(guest, *unsent)
+
+    def boot(self) -> None:
+        """The power went and came back: every QEMU is gone, libvirt starts what has autostart."""
+        self.reachable = True
+        self.happenings = []
+        for guest in self.guests.values():
+            guest.power, guest.why, guest.pid, guest.signal = Power.OFF, Why.UNKNOWN, None, None
+            if guest.autostart and guest.defined and guest.disk and not guest.misled:
+                self.begin(guest)
+        self.happenings = []
+
+    # Orders
+
+    def duration_s(self, order: Order) -> float:
+        """How long this order takes from now on."""
+        if isinstance(order, Stop) and order.timeout_s > 0:
+            obeys = self.guests[order.uuid].obeys
+            return min(GUEST_SHUTDOWN_S, order.timeout_s) if obeys else float(order.timeout_s)
+        return ORDER_S[type(order).__name__]
+
+    def carry_out(self, order: Order, pid: int | None) -> OrderResult:
+        """Do it now. `pid`: the guest's process when the order was given; a stop is for that one only."""
+        boottime_s, wall_s = self.clock
+        blank = OrderResult(order, False, wall_s, wall_s, boottime_s)
+        if not self.reachable:
+            return _but(blank, unreachable=True)
+        guest = self.guests[order.uuid]
+        match order:
+            case Start():
+                return self._start(guest, blank)
+            case Stop():
+                return self._stop(guest, order, pid, blank)
+            case Probe():
+                return _but(blank, ok=True, obstacle=None if guest.disk else _missing(guest))
+        if hasattr(order, "enabled"):
+            guest.autostart = order.enabled
+            return _but(blank, ok=True)
+        return _but(blank, ok=True, lines=("qemu-system-x86_64: last words",))
+
+    def _start(self, guest: Guest, blank: OrderResult) -> OrderResult:
+        if guest.power is Power.RUNNING:
+            return _but(blank, ok=True, instance=self._fact(guest).instance)
+        if not guest.defined:
+            return _but(blank, obstacle=Obstacle(HoldCause.START_FAILED, f"libvirt knows no VM {guest.name}"))
+        if not guest.disk:
+            return _but(blank, obstacle=_missing(guest))
+        if guest.misled:
+            return _but(blank, obstacle=Obstacle(HoldCause.DISK_MISSING, "permission denied"))
+        self.begin(guest)
+        started = _but(blank, ok=True, instance=self._fact(guest).instance)
+        if guest.short_lived:
+            guest.short_lived = False
+            self.end(guest, Why.SHUTDOWN, Moment.SHUTDOWN_HOST, Moment.STOPPED_SHUTDOWN)
+        return started
+
+    def _stop(self, guest: Guest, order: Stop, pid: int | None, blank: OrderResult) -> OrderResult:
+        if guest.power is Power.OFF or guest.pid != pid:
+            return _but(blank, ok=True)
+        if guest.immortal:
+            return _but(blank, obstacle=Obstacle(HoldCause.STOP_FAILED, "QEMU does not go away"))
+        if order.timeout_s > 0 and guest.obeys:
+            self.end(guest, Why.SHUTDOWN, Moment.SHUTDOWN_GUEST, Moment.STOPPED_SHUTDOWN)
+        else:
+            self.end(guest, Why.DESTROYED, Moment.SHUTDOWN_HOST, Moment.STOPPED_DESTROYED)
+        return _but(blank, ok=True)
+
+
+def _missing(guest: Guest) -> Obstacle:
+    return Obstacle(HoldCause.DISK_MISSING, f"disk /srv/{guest.name}.qcow2 is missing")
+
+
+def _but(result: OrderResult, **changes: object) -> OrderResult:
+    return replace(result, **changes)  # type: ignore[arg-type]

@@ -1,0 +1,80 @@
+"""The store in memory: revisions, guards, and the ways in which it can let its callers down."""
+
+from collections.abc import Callable
+from enum import StrEnum
+
+from haven.core.records import Record
+from haven.core.transaction import (
+    ABSENT,
+    Committed,
+    Guard,
+    Outcome,
+    Put,
+    Refused,
+    Transaction,
+    Unavailable,
+    Unknown,
+)
+from haven.core.view import Versioned, View
+
+
+class Mood(StrEnum):
+    """How it answers a commit."""
+
+    WELL = "well"
+    FULL = "refuses writes"
+    SILENT_WRITTEN = "does not say, but has written"
+    SILENT_LOST = "does not say, and has not written"
+
+
+class FakeStore:
+    """`once` runs just before the next commit is judged: somebody else is faster."""
+
+    def __init__(self) -> None:
+        self.incarnation = "feedc0de"
+        self.revision = 1
+        self.entries: dict[str, Versioned[Record]] = {}
+        self.mood = Mood.WELL
+        self.once: Callable[[], None] | None = None
+        self.committed: list[Transaction] = []
+        self.refused: list[str] = []
+        self._read: dict[str, dict[str, Versioned[Record]]] = {}
+
+    def read(self, reader: str) -> View:
+        before = self._read.get(reader, {})
+        now = dict(self.entries)
+        changed = {key for key in before.keys() | now.keys() if before.get(key) is not now.get(key)}
+        self._read[reader] = now
+        return View(self.incarnation, self.revision, now, frozenset(changed))
+
+    def commit(self, transaction: Transaction) -> Outcome:
+        once, self.once = self.once, None
+        if once:
+            once()
+        if self.mood is Mood.FULL:
+            return Unavailable("no space left on device")
+        mood, self.mood = self.mood, Mood.WELL
+        if mood is Mood.SILENT_LOST:
+            return Unknown("timed out")
+        outcome = self._judge(transaction)
+        return outcome if mood is Mood.WELL else Unknown("timed out")
+
+    def _judge(self, transaction: Transaction) -> Outcome:
+        if transaction.incarnation != self.incarnation:
+            return Refused("incarnation")
+        broken = next((guard.key for guard in transaction.guards if not self._holds(guard)), None)
+        if broken:
+            self.refused.append(broken)
+            return Refused(broken)
+        self.revision += 1
+        for write in transaction.writes:
+            if isinstance(write, Put):
+                self.entries[write.key] = Versioned(write.record, self.revision)
+            else:
+                self.entries.pop(write.key, None)
+        self.committed.append(transaction)
+        return Committed(self.revision)
+
+    def _holds(self, guard: Guard) -> bool:
+        entry = self.entries.get(guard.key)
+        return guard.revision == (entry.revision if entry else ABSENT)

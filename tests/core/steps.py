@@ -1,0 +1,523 @@
+"""The words of the scenarios: each line of a story is one row of this table."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from haven.core.event import Event
+from haven.core.hypervisor import Moment, Power, Why
+from haven.core.records import LrmRecord, RunKey, ServiceStatus, VmJournal
+from haven.core.settings import Settings
+from haven.core.transaction import Delete, Put
+from haven.core.words import Kind, RestartOn, ServiceState, Wanted
+from tests.core.fake_store import Mood
+from tests.core.world import NODE, World
+
+Step = Callable[..., None]
+
+STEPS: dict[str, Step] = {}
+
+SOON_S = 0.5
+"""Enough for every order that is not a wait: what happens "at once" has been seen to its end."""
+
+
+def step(pattern: str) -> Callable[[Step], Step]:
+    """Words in angle brackets are arguments: <sid> vm:102, <n> a number, <text> anything in quotes."""
+    kinds = {"sid": r"(vm:\d+)", "n": r"([\d.]+)", "text": r'"(.*)"', "word": r"([\w/ -]+?)", "rest": r"(.+)"}
+
+    def register(function: Step) -> Step:
+        STEPS[re.sub(r"<(\w+)>", lambda found: kinds[found[1]], pattern)] = function
+        return function
+
+    return register
+
+
+class Story:
+    """A world, and what the last `when` line did to it."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.world = World(settings)
+        self.when_s = 0.0
+        self.told = 0
+        self.started = 0
+
+    def begin(self) -> None:
+        self.world.settle()
+        self.when_s, self.told, self.started = (
+            self.world.boottime_s,
+            len(self.world.events),
+            len(self.world.starts),
+        )
+
+    def events(self, sid: str | None = None) -> Iterator[Event]:
+        """What was told since the last `when`."""
+        yield from (event for event in self.world.events[self.told :] if sid in (None, event.sid))
+
+    def starts(self, sid: str) -> list[float]:
+        """When haven ordered starts since the last `when`, in seconds after it."""
+        return [at_s - self.when_s for at_s, about in self.world.starts[self.started :] if about == sid]
+
+    def service(self, sid: str) -> ServiceStatus:
+        return self.world.record(f"service/{sid}", ServiceStatus)
+
+    def journal(self, sid: str) -> VmJournal:
+        return self.world.record(f"journal/{self.world.guest(sid).uuid}", VmJournal)
+
+    def open_incidents(self, sid: str) -> list[str]:
+        """Causes of the incidents that nothing has closed, from the whole story."""
+        causes: dict[str, str] = {}
+        for event in self.world.events:
+            incident = event.fields.get("incident")
+            if event.kind is Kind.VM_DOWN and event.sid == sid:
+                causes[str(incident)] = str(event.fields["cause"])
+            elif event.kind in (Kind.VM_UP, Kind.INCIDENT_CLOSED):
+                causes.pop(str(incident), None)
+        return list(causes.values())
+
+    def perform(self, line: str) -> None:
+        for pattern, function in STEPS.items():
+            found = re.fullmatch(pattern, line)
+            if found:
+                function(self, *found.groups())
+                return
+        raise AssertionError(f"no step is written like this: {line}")
+
+
+# Given
+
+
+@step("<sid> is protected, <rest>")
+def protected(story: Story, sid: str, rest: str) -> None:
+    """`vm:102 is protected, started, max_restart 3, restart_on always`: added, and whatever follows is done."""
+    config: dict[str, Any] = {}
+    for word in rest.split(", "):
+        key, _, value = word.partition(" ")
+        if key in Wanted.__members__.values():
+            config["state"] = Wanted(key)
+        else:
+            config[key] = RestartOn(value) if key == "restart_on" else int(value)
+    story.world.add(sid, **config)
+    story.world.advance(11.0)
+
+
+@step("<sid> runs already")
+def runs_already(story: Story, sid: str) -> None:
+    story.world.host.begin(story.world.guest(sid))
+
+
+@step("max_workers is <n>")
+def max_workers(story: Story, count: str) -> None:
+    story.world.settings = replace(story.world.settings, max_workers=int(count))
+
+
+@step("<sid> does not obey a shutdown")
+def disobeys(story: Story, sid: str) -> None:
+    story.world.guest(sid).obeys = False
+
+
+@step("<sid> cannot be stopped")
+def immortal(story: Story, sid: str) -> None:
+    story.world.guest(sid).immortal = True
+
+
+@step("<sid> can be stopped again")
+def mortal(story: Story, sid: str) -> None:
+    story.world.guest(sid).immortal = False
+
+
+@step("the disk of <sid> looks fine but cannot be opened")
+def misled(story: Story, sid: str) -> None:
+    story.world.guest(sid).misled = True
+
+
+@step("the run key of <sid> is held by (node\\d)")
+def foreign_key(story: Story, sid: str, node: str) -> None:
+    uuid = story.world.guest(sid).uuid
+    story.world.write(Put(f"run/{uuid}", RunKey(uuid, node, "epoch-of-another", "uid-of-another")))
+
+
+@step("the run key of <sid> is gone")
+def no_key(story: Story, sid: str) -> None:
+    story.world.write(Delete(f"run/{story.world.guest(sid).uuid}"))
+
+
+# When: guests
+
+
+@step("QEMU of <sid> dies")
+def dies(story: Story, sid: str) -> None:
+    _end(story, sid, Why.CRASHED, Moment.STOPPED_FAILED)
+
+
+@step("QEMU of <sid> gets SIGTERM")
+def sigterm(story: Story, sid: str) -> None:
+    _end(story, sid, Why.SHUTDOWN, Moment.SHUTDOWN_HOST, Moment.STOPPED_SHUTDOWN)
+
+
+@step("QEMU of <sid> gets SIGTERM, which only its log tells")
+def sigterm_in_log(story: Story, sid: str) -> None:
+    _end(story, sid, Why.SHUTDOWN, signal=15)
+
+
+@step("the next QEMU of <sid> gets SIGTERM as soon as it runs")
+def short_lived(story: Story, sid: str) -> None:
+    story.world.guest(sid).short_lived = True
+
+
+@step("the guest of <sid> powers off")
+def powers_off(story: Story, sid: str) -> None:
+    _end(story, sid, Why.SHUTDOWN, Moment.SHUTDOWN_GUEST, Moment.STOPPED_SHUTDOWN)
+
+
+@step("the guest of <sid> powers off, which is told when libvirtd is back")
+def powers_off_late(story: Story, sid: str) -> None:
+    powers_off(story, sid)
+    story.world.guest(sid).unsent = [Moment.SHUTDOWN_GUEST, Moment.STOPPED_SHUTDOWN]
+
+
+@step("the guest of <sid> panics")
+def panics(story: Story, sid: str) -> None:
+    _end(story, sid, Why.CRASHED, Moment.PANICKED, Moment.STOPPED_CRASHED)
+
+
+@step("the guest of <sid> panics and libvirt resets it")
+def panics_in_place(story: Story, sid: str) -> None:
+    _say(story, sid, Moment.PANICKED, Moment.REBOOT, Moment.RESUMED)
+
+
+@step("the guest of <sid> reboots")
+def reboots(story: Story, sid: str) -> None:
+    _say(story, sid, *[Moment.REBOOT] * 3)
+
+
+def _end(story: Story, sid: str, why: Why, *moments: Moment, signal: int | None = None) -> None:
+    guest = story.world.guest(sid)
+    assert guest.power is not Power.OFF, f"{sid} is off already"
+    story.world.host.end(guest, why, *moments, signal=signal)
+    story.world.tell_lrm()
+
+
+def _say(story: Story, sid: str, *moments: Moment) -> None:
+    story.world.host.say(story.world.guest(sid), *moments)
+    story.world.tell_lrm()
+
+
+# When: other clients of libvirt
+
+
+@step("another client destroys <sid>")
+def destroyed(story: Story, sid: str) -> None:
+    _end(story, sid, Why.DESTROYED, Moment.SHUTDOWN_HOST, Moment.STOPPED_DESTROYED)
+
+
+@step("another client saves <sid>")
+def saved(story: Story, sid: str) -> None:
+    _end(story, sid, Why.SAVED, Moment.SUSPENDED_PAUSED, Moment.STOPPED_SAVED)
+
+
+@step("another client migrates <sid> away")
+def migrated(story: Story, sid: str) -> None:
+    _end(story, sid, Why.MIGRATED, Moment.SUSPENDED_OTHER, Moment.STOPPED_MIGRATED)
+
+
+@step("another client reverts <sid> to a snapshot of it running")
+def reverted(story: Story, sid: str) -> None:
+    """libvirt stops it and starts it anew; haven may look in between."""
+    _end(story, sid, Why.SNAPSHOT, Moment.STOPPED_SNAPSHOT)
+    story.world.lrm.woken = True  # type: ignore[union-attr]
+    story.world.settle()
+    started_elsewhere(story, sid)
+
+
+@step("another client destroys and starts <sid> before anybody looks")
+def restarted_elsewhere(story: Story, sid: str) -> None:
+    destroyed(story, sid)
+    started_elsewhere(story, sid)
+
+
+@step("another client suspends <sid>")
+def suspends(story: Story, sid: str) -> None:
+    guest = story.world.guest(sid)
+    guest.power, guest.why = Power.PAUSED, Why.USER
+    _say(story, sid, Moment.SUSPENDED_PAUSED)
+
+
+@step("another client (?:resumes|starts) <sid>")
+def started_elsewhere(story: Story, sid: str) -> None:
+    story.world.host.begin(story.world.guest(sid))
+    story.world.tell_lrm()
+
+
+@step("another client undefines <sid>")
+def undefines(story: Story, sid: str) -> None:
+    story.world.guest(sid).defined = False
+    _say(story, sid, Moment.UNDEFINED)
+
+
+@step("another client defines <sid>")
+def defines(story: Story, sid: str) -> None:
+    story.world.guest(sid).defined = True
+    _say(story, sid, Moment.DEFINED)
+
+
+# When: people
+
+
+@step("root runs: qm stop (\\d+)")
+def qm_stop(story: Story, vmid: str) -> None:
+    story.world.stop_command(f"vm:{vmid}", "qm stop", 0)
+
+
+@step("root runs: qm shutdown (\\d+)")
+def qm_shutdown(story: Story, vmid: str) -> None:
+    story.world.stop_command(f"vm:{vmid}", "qm shutdown", 180)
+
+
+@step("root runs: qm start (\\d+)")
+def qm_start(story: Story, vmid: str) -> None:
+    story.world.configure(f"vm:{vmid}", "qm start", state=Wanted.STARTED)
+
+
+@step("root runs: ha-manager set <sid> --state (\\w+)")
+def set_state(story: Story, sid: str, state: str) -> None:
+    story.world.configure(sid, state=Wanted(state))
+
+
+@step("root runs: ha-manager set <sid> --max_restart (\\d+)")
+def set_max_restart(story: Story, sid: str, count: str) -> None:
+    story.world.configure(sid, max_restart=int(count))
+
+
+@step("root runs: ha-manager remove <sid>")
+def remove(story: Story, sid: str) -> None:
+    story.world.write(Delete(f"config/{sid}"))
+
+
+@step("at the next commit, <rest>")
+def at_next_commit(story: Story, rest: str) -> None:
+    """Somebody is a moment faster than the next commit of a daemon."""
+    story.world.store.once = lambda: story.perform(rest)
+
+
+# When: the host and its daemons
+
+
+@step("the disk of <sid> is (gone|back)")
+def disk(story: Story, sid: str, how: str) -> None:
+    story.world.guest(sid).disk = how == "back"
+
+
+@step("libvirtd dies")
+def libvirtd_dies(story: Story) -> None:
+    story.world.lose_libvirtd()
+
+
+@step("libvirtd is back")
+def libvirtd_back(story: Story) -> None:
+    story.world.find_libvirtd()
+
+
+@step("the (lrm|crm) is killed")
+def killed(story: Story, name: str) -> None:
+    story.world.kill_lrm() if name == "lrm" else story.world.kill_crm()
+
+
+@step("the next look of the (lrm|crm) is cut <word>")
+def killed_at(story: Story, name: str, point: str) -> None:
+    story.world.kill_at = f"{name} {point}"
+
+
+@step("(?:the killed daemons are|the killed daemon is) back")
+def revived(story: Story) -> None:
+    story.world.revive()
+
+
+@step("the host loses power and boots")
+def boots(story: Story) -> None:
+    story.world.boot()
+
+
+@step("the host goes down")
+def goes_down(story: Story) -> None:
+    story.world.stopping = True
+
+
+@step("the host's going down is no longer told")
+def goes_down_untold(story: Story) -> None:
+    story.world.stopping = False
+
+
+@step("the clock is set back by a year")
+def clock_back(story: Story) -> None:
+    story.world.wall_s -= 365 * 86400.0
+
+
+@step("root sets <sid> started and the manager's commit is unknown but written")
+def manager_unknown(story: Story, sid: str) -> None:
+    story.world.configure(sid, state=Wanted.STARTED)
+    story.world.store.mood = Mood.SILENT_WRITTEN
+
+
+@step("the store refuses writes")
+def store_full(story: Story) -> None:
+    story.world.store.mood = Mood.FULL
+
+
+@step("the store works again")
+def store_well(story: Story) -> None:
+    story.world.store.mood = Mood.WELL
+
+
+@step("the next commit is unknown and (written|lost)")
+def store_silent(story: Story, how: str) -> None:
+    story.world.store.mood = Mood.SILENT_WRITTEN if how == "written" else Mood.SILENT_LOST
+
+
+@step("<n> (s|min) pass(?:es)?")
+def passes(story: Story, count: str, unit: str) -> None:
+    story.world.advance(float(count) * (60.0 if unit == "min" else 1.0))
+
+
+@step("both look at everything")
+def look(story: Story) -> None:
+    with suppress(AttributeError):
+        story.world.ring()
+    story.world.settle()
+
+
+# Then
+
+
+@step("<sid> is started at once")
+def started_at_once(story: Story, sid: str) -> None:
+    started_after(story, sid, "0")
+
+
+@step("<sid> is started after <n> s")
+def started_after(story: Story, sid: str, seconds: str) -> None:
+    """Not sooner and not later, counted from the last `when`."""
+    target_s = story.when_s + float(seconds)
+    story.world.advance(max(target_s - story.world.boottime_s, 0.0) + 0.01)
+    starts = story.starts(sid)
+    assert len(starts) == 1, f"starts since then: {starts}"
+    assert abs(starts[0] - float(seconds)) < 0.05, starts
+    story.world.advance(SOON_S)
+
+
+@step("<sid> is not started(?: within <n> (s|min))?")
+def not_started(story: Story, sid: str, count: str | None = None, unit: str | None = None) -> None:
+    if count:
+        passes(story, count, unit or "s")
+    assert not story.starts(sid), story.starts(sid)
+
+
+@step("<sid> was started (\\d+) times?")
+def started_times(story: Story, sid: str, count: str) -> None:
+    assert len(story.starts(sid)) == int(count), story.starts(sid)
+
+
+@step("<sid> (runs|is off|is suspended)")
+def power(story: Story, sid: str, how: str) -> None:
+    expected = {"runs": Power.RUNNING, "is off": Power.OFF, "is suspended": Power.PAUSED}[how]
+    assert story.world.guest(sid).power is expected, story.world.guest(sid)
+
+
+@step("the state of <sid> is (\\w+)")
+def state(story: Story, sid: str, expected: str) -> None:
+    service = story.service(sid)
+    assert service.state is ServiceState(expected), service
+
+
+@step('an incident "(\\w+)" of <sid> is open')
+def incident_open(story: Story, cause: str, sid: str) -> None:
+    assert story.open_incidents(sid) == [cause], story.open_incidents(sid)
+    with suppress(KeyError):
+        assert story.journal(sid).incident
+
+
+@step('an incident "(\\w+)" of <sid> (?:was|is) told')
+def incident_told(story: Story, cause: str, sid: str) -> None:
+    told = [event.fields["cause"] for event in story.events(sid) if event.kind is Kind.VM_DOWN]
+    assert told == [cause], told
+
+
+@step("no incident of <sid> (?:was|is) told")
+def incident_untold(story: Story, sid: str) -> None:
+    told = [event for event in story.events(sid) if event.kind is Kind.VM_DOWN]
+    assert not told, told
+
+
+@step("no incident of <sid> is open")
+def incident_closed(story: Story, sid: str) -> None:
+    assert not story.open_incidents(sid), story.open_incidents(sid)
+    with suppress(KeyError):
+        assert not story.journal(sid).incident, story.journal(sid)
+
+
+@step("(\\d+) ends? of <sid> counts?")
+def crashes(story: Story, count: str, sid: str) -> None:
+    counted = story.journal(sid).crashes_boottime_s
+    assert len(counted) == int(count), counted
+
+
+@step("<sid> is wanted (\\w+)(?: by (\\w+), <text>)?")
+def wanted(story: Story, sid: str, expected: str, who: str | None, via: str | None) -> None:
+    config = story.world.config(sid)
+    assert config.wanted is Wanted(expected), config
+    if who:
+        assert config.origin is not None
+        assert (config.origin.who, config.origin.via) == (who, via), config.origin
+
+
+@step("<sid> is held for <n> (s|min): <text>")
+def held(story: Story, sid: str, count: str, unit: str, detail: str) -> None:
+    hold = story.service(sid).held
+    assert hold is not None, story.service(sid)
+    assert hold.until.length_s == float(count) * (60.0 if unit == "min" else 1.0), hold
+    assert hold.detail == detail, hold
+
+
+@step("<sid> is not held")
+def not_held(story: Story, sid: str) -> None:
+    assert story.service(sid).held is None, story.service(sid)
+
+
+@step("it is told: <text>")
+def told(story: Story, sentence: str) -> None:
+    sentences = [event.sentence for event in story.events()]
+    assert any(sentence in other for other in sentences), "\n".join(sentences)
+
+
+@step("it is not told: <text>")
+def untold(story: Story, sentence: str) -> None:
+    sentences = [event.sentence for event in story.events()]
+    assert not any(sentence in other for other in sentences), "\n".join(sentences)
+
+
+@step("status says of <sid>: <text>")
+def status(story: Story, sid: str, words: str) -> None:
+    """What the LRM will do by itself, or why it does not."""
+    record = story.world.record(f"lrm/{NODE}", LrmRecord)
+    said = {sid: work.what for sid, work in record.pending.items()} | record.waiting
+    assert words in said.get(sid, ""), said
+
+
+@step("the run key of <sid> is (ours|nobody's|of node\\d)")
+def run_key(story: Story, sid: str, whose: str) -> None:
+    entry = story.world.store.entries.get(f"run/{story.world.guest(sid).uuid}")
+    holder = entry.record.node if entry and isinstance(entry.record, RunKey) else "nobody's"
+    assert holder == {"ours": NODE}.get(whose, whose.removeprefix("of ")), holder
+
+
+@step("<sid> has autostart (on|off)")
+def autostart(story: Story, sid: str, how: str) -> None:
+    assert story.world.guest(sid).autostart is (how == "on")
+
+
+@step("nothing about <sid> is stored but (.+)")
+def stored(story: Story, sid: str, kinds: str) -> None:
+    uuid = story.world.guest(sid).uuid
+    found = {key.partition("/")[0] for key in story.world.store.entries if key.endswith((sid, uuid))}
+    assert found == set(kinds.split(" and ")), found

@@ -1,0 +1,35 @@
+"""The stories in scenarios/*.txt, told line by line: what happens, and what haven must do about it."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.core.steps import Story
+
+FILES = sorted((Path(__file__).parent / "scenarios").glob("*.txt"))
+STORIES = [
+    pytest.param(text, id=f"{path.stem}: {text.strip().splitlines()[0].strip('# ')}")
+    for path in FILES
+    for text in path.read_text().split("\n---\n")
+]
+
+
+@pytest.mark.parametrize("text", STORIES)
+def test_story(text: str) -> None:
+    story = Story()
+    acting = True
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.partition("#")[0].strip()
+        if not words:
+            continue
+        kind, _, rest = words.partition(" ")
+        assert kind in ("given", "when", "and", "then"), f"line {number}: {line}"
+        if kind == "when":
+            story.begin()
+        acting = kind in ("given", "when") or (kind == "and" and acting)
+        try:
+            story.perform(rest)
+        except AssertionError as error:
+            raise AssertionError(f"line {number}: {words}\n{error}") from error
+        if acting:
+            story.world.settle()
