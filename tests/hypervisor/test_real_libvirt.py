@@ -384,6 +384,19 @@ def test_a_libvirtd_that_stops_answering_hangs_neither_calls_nor_connects(
     assert len(heard.lost) == 1
 
 
+def test_a_libvirtd_that_stops_answering_does_not_hold_up_our_own_end(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "CLOSE_TIMEOUT_S", 0.3)
+
+    async def story(hypervisor: LibvirtHypervisor, heard: Heard) -> None:
+        with frozen(bench.host):
+            await asyncio.wait_for(hypervisor.close(), 3)
+
+    heard = told(bench, story)
+    assert heard.lost == []
+
+
 @contextmanager
 def frozen(host: LabHost) -> Iterator[None]:
     """libvirtd does nothing at all within the block."""

@@ -19,6 +19,7 @@ import libvirt
 from haven.hypervisor.protocol import HypervisorError, UnreachableError
 
 OPEN_TIMEOUT_S = 10.0
+CLOSE_TIMEOUT_S = 2.0
 KEEPALIVE_INTERVAL_S = 5
 KEEPALIVE_COUNT = 3
 MAX_WORDS = 500
@@ -159,8 +160,14 @@ class Connection:
             return first
 
     def close(self) -> None:
-        """Let go of it; `on_lost` is not called any more."""
+        """Let go of it, within CLOSE_TIMEOUT_S; `on_lost` is not called any more."""
         self._end()
+        # Even a farewell waits for the daemon's answer. A daemon that hangs gets it when it wakes up.
+        farewell = threading.Thread(target=self._release, name="libvirt-close", daemon=True)
+        farewell.start()
+        farewell.join(CLOSE_TIMEOUT_S)
+
+    def _release(self) -> None:
         with suppress(libvirt.libvirtError):
             self.raw.unregisterCloseCallback()
         for event_id in self._event_ids:
