@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 SETUP := PYTHONPATH=src $(PYTHON) -m haven.lab.setup
 
-.PHONY: help demo test quick lint bench clean setup setup-dev
+.PHONY: help demo test quick lint bench docs clean setup setup-dev
 
 help:
 	@echo "make demo    set up and show the main job on real VMs   (KEEP=1 leaves the lab host up, YES=1 does not ask)"
@@ -11,6 +11,7 @@ help:
 	@echo "make quick   the tests that need no VM"
 	@echo "make lint    style, types, rooms"
 	@echo "make bench   measure; writes bench/latest.json"
+	@echo "make docs    write the program's tables into docs/"
 	@echo "make clean   remove what make made (packages stay installed)"
 
 setup:
@@ -29,13 +30,16 @@ quick: setup-dev
 	$(VENV)/pytest tests -m "not lab"
 
 lint: setup-dev
-	$(VENV)/ruff check src tests bench
-	$(VENV)/ruff format --check src tests bench
+	$(VENV)/ruff check src tests bench tools
+	$(VENV)/ruff format --check src tests bench tools
 	$(VENV)/mypy
 	$(VENV)/lint-imports --no-cache
 
 bench: setup-dev
 	$(VENV)/python -m bench
+
+docs: setup-dev
+	$(VENV)/python tools/generate_docs.py
 
 clean:
 	rm -rf build .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

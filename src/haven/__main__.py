@@ -39,7 +39,7 @@ def _daemon(name: str) -> int:
 def _runner(name: str) -> Callable[[Settings], int]:
     """Imports only what this daemon needs."""
     if name == "up":
-        from haven.daemons.up import run_up
+        from haven.up import run_up
 
         return run_up
     if name == "api":

@@ -8,9 +8,7 @@ import pytest
 FOR_PEOPLE = ("rich", "typer", "click", "starlette", "uvicorn", "fastapi", "apprise", "psutil")
 
 
-@pytest.mark.parametrize(
-    "module", ["haven.daemons.lrm", "haven.daemons.crm", "haven.daemons.run", "haven.daemons.up"]
-)
+@pytest.mark.parametrize("module", ["haven.daemons.lrm", "haven.daemons.crm", "haven.daemons.run", "haven.up"])
 def test_a_daemon_loads_nothing_that_is_for_people(module: str) -> None:
     program = f"import sys, {module}; print(' '.join(sys.modules))"
     loaded = subprocess.run(

@@ -1,23 +1,4 @@
-"""What goes into a step of the core and what comes out, and the caller's duties.
-
-    step(memory, observation, now) -> Decision(memory, transactions, orders, events, wake_at)
-
-Same input, same output, always. The caller's duties, by number:
-
-1. Read the store and the facts first, then step; keep nothing back that an observation has a field for.
-2. Perform `performed_first` at once, before any commit: restarts in place, allowed by a run key that is
-   already committed (SAFETY 4).
-3. Commit `transactions` in order. A refusal drops it and all after it; so does an unknown outcome, which
-   is resolved by reading back.
-4. Perform `orders` only when every transaction committed.
-5. The manager's memory and events count only when every transaction committed; otherwise the old memory
-   is used with a fresh observation. The node's memory holds only what was seen and done, never what a
-   commit is yet to make true: it is kept whatever the commits said, and its events too, or a restart
-   performed first would be forgotten when the disk is full.
-6. Feed every result of an order into a later observation, exactly once.
-7. Step again at `wake_at_s` (boottime) at the latest, at once when the doorbell rings or the hypervisor
-   reports something, and at every tick.
-"""
+"""What goes into a step of the core and what comes out; the caller's duties are in the package docstring."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

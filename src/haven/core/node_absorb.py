@@ -20,7 +20,7 @@ from haven.core.node_memory import (
 )
 from haven.core.node_results import order_done
 from haven.core.records import Result, ServiceConfig
-from haven.core.sentences import duration
+from haven.core.sentences import by, duration
 from haven.core.words import Cause, ExitCode, HoldCause, Kind, Level, Policy, RestartOn, ServiceState, Wanted
 
 STOPPED_ELSEWHERE = (Moment.STOPPED_DESTROYED, Moment.STOPPED_SNAPSHOT, Moment.STOPPED_SAVED)
@@ -67,7 +67,7 @@ class Absorb:
                 book.vms[uuid] = from_journal(journal, self._now.boot_id)
         record = self._view.lrms().get(self._seen.node)
         if record and not book.restored:
-            book.results = dict(record.results)
+            book.results, book.looked_wall_s = dict(record.results), record.timestamp_wall_s
 
     def _forget(self) -> None:
         """VMs and orders that are no longer ours; but never an order that is still under way."""
@@ -101,7 +101,10 @@ class Absorb:
         if known is None:
             # A VM that was just protected is taken as it is found.
             instance = vm.instance if vm else None
-            self.book.vms[config.uuid] = VmMemory(lives, self._now.wall_s, self._now.boot_id, instance)
+            at_s = self._now.wall_s
+            self.book.vms[config.uuid] = VmMemory(
+                lives, at_s, self._now.boot_id, instance, started_after_wall_s=at_s
+            )
             return
         if known.inflight or (vm and vm.checked_boottime_s < known.as_of_s):
             return  # an order's own result will tell; or this was read before it
@@ -167,10 +170,12 @@ class Absorb:
 
     def _running(self, vm: VmMemory, seen: Vm, *, autostarted: bool) -> VmMemory:
         """It lives: an intention to have it off, not yet written, is void."""
+        told = had(vm.trail, Moment.STARTED, Moment.RESUMED)
         return replace(
             vm,
             running=True,
             since_wall_s=self._now.wall_s,
+            started_after_wall_s=self._now.wall_s if told else self.book.looked_wall_s,
             boot_id=self._now.boot_id,
             instance=seen.instance,
             autostarted=autostarted,
@@ -199,7 +204,7 @@ class Absorb:
             last_cause=ending.cause,
         )
         if self._is_meant(config, ending):
-            self.book.vms[config.uuid] = self._intended_end(config, down, ending)
+            self.book.vms[config.uuid] = self._intended_end(config, down, ending, told=bool(known.trail))
             return
         incident = self.book.say_down(config, known, ending, since_s, evidence(seen))
         opened = replace(down, incident=incident, down_since_wall_s=since_s, ending=ending)
@@ -228,9 +233,15 @@ class Absorb:
         binding = ending.elsewhere or ending.cause is Cause.STOPPED_BY_HAVEN
         return ending.intended and (binding or not always)
 
-    def _intended_end(self, config: ServiceConfig, down: VmMemory, ending: Ending) -> VmMemory:
-        """An end that somebody meant becomes the wanted state; haven's own stop has its wanted state."""
+    def _intended_end(self, config: ServiceConfig, down: VmMemory, ending: Ending, *, told: bool) -> VmMemory:
+        """An end that somebody meant becomes the wanted state; haven's own stop has its wanted state. Found
+        late (no event `told` it), it does not outrank what a person said after the last look."""
         if ending.cause is Cause.STOPPED_BY_HAVEN:
+            return down
+        origin = config.origin
+        if not told and origin and not origin.automatic and origin.at_wall_s >= self.book.looked_wall_s:
+            sentence = f"{ending.sentence}, but wanted started{by(origin)} since haven last looked: started again"
+            self.book.say(Kind.VM_NOTE, config.sid, sentence, "intent", cause=ending.cause)
             return down
         sentence = f"{ending.sentence}: left off; to start it: qm start {config.sid.partition(':')[2]}"
         self.book.say(Kind.VM_INTENTION, config.sid, sentence, "intent", cause=ending.cause)

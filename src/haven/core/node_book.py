@@ -27,11 +27,18 @@ class Book:
         self.hypervisor_ok = memory.hypervisor_ok
         self.host_stopping = memory.host_stopping or observation.host_stopping
         self.restored = memory.restored
+        self.looked_wall_s = memory.looked_wall_s
         self.events: list[Event] = []
 
     def memory(self) -> NodeMemory:
         return NodeMemory(
-            self.vms, self.results, frozenset(self.ended), self.hypervisor_ok, self.host_stopping, restored=True
+            self.vms,
+            self.results,
+            frozenset(self.ended),
+            self.hypervisor_ok,
+            self.host_stopping,
+            restored=True,
+            looked_wall_s=self.now.wall_s if self.hypervisor_ok else self.looked_wall_s,
         )
 
     def end_hold(self, uuid: str) -> None:

@@ -42,7 +42,8 @@ class VmMemory:
     `running`: alive when last seen (a VM suspended by a client is not). `as_of_s`: facts read before this
     boottime are older than what is known. `unsure`: an order was cut off, so that nothing is done before it
     was looked at again. `autostarted`: libvirt started it at boot although it should be off.
-    `down_since_wall_s`: when the open incident began. `ending`: the end that the next start answers.
+    `started_after_wall_s`: it was not started before this moment. `down_since_wall_s`: when the open incident
+    began. `ending`: the end that the next start answers.
     `restart_at_s`: boottime before which it is not started; `retry_at_s`: the same while a failure was
     reported that the manager has not read. `tries`: failed starts in a row for the order `tries_uid`.
     `number` counts the orders given, so that each result finds its own. `blocked_uid`: the hold in which a
@@ -58,6 +59,7 @@ class VmMemory:
     autostarted: bool = False
     trail: tuple[Happening, ...] = ()
     crashes_s: tuple[float, ...] = ()
+    started_after_wall_s: float = 0.0
     incident: str | None = None
     down_since_wall_s: float | None = None
     last_cause: Cause | None = None
@@ -81,7 +83,8 @@ class VmMemory:
 class NodeMemory:
     """Everything a node remembers. `results` wait to be read by the manager, by uid; `ended_causes` are
     uids of held services whose trouble has gone. `restored`: what an earlier process wrote was taken over.
-    `host_stopping` lasts until the boot: a host that goes down does not change its mind."""
+    `host_stopping` lasts until the boot: a host that goes down does not change its mind. `looked_wall_s`:
+    when the hypervisor last answered."""
 
     vms: Mapping[str, VmMemory] = field(default_factory=dict)
     results: Mapping[str, Result] = field(default_factory=dict)
@@ -89,6 +92,7 @@ class NodeMemory:
     hypervisor_ok: bool = True
     host_stopping: bool = False
     restored: bool = False
+    looked_wall_s: float = 0.0
 
 
 def own_configs(observation: NodeObservation) -> dict[str, ServiceConfig]:
@@ -127,6 +131,7 @@ def from_journal(journal: VmJournal, boot_id: str) -> VmMemory:
         since_wall_s=journal.since_wall_s,
         boot_id=journal.boot_id,
         instance=journal.instance,
+        started_after_wall_s=journal.since_wall_s,
         crashes_s=journal.crashes_boottime_s if journal.boot_id == boot_id else (),
         incident=journal.incident,
         down_since_wall_s=journal.since_wall_s if journal.incident else None,

@@ -132,7 +132,7 @@ class Plan:
         self.first.append(order)
         self._starting += 1
         self.vms[config.uuid] = replace(known, inflight=order, number=order.number, restart_at_s=None)
-        self._say_begin(config.sid, "start", why)
+        self._say_begin(config.sid, "start", f"is being started: {why}")
         if known.incident and known.tries == 0:
             self.orders.append(CollectEvidence(config.uuid, config.sid, known.incident))
 
@@ -205,7 +205,7 @@ class Plan:
         self.orders.append(order)
         self._stopping += 1
         self.vms[config.uuid] = replace(known, inflight=order, number=order.number)
-        self._say_begin(config.sid, "stop", service.reason)
+        self._say_begin(config.sid, "stop", "is being stopped")
 
     def _keep_stopped(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, vm: Vm | None) -> None:
         """R-7.5 stops a running guest again every round. In `haven` policy a start by another libvirt client
@@ -230,7 +230,7 @@ class Plan:
     def _outranked(self, config: ServiceConfig, known: VmMemory) -> bool:
         """A person wanted it off when it ran already: the later word holds."""
         origin = config.origin
-        return origin is not None and not origin.automatic and origin.at_wall_s >= known.since_wall_s
+        return origin is not None and not origin.automatic and origin.at_wall_s >= known.started_after_wall_s
 
     def _intend_started(self, config: ServiceConfig, known: VmMemory) -> None:
         via = "started by another libvirt client"
@@ -263,6 +263,6 @@ class Plan:
         if vm.autostart != enabled:
             self.orders.append(Autostart(config.uuid, config.sid, enabled))
 
-    def _say_begin(self, sid: str, action: str, why: str) -> None:
+    def _say_begin(self, sid: str, action: str, sentence: str) -> None:
         fields: dict[str, Scalar] = {"action": action, "phase": "begin"}
-        self.events.append(Event(Kind.EXEC, f"{action}: {why}", sid, "5.2", fields=fields))
+        self.events.append(Event(Kind.EXEC, sentence, sid, "5.2", fields=fields))

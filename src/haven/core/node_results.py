@@ -41,6 +41,7 @@ def _started(book: Book, order: Start, vm: VmMemory, result: OrderResult) -> VmM
         vm,
         running=True,
         since_wall_s=result.ended_wall_s,
+        started_after_wall_s=result.began_wall_s,
         boot_id=book.now.boot_id,
         instance=result.instance,
         trail=after if len(after) < len(vm.trail) else (),  # what followed its start, if that was seen

@@ -52,7 +52,7 @@ def fill(
     sentence: str, service: ServiceStatus, config: ServiceConfig, *, detail: str, timeout_s: int | None, ended: str
 ) -> str:
     """A transition's sentence with the values of this case."""
-    limit = "" if timeout_s is None else ", at once" if timeout_s == 0 else f", given {timeout_s} s"
+    limit = "" if timeout_s is None else " at once" if timeout_s == 0 else f" within {timeout_s} s"
     return sentence.format(
         node=service.node,
         wanted=config.wanted.value,

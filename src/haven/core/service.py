@@ -41,8 +41,8 @@ _T = Trigger
 
 TRANSITIONS: dict[tuple[ServiceState, Trigger], Transition] = {
     (_S.REQUEST_START, _T.PLACED): Transition(_S.STARTED, "R-4.2", "starts on {node}"),
-    (_S.STARTED, _T.NOT_WANTED): Transition(_S.REQUEST_STOP, "R-4.11", "stops: wanted {wanted}{by}"),
-    (_S.STARTED, _T.STOP_COMMAND): Transition(_S.REQUEST_STOP, "R-4.12", "stops{by}{timeout}"),
+    (_S.STARTED, _T.NOT_WANTED): Transition(_S.REQUEST_STOP, "R-4.11", "to be stopped: wanted {wanted}{by}"),
+    (_S.STARTED, _T.STOP_COMMAND): Transition(_S.REQUEST_STOP, "R-4.12", "to be stopped{timeout}, asked for{by}"),
     (_S.STARTED, _T.START_CONFIRMED): Transition(_S.STARTED, "R-4.13", "runs on {node}"),
     (_S.STARTED, _T.START_FAILED_AGAIN): Transition(
         _S.STARTED, "R-4.16", "start failed on {node}: {detail}; no other node, tried here again"
@@ -50,12 +50,14 @@ TRANSITIONS: dict[tuple[ServiceState, Trigger], Transition] = {
     (_S.STARTED, _T.START_EXHAUSTED): Transition(_S.ERROR, "R-4.13", "start failed on {node}: {detail}"),
     (_S.REQUEST_STOP, _T.STOP_CONFIRMED): Transition(_S.STOPPED, "R-4.20", "is stopped"),
     (_S.REQUEST_STOP, _T.STOP_FAILED): Transition(_S.ERROR, "R-4.20", "could not be stopped: {detail}"),
-    (_S.REQUEST_STOP, _T.STOP_COMMAND): Transition(_S.REQUEST_STOP, "haven", "stops{by}{timeout}"),
-    (_S.STOPPED, _T.STOP_COMMAND): Transition(_S.REQUEST_STOP, "haven", "stops{by}{timeout}"),
+    (_S.REQUEST_STOP, _T.STOP_COMMAND): Transition(
+        _S.REQUEST_STOP, "haven", "to be stopped{timeout}, asked for{by}"
+    ),
+    (_S.STOPPED, _T.STOP_COMMAND): Transition(_S.REQUEST_STOP, "haven", "to be stopped{timeout}, asked for{by}"),
     (_S.STOPPED, _T.WANTED_STARTED): Transition(_S.REQUEST_START, "R-4.23", "to be started: wanted started{by}"),
     (_S.ERROR, _T.DISABLED): Transition(_S.STOPPED, "R-4.34", "error cleared: wanted disabled{by}"),
     (_S.ERROR, _T.HOLD_OVER_START): Transition(_S.REQUEST_START, "held", "tried again: {ended}"),
-    (_S.ERROR, _T.HOLD_OVER_STOP): Transition(_S.REQUEST_STOP, "held", "stops: {ended}"),
+    (_S.ERROR, _T.HOLD_OVER_STOP): Transition(_S.REQUEST_STOP, "held", "to be stopped: {ended}"),
 }
 
 
