@@ -62,7 +62,7 @@ def protected(world: World, state: ServiceState = ServiceState.STARTED, *, off: 
     world.put("service/vm:102", replace(status, **more))
     world.put("journal/u-2", VmJournal("u-2", not off, NOW_S - 300, "boot"))
     if off:
-        world.libvirt.present["u-2"] = guest("u-2", "web", "shutdown", hint=102)
+        world.libvirt.present["u-2"] = guest("u-2", "web", "stopped", hint=102)
 
 
 def held(cause: HoldCause = HoldCause.DISK_MISSING) -> Hold:

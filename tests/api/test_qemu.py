@@ -20,7 +20,7 @@ def kind(upid: str) -> str:
 
 
 def test_the_list_has_every_vm_by_number(world: World) -> None:
-    world.libvirt.present["u-3"] = guest("u-3", "vm103", "shutdown")
+    world.libvirt.present["u-3"] = guest("u-3", "vm103", "stopped")
     vms = world.api.get(QEMU)
     assert [(vm["vmid"], vm["name"], vm["status"]) for vm in vms] == [
         (101, "vm101", "running"),
@@ -30,7 +30,7 @@ def test_the_list_has_every_vm_by_number(world: World) -> None:
     assert (vms[0]["pid"], vms[0]["uptime"], vms[0]["cpus"]) == (4102, 77, 2)
     assert "pid" not in vms[2]
     assert "qmpstatus" not in vms[0]
-    assert [vm["qmpstatus"] for vm in world.api.get(QEMU, full=1)] == ["running", "running", "shutdown"]
+    assert [vm["qmpstatus"] for vm in world.api.get(QEMU, full=1)] == ["running", "running", "stopped"]
 
 
 def test_a_paused_vm_is_running_in_lists_and_paused_in_detail(world: World) -> None:
@@ -63,7 +63,7 @@ def test_memory_is_set_in_libvirt(world: World) -> None:
 
 
 def test_start_of_a_protected_vm_asks_ha(world: World) -> None:
-    world.libvirt.present["u-2"] = guest("u-2", "web", "shutdown", hint=102)
+    world.libvirt.present["u-2"] = guest("u-2", "web", "stopped", hint=102)
     world.api.post("/cluster/ha/resources", sid="102", state="stopped")
     upid = ApiClient(world.socket, via="qm start").post(f"{QEMU}/102/status/start")
     assert (kind(upid), world.finished(upid)) == ("hastart", "OK")
@@ -152,7 +152,7 @@ def test_start_of_a_running_vm_fails_as_a_task(world: World) -> None:
 
 @pytest.mark.parametrize("action", ["reset", "reboot"])
 def test_what_needs_a_running_vm_is_refused_at_once(world: World, action: str) -> None:
-    world.libvirt.present["u-2"] = guest("u-2", "web", "shutdown", hint=102)
+    world.libvirt.present["u-2"] = guest("u-2", "web", "stopped", hint=102)
     with pytest.raises(ApiError, match="VM 102 not running"):
         world.api.post(f"{QEMU}/102/status/{action}")
 

@@ -57,7 +57,7 @@ class FakeInventory:
 
     def stop(self, uuid: str, timeout_s: int, *, force: bool = True) -> None:
         self._do("stop", uuid, timeout_s, force)
-        self.present[uuid] = replace(self.present[uuid], status="shutdown")
+        self.present[uuid] = replace(self.present[uuid], status="stopped")
 
     def reset(self, uuid: str) -> None:
         self._do("reset", uuid)

@@ -88,9 +88,9 @@ class VmOutlook:
         """running, paused, off or unknown."""
         if self.guest is None:
             return "off" if self.missing else "unknown"
-        if self.guest.status in OFF:
+        if self.guest.status == OFF:
             return "off"
-        return "running" if self.guest.status == "running" else "paused"
+        return "running" if self.guest.status in ("running", "shutdown") else "paused"
 
     @property
     def runs(self) -> bool:
