@@ -15,7 +15,7 @@ from pathlib import Path
 
 from haven.api.client import ApiClient, ApiError, ApiUnreachable
 from haven.core.settings import Settings
-from haven.daemons.run import set_up_logging
+from haven.daemons.logs import set_up_logging
 from haven.store.claim import claim_daemon
 
 log = logging.getLogger("haven.up")

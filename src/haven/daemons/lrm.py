@@ -18,9 +18,10 @@ from haven.core.order import Order, OrderResult
 from haven.core.settings import Settings
 from haven.core.transaction import Committed
 from haven.core.view import View
-from haven.daemons.machine import host_is_stopping, now
+from haven.daemons.machine import now
 from haven.daemons.orders import perform
 from haven.daemons.story import Story
+from haven.daemons.systemd import host_is_stopping
 from haven.daemons.wake import Waker
 from haven.daemons.worker import BoundedStore
 from haven.hypervisor.protocol import Hypervisor, HypervisorError, UnreachableError

@@ -1,7 +1,5 @@
-"""The machine as the daemons need it: clocks, boot id, whether it is on its way down, the settings file."""
+"""The machine as the daemons need it: clocks, boot id, the settings file."""
 
-import asyncio
-import contextlib
 import os
 import socket
 import time
@@ -13,7 +11,6 @@ from haven.core.clock import Now
 from haven.core.settings import Settings, SettingsError, parse_settings
 
 DEFAULT_CONFIG = Path("/etc/haven/haven.toml")
-SYSTEMCTL_TIMEOUT_S = 1.0
 
 
 @cache
@@ -44,20 +41,3 @@ def load_settings() -> Settings:
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}; see them all with: haven config") from error
     return replace(settings, node=settings.node or socket.gethostname().partition(".")[0])
-
-
-async def host_is_stopping() -> bool:
-    """Whether systemd is shutting the host down; False where systemd does not run."""
-    if not Path("/run/systemd/system").is_dir():
-        return False
-    process = await asyncio.create_subprocess_exec(
-        "systemctl", "is-system-running", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
-    )
-    try:
-        async with asyncio.timeout(SYSTEMCTL_TIMEOUT_S):
-            output, _ = await process.communicate()
-    except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        return False
-    return output.strip() == b"stopping"

@@ -5,7 +5,6 @@ import logging
 import os
 import secrets
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from haven.core.settings import Settings
 from haven.core.words import Kind, Level
 from haven.daemons.crm import Crm
+from haven.daemons.logs import set_up_logging
 from haven.daemons.story import Story
 from haven.daemons.wake import Waker
 from haven.daemons.worker import BoundedStore
@@ -22,14 +22,6 @@ from haven.store.doorbell import Doorbell
 from haven.store.sqlite import SqliteStore, open_store
 
 COPY_EVERY_S = 60.0
-
-
-def set_up_logging(settings: Settings) -> None:
-    """Plain lines on stderr, with the time unless the journal adds its own."""
-    stamp = "" if "JOURNAL_STREAM" in os.environ else "%(asctime)s "
-    logging.basicConfig(
-        stream=sys.stderr, level=settings.log_level.upper(), format=f"{stamp}%(name)s %(levelname)s: %(message)s"
-    )
 
 
 def run_lrm(settings: Settings) -> int:
