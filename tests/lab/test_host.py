@@ -85,8 +85,13 @@ def test_each_end_of_a_guest_has_its_own_events(
     log = EventLog(running)
     act(running)
     off(running)
-    running.wait_for(lambda: len(log.of("101")) >= len(events), 2.0, f"{events}, have {log.of('101')}")
-    assert log.of("101") == events
+
+    def heard() -> tuple[str, ...]:
+        # One panic in ten is announced by QEMU's pause, a millisecond before libvirt says what it is.
+        return tuple(detail for detail in log.of("101") if detail != "Suspended Paused")
+
+    running.wait_for(lambda: len(heard()) >= len(events), 2.0, f"events {events}")
+    assert heard() == events
     assert running.virsh("domstate", "101", "--reason") == f"shut off ({reason})"
 
 
@@ -185,11 +190,12 @@ def test_programs_inside_have_an_end_and_a_deadline(lab_host: LabHost) -> None:
 
 
 def test_a_spawned_program_is_known_by_its_own_pid(lab_host: LabHost) -> None:
-    process = lab_host.spawn(["sh", "-c", "echo hello; exec sleep 1000"], lab_host.root / "log/sleep.log")
-    lab_host.wait_for(lambda: process.pid in {p.pid for p in lab_host.processes()}, 2.0, "its start")
+    log = lab_host.root / "log/sleep.log"
+    process = lab_host.spawn(["sh", "-c", "echo hello; exec sleep 1000"], log)
+    lab_host.wait_for(lambda: log.read_text() == "hello\n", 5.0, "its first words")
+    assert process.pid in {p.pid for p in lab_host.processes()}
     process.kill(signal.SIGTERM)
-    assert process.wait(2.0) == -signal.SIGTERM
-    assert (lab_host.root / "log/sleep.log").read_text() == "hello\n"
+    assert process.wait(5.0) == -signal.SIGTERM
 
 
 def test_a_host_dies_with_its_starter_however_that_one_ends(tmp_path: Path) -> None:
@@ -203,7 +209,7 @@ def test_a_host_dies_with_its_starter_however_that_one_ends(tmp_path: Path) -> N
     starter.kill()
     starter.communicate()
     namespaces.wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), 5.0, "the end of the host")
-    assert not lab.running
+    namespaces.wait_for(lambda: not lab.running, 1.0, "the end of its lock")
 
 
 def command(*words: str) -> subprocess.CompletedProcess[str]:
@@ -226,9 +232,24 @@ def test_a_host_left_running_can_be_entered_and_taken_down(tmp_path: Path) -> No
     assert "no lab host is up" in again.stderr
 
 
-def test_forty_blank_guests_fit(lab_host: LabHost) -> None:
-    names = [f"b{number}" for number in range(40)]
-    for name in names:
-        lab_host.define(guest.blank_domain_xml(name))
-        lab_host.start_guest(name)
-    assert len(lab_host.virsh("list", "--name").split()) == len(names)
+class HostWithoutLibvirtd(LabHost):
+    def start_services(self) -> None:
+        raise LabError("no libvirtd today")
+
+
+def test_a_host_that_fails_to_start_is_taken_down(tmp_path: Path) -> None:
+    lab = HostWithoutLibvirtd(tmp_path / "host")
+    with pytest.raises(LabError, match="no libvirtd today"):
+        lab.start()
+    assert not lab.running
+
+
+def test_a_host_that_cannot_be_made_says_what_is_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = LabHost(tmp_path / "host")
+    lab.root.mkdir()
+    monkeypatch.setattr(lab, "prepare", lambda: (lab.root / "log").mkdir())
+    with pytest.raises(LabError, match=r"did not start: mounting .*etc/libvirt.*No such file"):
+        lab.start()
+    assert not lab.running

@@ -36,7 +36,7 @@ def test_a_step_is_one_plain_line_without_a_terminal(progress: tuple[Progress, i
 
 def test_a_failing_command_shows_its_last_lines(progress: tuple[Progress, io.StringIO]) -> None:
     steps, output = progress
-    with pytest.raises(LabError, match="exit status 3") as caught, steps.step("Trying") as step:
+    with pytest.raises(LabError, match="failed with status 3") as caught, steps.step("Trying") as step:
         steps.run(step, ["sh", "-c", "seq 100; echo no newline at the end | tr -d '\\n'; exit 3"])
     assert caught.value.detail.splitlines()[-2:] == ["100", "no newline at the end"]
     assert len(caught.value.detail.splitlines()) == 15

@@ -90,13 +90,24 @@ class Machine:
         lock = self._locked()
         try:
             self._boot(lock)
-        finally:
+        except BaseException:
             os.close(lock)
+            self._forget()
+            raise
+        os.close(lock)
+        try:
+            self.start_services()
+        except BaseException:
+            self.stop()
+            raise
+
+    def start_services(self) -> None:
+        """What a kind of host runs from its boot on; nothing on a bare one."""
 
     def stop(self) -> None:
         """Ends the host and everything in it; nothing happens if it is not up."""
-        if self.running:
-            namespaces.kill_and_wait(self.init_pid, _STOP_S)
+        if self.running and (self.root / "host.json").exists():
+            self.power_cut()
         self._forget()
 
     def power_cut(self) -> None:
@@ -153,7 +164,6 @@ class Machine:
             word, ancillary = b"", []
         if word == init.READY:
             return int(struct.unpack("3i", ancillary[0][2])[0])
-        self._forget()
         said = word.decode() or (self.root / "log/init.log").read_text().strip() or "it said nothing"
         raise LabError(f"the lab host in {self.root} did not start: {said}")
 
@@ -168,6 +178,8 @@ class Machine:
             process.wait(_STOP_S)
         self._control, self._holder, self._spawned = None, None, []
         (self.root / "host.json").unlink(missing_ok=True)
+        # `unshare` and its child end a moment after they are killed, and have the lock as long.
+        self.wait_for(lambda: not self.running, _STOP_S, f"the end of the host in {self.root}")
 
     # -- programs inside -------------------------------------------------------------------------------------
 

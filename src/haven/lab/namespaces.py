@@ -114,6 +114,7 @@ class Process:
             return self._popen.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired:
             self.kill()
+            self.wait(5.0)
             raise LabError(f"{' '.join(self.argv)}: no end within {timeout_s:g} s, killed") from None
 
 

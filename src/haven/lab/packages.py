@@ -147,7 +147,8 @@ class Apt:
                 path.write_text(text)
                 path.chmod(0o755)
             options = ["-y", "--no-install-recommends", "-o", f"DPkg::Path={folder}:{_DPKG_PATH}"]
-            options += ["-o", "Dpkg::Options::=--force-confold"]
+            # Another apt may be at work, as after the boot of a cloud machine: wait for it.
+            options += ["-o", "Dpkg::Options::=--force-confold", "-o", "DPkg::Lock::Timeout=300"]
             step.note(f"installing {len(names)} packages and what they need")
             self._apt_get(step, "install", *options, *names)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import selectors
+import shutil
 import subprocess
 import time
 from collections import deque
@@ -15,7 +16,7 @@ from haven.lab.errors import LabError
 
 _REDRAW_S = 0.2
 _TAIL_LINES = 15
-_WIDTH = 100
+_COMMAND_CHARACTERS = 100
 _READ_BYTES = 65536
 
 
@@ -36,7 +37,8 @@ class Step:
     def tick(self) -> None:
         """Redraws the line, on a terminal."""
         if self._output.isatty():
-            self._write("\r\033[K" + self._line("…"), end="")
+            width = shutil.get_terminal_size().columns - 1
+            self._write("\r\033[K" + self._line("…")[:width], end="")
 
     def finish(self, mark: str) -> None:
         """Writes the line for good: with "ok", or what else became of it."""
@@ -46,7 +48,7 @@ class Step:
     def _line(self, mark: str) -> str:
         elapsed_s = time.monotonic() - self._begin
         words = f"{self._title}: {self._note}" if self._note else self._title
-        return f"{mark:>6}  {elapsed_s:6.1f} s  {words}"[:_WIDTH]
+        return f"{mark:>6}  {elapsed_s:6.1f} s  {words}"
 
     def _write(self, text: str, end: str) -> None:
         print(text, end=end, file=self._output, flush=True)
@@ -82,10 +84,9 @@ class Progress:
                 log.write(line + "\n")
                 tail.append(line)
         if process.returncode != 0:
-            raise LabError(
-                f"`{' '.join(argv)[:_WIDTH]}` failed with exit status {process.returncode}; see {self._log}",
-                "\n".join(tail),
-            )
+            command = " ".join(argv)[:_COMMAND_CHARACTERS]
+            message = f"`{command}` failed with status {process.returncode}; see {self._log}"
+            raise LabError(message, "\n".join(tail))
 
 
 @contextmanager
