@@ -55,14 +55,22 @@ def test_an_end_with_nothing_to_write_comes_at_once(tmp_path: Path) -> None:
 def test_decisions_are_kept_for_replay(tmp_path: Path) -> None:
     writer = HistoryWriter(tmp_path, "crm")
     writer.save_decision(5.0, frozenset({"vm:101"}), event(Kind.EXEC), down(), up())
-    unwritable: Any = object()
-    writer.save_decision(6.0, frozenset(), unwritable, unwritable, unwritable)
     writer.close()
     history = History(tmp_path / "history.db")
     [saved] = history.decisions()
     assert (saved.source, saved.at_wall_s) == ("crm", 5.0)
     assert json.loads(saved.observation)["kind"] == "Event"
     history.close()
+
+
+def test_a_decision_that_cannot_be_kept_costs_no_entry(tmp_path: Path) -> None:
+    writer = HistoryWriter(tmp_path, "crm")
+    unwritable: Any = object()
+    writer.record([Event(Kind.VM_NOTE, "first")], 1.0)
+    writer.save_decision(6.0, frozenset(), unwritable, unwritable, unwritable)
+    writer.record([Event(Kind.VM_NOTE, "second")], 1.0)
+    writer.close()
+    assert (told(tmp_path), writer.dropped) == (["first", "second"], 0)
 
 
 class SlowHistory(History):

@@ -7,14 +7,16 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from haven.store import schema
 from haven.store.protocol import StoreError
-from haven.store.sqlite import open_store
+from haven.store.sqlite import SqliteStore, open_store
 from tests.store.rig import config, database, in_small_tmpfs, may_mount, opened, put, spawn
 
 PAGE = 4096
@@ -199,17 +201,24 @@ def test_a_damaged_store_that_another_process_has_open_is_left_alone_and_both_ar
     store.close()
 
 
-def test_processes_that_start_together_on_a_damaged_store_repair_it_once(tmp_path: Path) -> None:
+def test_those_who_start_together_on_a_damaged_store_repair_it_once(tmp_path: Path) -> None:
     with_one_vm(tmp_path)
-    overwrite(0, b"not a database")(database(tmp_path))
-    children = [spawn("open_only", str(tmp_path)) for _ in range(4)]
-    for child in children:
-        assert child.stdout and [child.stdout.readline() for _ in range(2)] == ["ready\n", "open\n"]
-    for child in children:
-        child.kill()
-        child.communicate()
-    assert len(list((tmp_path / "state").glob("haven.db.corrupt-????????-??????"))) == 1
-    assert sids(tmp_path) == {"vm:1"}
+    together = threading.Barrier(8)
+
+    def start(number: int) -> SqliteStore:
+        together.wait()
+        return opened(tmp_path, f"daemon-{number}")
+
+    for rounds in range(1, 6):
+        overwrite(0, b"not a database")(database(tmp_path))
+        with ThreadPoolExecutor(8) as pool:
+            stores = list(pool.map(start, range(8)))
+        assert len({store.read().incarnation for store in stores}) == 1
+        assert {sid for store in stores for sid in store.read().configs()} == {"vm:1"}
+        assert sum(len(store.notices) for store in stores) == 1
+        assert len(list((tmp_path / "state").glob("haven.db.corrupt-*"))) == rounds
+        for store in stores:
+            store.close()
 
 
 def _add_a_column(connection: sqlite3.Connection) -> None:

@@ -1,5 +1,6 @@
 """The store of one host: one SQLite file shared by haven's processes, with revisions as etcd has them."""
 
+import fcntl
 import json
 import os
 import sqlite3
@@ -34,6 +35,7 @@ from haven.store.schema import read_meta
 
 STORE_FILE = "haven.db"
 COPY_EVERY_S = 60.0
+COPY_WAIT_S = 1.0
 
 # A COMMIT that fails so has certainly written nothing: the mark that makes it count is in the last frame of
 # the log, and that frame is not complete. A failed sync, or anything else, proves nothing.
@@ -119,26 +121,33 @@ class SqliteStore:
         """
         if time.monotonic() - self._copied_at_s < COPY_EVERY_S:
             return False
+        lock = files.open_private(self.path.with_name("store.copying"))
         try:
-            with closing(connect(self.path)) as source:
-                content = source.execute(_CONFIGURATION).fetchone()
-                # With a damaged record in it, it is no good copy; the one before has that record whole.
-                if content == self._copied or not _all_readable(source):
-                    return False
-                self._copied_at_s = time.monotonic()
-                files.copy_database(source, good_copy(self.path))
+            # haven's processes start together, and all keep the copy: one after the other.
+            return files.lock_within(lock, fcntl.LOCK_EX, COPY_WAIT_S) and self._copy_if_changed()
         except (sqlite3.Error, OSError) as error:
             raise StoreError(
                 f"cannot copy {self.path} to {good_copy(self.path).name}: {in_words(error)}"
             ) from error
-        self._copied = content
-        return True
+        finally:
+            os.close(lock)
 
     def close(self) -> None:
         with self._mutex:
             self._connection.close()
             self._ringer.close()
             os.close(self._lock)
+
+    def _copy_if_changed(self) -> bool:
+        with closing(connect(self.path)) as source:
+            content = source.execute(_CONFIGURATION).fetchone()
+            # With a damaged record in it, it is no good copy; the one before has that record whole.
+            if content == self._copied or not _all_readable(source):
+                return False
+            self._copied_at_s = time.monotonic()
+            files.copy_database(source, good_copy(self.path))
+        self._copied = content
+        return True
 
     def _refuse_moved(self) -> None:
         """sqlite3.Error when the file is not the one that was opened: what is written would be lost."""
