@@ -4,7 +4,7 @@ No mocks: the real steps, a store in memory, a host of fake guests. Deterministi
 that no sequence of faults may break: see `_may_be_started`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -25,6 +25,7 @@ from tests.core.fake_host import FakeHost, Guest
 from tests.core.fake_store import FakeStore
 
 R = TypeVar("R", bound=Record)
+Writes = Iterator[Put | Delete]
 
 NODE = "node1"
 RETRY_S = 0.5
@@ -75,10 +76,12 @@ class World:
         self.jobs: list[Job] = []
         self.starts: list[tuple[float, str]] = []
         self.ordered: list[tuple[float, Order]] = []
+        self.delivered: list[OrderResult] = []
         self.events: list[Event] = []
         self.kill_at: str | None = None
         self.check: Callable[[Start, View], None] = self._may_be_started
         self._processes = 0
+        self._commands = 0
         self.lrm: Daemon | None = self._process("lrm", NodeMemory())
         self.crm: Daemon | None = self._process("crm", ManagerMemory())
         self._set_clock(self.boottime_s)
@@ -261,6 +264,7 @@ class World:
         self.tell_lrm()
         if self.lrm and self.lrm.holder == job.holder:
             self.lrm.results.append(result)
+            self.delivered.append(result)
             self.lrm.stale.add(job.order.uuid)
             self.lrm.woken = True
 
@@ -319,29 +323,46 @@ class World:
         record = ServiceConfig(sid, self.guest(sid).uuid, NODE, origin=self.origin("ha-manager add"), **config)
         self.write(Put(f"config/{sid}", record))
 
-    def configure(self, sid: str, via: str = "ha-manager set", **changes: Any) -> None:
+    def configure(self, sid: str, via: str = "ha-manager set", **changes: Any) -> bool:
         """`ha-manager set`; a wanted state carries who wants it, and outranks queued stops."""
         if changes.get("state"):
             changes["origin"] = self.origin(via)
-        queued = [key for key, entry in self.store.entries.items() if getattr(entry.record, "verb", "") == "stop"]
-        drop = [Delete(key) for key in queued if "state" in changes and self._about(key, sid)]
-        self.write(Put(f"config/{sid}", replace(self.config(sid), **changes)), *drop)
 
-    def stop_command(self, sid: str, via: str, timeout_s: int) -> None:
+        def plan() -> Writes:
+            yield Put(f"config/{sid}", replace(self.config(sid), **changes))
+            if "state" in changes:
+                yield from (Delete(key) for key in self._stops_queued(sid))
+
+        return self._say(plan)
+
+    def stop_command(self, sid: str, via: str, timeout_s: int) -> bool:
         """`qm stop` and `qm shutdown`: the wanted state and the command in one transaction."""
-        origin = self.origin(via)
-        command = Command(f"{self.store.revision:08x}", "stop", sid, timeout_s, origin)
-        config = replace(self.config(sid), state=Wanted.STOPPED, origin=origin)
-        self.write(Put(f"command/{command.id}", command), Put(f"config/{sid}", config))
+        self._commands += 1
+        command = Command(f"{self._commands:08x}", "stop", sid, timeout_s, self.origin(via))
+
+        def plan() -> Writes:
+            yield Put(f"command/{command.id}", command)
+            yield Put(f"config/{sid}", replace(self.config(sid), state=Wanted.STOPPED, origin=command.origin))
+
+        return self._say(plan)
 
     def write(self, *writes: Put | Delete) -> bool:
-        """A person's guarded write, from a fresh reading; False when the store did not take it."""
-        view = self.store.read("person")
-        guards = tuple(Guard(write.key, view.revision_of(write.key)) for write in writes)
-        outcome = self.store.commit(Transaction(view.incarnation, guards, writes))
-        assert not isinstance(outcome, Refused), outcome
+        return self._say(lambda: iter(writes))
+
+    def _say(self, plan: Callable[[], Writes]) -> bool:
+        """A person's guarded write, planned anew when somebody was faster; False: not acknowledged."""
+        outcome: Outcome = Refused("")
+        while isinstance(outcome, Refused):
+            view = self.store.read("person")
+            writes = tuple(plan())
+            guards = tuple(Guard(write.key, view.revision_of(write.key)) for write in writes)
+            outcome = self.store.commit(Transaction(view.incarnation, guards, writes))
         self.ring()
         return isinstance(outcome, Committed)
+
+    def _stops_queued(self, sid: str) -> list[str]:
+        commands = {key: entry.record for key, entry in self.store.entries.items() if key.startswith("command/")}
+        return [key for key, command in commands.items() if isinstance(command, Command) and command.sid == sid]
 
     def config(self, sid: str) -> ServiceConfig:
         return self.record(f"config/{sid}", ServiceConfig)
@@ -350,6 +371,3 @@ class World:
         record = self.store.entries[key].record
         assert isinstance(record, kind)
         return record
-
-    def _about(self, key: str, sid: str) -> bool:
-        return self.record(key, Command).sid == sid

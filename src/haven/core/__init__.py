@@ -18,5 +18,6 @@ The caller's duties, by number:
    performed first would be forgotten when the disk is full.
 6. Feed every result of an order into a later observation, exactly once.
 7. Step again at `wake_at_s` (boottime) at the latest, at once when the doorbell rings or the hypervisor
-   reports something, after every commit, and at every tick.
+   reports something, after every commit, and at every tick. After a commit that did not succeed: after a
+   short pause, with what the store holds then.
 """

@@ -26,7 +26,7 @@ def step(memory: ManagerMemory, observation: ManagerObservation, now: Now) -> De
     """One look at everything: take the lock if it is not ours, else one round (spec 4.1)."""
     lock = observation.view.manager_lock()
     if lock is None or lock.holder != observation.holder:
-        return _take_lock(memory, observation, now)
+        return _take_lock(memory, observation)
     round_ = Round(observation, now)
     round_.run()
     transaction = _transaction(observation, round_, now)
@@ -38,7 +38,7 @@ def step(memory: ManagerMemory, observation: ManagerObservation, now: Now) -> De
     )
 
 
-def _take_lock(memory: ManagerMemory, observation: ManagerObservation, now: Now) -> Decision[ManagerMemory]:
+def _take_lock(memory: ManagerMemory, observation: ManagerObservation) -> Decision[ManagerMemory]:
     """On one host a CRM runs once (its process holds a file lock), so the lock's old holder is dead."""
     view = observation.view
     transaction = Transaction(
@@ -55,7 +55,7 @@ def _take_lock(memory: ManagerMemory, observation: ManagerObservation, now: Now)
             fields={"from": CrmState.WAIT_FOR_QUORUM, "to": CrmState.MASTER},
         ),
     )
-    return Decision(memory, transactions=(transaction,), events=events, wake_at_s=now.boottime_s)
+    return Decision(memory, transactions=(transaction,), events=events)
 
 
 def _node_events(observation: ManagerObservation) -> list[Event]:

@@ -28,7 +28,6 @@ def step(memory: NodeMemory, observation: NodeObservation, now: Now) -> Decision
         transaction = _transaction(plan, observation, now)
     else:
         transaction = _claim_agent(observation, now)
-        plan.wake(now.boottime_s)
     return Decision(
         memory=plan.memory(),
         transactions=(transaction,) if transaction else (),

@@ -238,15 +238,19 @@ class Absorb:
         late (no event `told` it), it does not outrank what a person said after the last look."""
         if ending.cause is Cause.STOPPED_BY_HAVEN:
             return down
-        origin = config.origin
-        if not told and origin and not origin.automatic and origin.at_wall_s >= self.book.looked_wall_s:
-            sentence = f"{ending.sentence}, but wanted started{by(origin)} since haven last looked: started again"
-            self.book.say(Kind.VM_NOTE, config.sid, sentence, "intent", cause=ending.cause)
+        if not told and not ending.elsewhere and self._was_wanted_since(config):
+            since = f"but wanted started{by(config.origin)} since haven last looked: started again"
+            self.book.say(Kind.VM_NOTE, config.sid, f"{ending.sentence}, {since}", "intent", cause=ending.cause)
             return down
         sentence = f"{ending.sentence}: left off; to start it: qm start {config.sid.partition(':')[2]}"
         self.book.say(Kind.VM_INTENTION, config.sid, sentence, "intent", cause=ending.cause)
         intention = Intention(Wanted.STOPPED, ending.sentence, down.since_wall_s, config.origin)
         return replace(down, intention=intention)
+
+    def _was_wanted_since(self, config: ServiceConfig) -> bool:
+        """A person said what is wanted after the hypervisor last answered."""
+        origin = config.origin
+        return origin is not None and not origin.automatic and origin.at_wall_s >= self.book.looked_wall_s
 
     def _failed(self, config: ServiceConfig, down: VmMemory) -> VmMemory:
         """Nobody meant it: a restart, as the brake allows."""
