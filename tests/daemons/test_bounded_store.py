@@ -12,6 +12,7 @@ class HangingStore:
     def __init__(self) -> None:
         self.released = threading.Event()
         self.calls = 0
+        self.damaged: dict[str, str] = {}
 
     def read(self) -> View:
         return View("incarnation", 1, {})

@@ -1,6 +1,7 @@
 """LRM and CRM as loops in one process: a real store, real clocks, VMs in memory."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -31,10 +32,13 @@ class FullDisk:
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
+        self.damaged: dict[str, str] = {}
         self.full = False
 
     def read(self) -> View:
-        return self._store.read()
+        view = self._store.read()
+        self.damaged = self._store.damaged
+        return view
 
     def commit(self, transaction: Transaction) -> Outcome:
         return Unavailable("the disk is full") if self.full else self._store.commit(transaction)
@@ -183,5 +187,27 @@ def test_a_missing_disk_is_held_and_its_return_ends_the_hold(tmp_path: Path) -> 
             assert service and service.held and service.held.detail == "disk /gone is missing"
             host.hypervisor.missing.clear()
             await host.until_runs("vm:102")
+
+    asyncio.run(story())
+
+
+def test_a_record_that_cannot_be_read_is_told_with_its_mend(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with a_host(tmp_path) as host:
+            host.protect(*UUIDS)
+            await host.until_runs("vm:102")
+            with sqlite3.connect(tmp_path / "haven.db") as database:
+                database.execute(
+                    "UPDATE records SET json = '{}', revision = revision + 999 WHERE key = 'config/vm:101'"
+                )
+                database.execute("UPDATE meta SET value = value + 999 WHERE name = 'revision'")
+            history = History(host.history)
+
+            def told() -> bool:
+                return any(
+                    "config/vm:101; stop haven" in entry.event.sentence for entry in history.entries(limit=999)
+                )
+
+            await host.until(told, "the damage is told")
 
     asyncio.run(story())

@@ -44,6 +44,7 @@ class Crm:
         """One round; returns when to look again at the latest (boottime)."""
         view = await self._store.read()
         self._story.store_is(self._store.trouble)
+        self._story.damaged_are(self._store.damaged)
         if view is None:
             return now().boottime_s + RETRY_S
         observation = ManagerObservation(self._settings.node, self._holder, view, tick, self._settings)

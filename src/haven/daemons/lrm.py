@@ -86,9 +86,16 @@ class Lrm:
             try:
                 wake_at_s = await self._look(woken.tick)
             except Exception:
-                wake_at_s = None
-                self._story.error("lrm: a look failed; the VMs are left as they are")
+                wake_at_s = now().boottime_s + 1.0
+                self._begin_again()
+                self._story.error("lrm: a look failed; everything is looked at anew")
                 log.exception("a look failed")
+
+    def _begin_again(self) -> None:
+        """As after a restart of the process: what was consumed by a failed look is lost, so what is known
+        of each VM is taken from the journals and from its state again."""
+        self._memory = NodeMemory()
+        self._vms = None
 
     async def _look(self, tick: bool) -> float | None:
         """One look and what follows from it; returns when to look again at the latest (boottime)."""

@@ -27,6 +27,7 @@ class Story:
         self._log = logging.getLogger(f"haven.{source}")
         self._history = history
         self._trouble: str | None = None
+        self._damaged: frozenset[str] = frozenset()
         self.errors = 0
 
     def tell(self, events: Iterable[Event]) -> None:
@@ -60,3 +61,11 @@ class Story:
             self.note(Kind.STORE_TROUBLE, f"the store {trouble}; VMs are still restarted", Level.ERR)
         else:
             self.note(Kind.STORE_BACK, "the store works again")
+
+    def damaged_are(self, keys: frozenset[str]) -> None:
+        """Tell once which records cannot be read: what they protect is not protected."""
+        new, self._damaged = keys - self._damaged, keys
+        if new:
+            names = ", ".join(sorted(new))
+            mend = "stop haven, put haven.db.good in the place of haven.db, start haven"
+            self.note(Kind.STORE_TROUBLE, f"damaged in the store: {names}; {mend}", Level.ERR)

@@ -29,6 +29,11 @@ class BoundedStore:
         self.trouble: str | None = None
         """Why the store cannot be used, in words; None while it works."""
 
+    @property
+    def damaged(self) -> frozenset[str]:
+        """Keys of records that cannot be read."""
+        return frozenset(self._store.damaged)
+
     async def read(self) -> View | None:
         """The store's content now; None when it cannot be read in time."""
         try:

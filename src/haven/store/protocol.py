@@ -11,7 +11,12 @@ class StoreError(Exception):
 
 
 class Store(Protocol):
-    """Shared, versioned records. Calls block for at most a few seconds: call them in a thread."""
+    """Shared, versioned records. Calls block for at most a few seconds: call them in a thread.
+
+    `damaged` names the records that the last `read` could not make out, and why; they are left out of views.
+    """
+
+    damaged: dict[str, str]
 
     def read(self) -> View:
         """A consistent view of all records. Unchanged entries are the same objects as in the view this
