@@ -65,8 +65,7 @@ def create(call: Call) -> None:
     def plan(view: View) -> Change:
         if sid in view.configs():
             raise failed(f"create resource failed: resource ID '{sid}' already defined")
-        text = f"added with {config.origin.via}, wanted {config.wanted}" if config.origin else "added"
-        return Change((Put(f"config/{sid}", config),), (_told(sid, text, call),))
+        return Change((Put(f"config/{sid}", config),), (_told(sid, f"added, wanted {config.wanted}", call),))
 
     make_change(call.state, plan)
 

@@ -8,6 +8,7 @@ from haven.api.outlook import Outlook, VmOutlook, look
 from haven.api.routes import Call, Route
 from haven.api.state import State
 from haven.api.versions import HAVEN_VERSION
+from haven.api.vms import uuids_present
 from haven.core.records import Hold
 from haven.core.sentences import duration
 from haven.store.protocol import StoreError
@@ -29,8 +30,10 @@ def status(call: Call) -> object:
     except StoreError as error:
         text = f"{error}; running VMs stay protected"
         store = {"ok": 0, "text": text}
-        nothing = {"hypervisor": {"ok": 1, "text": ""}, "daemons": [], "vms": []}
-        return base | nothing | {"store": store, "problems": [_problem("err", text, "see haven's log")]}
+        answers = uuids_present(state) is not None
+        known = {"ok": int(answers), "text": "libvirt answers" if answers else "libvirt does not answer"}
+        rest: Entry = {"daemons": [], "vms": [], "problems": [_problem("err", text, "see haven's log")]}
+        return base | {"hypervisor": known, "store": store} | rest
     hypervisor: Entry = {"ok": int(not seen.trouble), "text": seen.trouble or "libvirt answers"}
     store, daemons = _store(state), _daemons(state, seen)
     vms = [vm_entry(vm) for vm in seen.vms()]

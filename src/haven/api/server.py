@@ -16,10 +16,9 @@ from haven.api.app import build_app
 from haven.api.state import State
 from haven.api.wire import Protocol
 from haven.core.settings import Settings
+from haven.daemons.logs import set_up_logging
 from haven.store.claim import claim_daemon
 from haven.store.protocol import StoreError
-
-log = logging.getLogger("haven.api")
 
 BACKLOG = 64
 STOP_S = 3
@@ -55,7 +54,8 @@ def run_api(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT. Raises StoreError when it cannot start, or another one runs already."""
     from haven.api.opening import open_state  # libvirt's library only where it is used
 
-    _set_up_logging(settings)
+    set_up_logging(settings)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its own chatter
     run_dir = Path(settings.run_dir)
     with ExitStack() as stack:
         claim = claim_daemon(run_dir, "api")
@@ -99,10 +99,3 @@ def listen(path: Path) -> socket.socket:
         os.umask(mask)
     listener.listen(BACKLOG)
     return listener
-
-
-def _set_up_logging(settings: Settings) -> None:
-    """Plain lines on stderr, with the time unless the journal adds its own; uvicorn's own chatter off."""
-    stamp = "" if "JOURNAL_STREAM" in os.environ else "%(asctime)s "
-    logging.basicConfig(level=settings.log_level.upper(), format=f"{stamp}%(name)s %(levelname)s: %(message)s")
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)

@@ -14,6 +14,7 @@ from haven.core.event import Event
 from haven.core.settings import Settings
 from haven.core.transaction import Outcome, Transaction
 from haven.core.view import View
+from haven.core.words import Kind, Level
 from haven.history.history import History
 from haven.history.model import HistoryError
 from haven.hypervisor.protocol import Inventory
@@ -34,12 +35,20 @@ class Chronicle:
         """Raises HistoryError."""
         with self._lock:
             if self._history is None:
-                self._history = History(self._path)
+                self._history = _opened(self._path)
             return self._history
 
     def close(self) -> None:
         if self._history:
             self._history.close()
+
+
+def _opened(path: Path) -> History:
+    """The history, which tells first what became of itself. Raises HistoryError."""
+    history = History(path)
+    notices = [Event(Kind.DAEMON_ERROR, notice, level=Level.WARN) for notice in history.notices]
+    history.record("api", notices, time.time())
+    return history
 
 
 @dataclass(slots=True)
