@@ -50,7 +50,7 @@ def ms(seconds: float) -> str:
 
 def play(scene: Scene, stage: Stage) -> Outcome:
     """Plays one scene to its end or its failure."""
-    stage.screen.title(scene.title)
+    stage.screen.title(f"{scene.key}: {scene.title}")
     begin_s = time.monotonic()
     rows: tuple[Row, ...] = ()
     failure = ""

@@ -17,7 +17,9 @@ _MAX_COLUMNS = 120
 _FILE_COLUMNS = 100
 _WORD_COLUMNS = 17
 _HEAD_COLUMNS = 30
-_MIN_CELL = 8
+_WIDEST = (9, 30, 14, 16)
+"""Columns of the last table, but for its last one, which gets what the others leave."""
+_MIN_CELL = 20
 _GAP = "  "
 
 
@@ -50,7 +52,8 @@ class Screen:
         """Something that haven told: when, which VM, what, why."""
         style = _GREEN if event.kind == "vm_up" else _LEVELS.get(event.level, "")
         why = f"{event.sentence} ({event.rule})" if event.rule else event.sentence
-        self._moment(event.wall_s, event.sid, event.kind.replace("_", " "), why, style)
+        word = event.kind.replace("_policy", "").replace("_", " ")
+        self._moment(event.wall_s, event.sid, word, why, style)
 
     def deed(self, about: str, text: str) -> None:
         """Something that the demo did to make haven work."""
@@ -84,20 +87,16 @@ class Screen:
         return f"{self.elapsed_s(wall_s):7.2f} s  {about:<6}  {word:<{_WORD_COLUMNS}}  "
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Columns of wrapped text; the last one gets what the others leave."""
+        """Five columns of wrapped text."""
         widths = self._widths([head, *rows])
         self._row(head, widths, _BOLD)
         for row in rows:
             self._row(row, widths, _RED if row[-1].startswith("FAILED") else "")
 
     def _widths(self, rows: Sequence[Sequence[str]]) -> list[int]:
-        """As wide as needed, but the texts (first, second, last) share what the figures leave."""
-        needed = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-        figures = sum(needed[2:-1])
-        texts = self.columns - figures - len(_GAP) * (len(needed) - 1)
-        shares = {0: texts * 20 // 100, 1: texts * 35 // 100}
-        first, second = (min(needed[column], max(share, _MIN_CELL)) for column, share in shares.items())
-        return [first, second, *needed[2:-1], max(texts - first - second, _MIN_CELL)]
+        needed = (max(len(cell) for cell in column) for column in zip(*rows, strict=True))
+        widths = [min(need, widest) for need, widest in zip(needed, _WIDEST, strict=False)]
+        return [*widths, max(self.columns - sum(widths) - len(_GAP) * len(widths), _MIN_CELL)]
 
     def _row(self, cells: Sequence[str], widths: Sequence[int], style: str) -> None:
         columns = [textwrap.wrap(cell, width) or [""] for cell, width in zip(cells, widths, strict=True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -29,7 +30,7 @@ start_retry_s = {START_RETRY_S:g}   # default 1: pause before the first repeat o
 
 _POLL_S = 0.02
 _CLOCKS_S = 0.05
-"""What two looks at the same moment may differ by: the poll, and the way from a file to its reader."""
+"""What two clocks read at the same moment may differ by: the kernel counts a process's age in ticks."""
 
 
 class SceneError(Exception):
@@ -63,7 +64,6 @@ class Kill:
     guest: Guest
     wall_s: float
     pid: int
-    life: str | None
     boots: int
 
 
@@ -152,8 +152,8 @@ class Stage:
         """Types a command line on the lab host, shows it with what it prints; SceneError if it fails."""
         self.screen.command(line)
         done = self._typed(line)
-        self.show_news()
         self.screen.output(done.stdout + done.stderr)
+        self.show_news()
         if done.returncode != 0 and not fails:
             raise SceneError(f"`{line}` ended with status {done.returncode}: {done.stderr.strip()}")
         return done.stdout
@@ -169,9 +169,9 @@ class Stage:
         pid = self.host.qemu_pid(guest.name)
         if pid is None:
             raise SceneError(f"{guest.name} has no running QEMU to kill")
-        life, boots = self.host.qemu_life(guest.name), self.boots(guest)
+        boots = self.boots(guest)
         self.screen.deed(guest.sid, f"SIGKILL to its QEMU (pid {pid})")
-        kill = Kill(guest, time.time(), pid, life, boots)
+        kill = Kill(guest, time.time(), pid, boots)
         self.host.kill_qemu(guest.name, signal.SIGKILL)
         self.kills.append(kill)
         return kill
@@ -201,19 +201,11 @@ class Stage:
 
         `userland_s`: wait so long for the guest's own boot too; None: do not.
         """
-        guest, sid = kill.guest, kill.guest.sid
-        seen_s: list[float] = []
-
-        def another_life() -> bool:
-            if not seen_s and self.host.qemu_life(guest.name) not in (None, kill.life):
-                seen_s.append(time.time())
-            return bool(seen_s) and bool(self.feed.of("vm_up", sid, kill.wall_s))
-
-        self.wait(another_life, within_s, f"{sid} running again")
-        up = self.feed.of("vm_up", sid, kill.wall_s)[0]
+        up = self.event("vm_up", kill.guest.sid, kill.wall_s, within_s)
+        started_s = self._started_wall_s(kill)
         booted_s = self._booted(kill, userland_s) if userland_s is not None else None
         incident = self._incident_of(kill, up)
-        self._account_is_true(kill, incident, seen_s[0])
+        self._account_is_true(kill, incident, started_s)
         called_s = up.fields.get("called_wall_s") or incident["recovered"]
         return Recovery(
             incident=incident,
@@ -222,6 +214,15 @@ class Stage:
             pause_s=called_s - incident["noticed"],
             userland_s=None if booted_s is None else booted_s - kill.wall_s,
         )
+
+    def _started_wall_s(self, kill: Kill) -> float:
+        """When the guest's new QEMU was started, by the kernel's word."""
+        pid = self.host.qemu_pid(kill.guest.name)
+        if pid in (None, kill.pid):
+            raise SceneError(f"claimed: {kill.guest.sid} runs again; seen: no new QEMU")
+        ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+        age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+        return time.time() - age_s
 
     def _booted(self, kill: Kill, within_s: float) -> float:
         what = f"the userland of {kill.guest.name}, boot {kill.boots + 1}"
@@ -238,14 +239,13 @@ class Stage:
             raise SceneError(f"claimed: {sid} has an incident for its kill; seen: {found}")
         return found[0]
 
-    def _account_is_true(self, kill: Kill, incident: dict[str, Any], seen_s: float) -> None:
-        """Noticed after the deed, and said to run only once its new QEMU was there."""
+    def _account_is_true(self, kill: Kill, incident: dict[str, Any], started_s: float) -> None:
+        """Noticed after the deed, and said to run again only once its new QEMU was there."""
         noticed_s, recovered_s = incident["noticed"], incident["recovered"]
-        if noticed_s < kill.wall_s or recovered_s < seen_s - _POLL_S - _CLOCKS_S:
-            seen = f"killed {kill.wall_s:.3f}, noticed {noticed_s:.3f}, back {recovered_s:.3f}, seen {seen_s:.3f}"
-            raise SceneError(
-                f"claimed: haven's times of {kill.guest.sid} are those seen from outside; seen: {seen}"
-            )
+        if not kill.wall_s <= noticed_s <= started_s + _CLOCKS_S <= recovered_s + 2 * _CLOCKS_S:
+            after = [f"{when_s - kill.wall_s:.3f} s" for when_s in (noticed_s, started_s, recovered_s)]
+            seen = "after the kill, noticed {}, its new QEMU started {}, said to run {}".format(*after)
+            raise SceneError(f"claimed: haven's times of {kill.guest.sid} are those of the kernel; seen: {seen}")
 
     def counted_once(self) -> None:
         """Every kill is one incident and one restart, no more and no less."""

@@ -15,8 +15,8 @@ def play(stage: Stage) -> Sequence[Row]:
     stage.check(back.pause_s < 1.0, f"the start was called {ms(back.pause_s)} after the notice", back.pause_s)
     stage.type(f"haven incidents {MAAS.sid}")
     assert back.userland_s is not None
-    down = f"{ms(back.down_s)}, guest up after {ms(back.userland_s)}"
+    down = f"{ms(back.down_s)} (guest up: {ms(back.userland_s)})"
     return [Row("102's QEMU killed with SIGKILL", ms(back.noticed_s), down, back.incident["sentence"])]
 
 
-SCENE = Scene("crash", "SIGKILL of 102's QEMU: a crash, restarted at once", 30.0, play)
+SCENE = Scene("crash", "a crash: SIGKILL of 102's QEMU, restarted at once", 30.0, play)

@@ -24,8 +24,9 @@ def play(stage: Stage) -> Sequence[Row]:
     aside.rename(disk)
     back = stage.recovery(kill, within_s=10.0)
     stage.wait(lambda: _word(stage) == "started", 5.0, "ha-manager status: started")
-    down = f"{ms(back.down_s)}, of it {ms(back.down_s - (held.wall_s - kill.wall_s))} held"
-    return [Row("102's disk gone, its QEMU killed, the disk back", ms(back.noticed_s), down, held.sentence)]
+    down = f"{ms(back.down_s)} (held for {ms(back.down_s - (held.wall_s - kill.wall_s))})"
+    concluded = held.sentence.replace(str(disk), disk.name)
+    return [Row("102's disk gone, its QEMU killed, the disk back", ms(back.noticed_s), down, concluded)]
 
 
 def _says_why(stage: Stage, disk: str) -> None:

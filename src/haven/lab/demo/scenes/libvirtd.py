@@ -25,7 +25,7 @@ def play(stage: Stage) -> Sequence[Row]:
     evidence = " ".join(back.incident["evidence"])
     stage.check("found by its state" in evidence, "no event told of it: found by its state", evidence)
     stage.check(stage.host.qemu_pid(MAAS.name) == bystander, "102 was not touched: same QEMU", bystander)
-    noticed = f"{ms(back.incident['noticed'] - back_s)} after libvirtd's start"
+    noticed = f"{ms(back.incident['noticed'] - back_s)} after libvirtd began"
     return [Row("libvirtd killed, then 101, libvirtd back", noticed, ms(back.down_s), back.incident["sentence"])]
 
 

@@ -1,0 +1,26 @@
+"""Real lab hosts with haven; one a module where its tests can share it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from haven.lab.demo.screen import Screen
+from haven.lab.demo.stage import Stage
+from haven.lab.guest import GuestArtifacts
+from haven.lab.testing import load_artifacts
+
+
+@pytest.fixture(scope="session")
+def artifacts() -> GuestArtifacts:
+    return load_artifacts()
+
+
+@pytest.fixture(scope="module")
+def stage(artifacts: GuestArtifacts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """The demo's stage; what it prints is shown with a failing test."""
+    with Stage(Path(tmp_path_factory.mktemp("demo")), artifacts, Screen(sys.stdout)) as stage:
+        yield stage
