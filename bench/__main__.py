@@ -18,6 +18,7 @@ from bench.scenarios import Bench
 from haven.lab import accel, artifacts
 from haven.lab.errors import LabError
 from haven.lab.guest import Accel
+from haven.lab.host import LabHost
 from haven.lab.testing import why_no_lab
 
 
@@ -35,8 +36,8 @@ def main(argv: list[str]) -> int:
 
 def _measure(options: argparse.Namespace) -> int:
     project = artifacts.project_root()
-    folder = project / "build/bench"
-    shutil.rmtree(folder, ignore_errors=True)
+    folder = project / "build/bench" / ("quick" if options.quick else "full")
+    _make_room(folder)
     runs_on = accel.recorded(artifacts.default_folder()) or Accel.TCG
     chosen = plan.QUICK if options.quick else plan.full(machine.available_mib(), machine.cores())
     facts = machine.facts(runs_on, project)
@@ -45,11 +46,18 @@ def _measure(options: argparse.Namespace) -> int:
     facts["bench_s"] = round(time.monotonic() - began_s)
     figures = results.figures(measured, chosen.guests, chosen.guests_many)
     rivals = results.rivals(measured, chosen.poll_period_s)
-    target = folder / "quick.json" if options.quick else project / "bench/latest.json"
+    target = folder / "figures.json" if options.quick else project / "bench/latest.json"
     target.write_text(flat_json(figures, rivals, facts))
     _show(figure_table(figures), rival_table(rivals), facts, target)
     missed = [figure.key for figure in figures if figure.missed]
     return 1 if missed and not options.report_only else 0
+
+
+def _make_room(folder: Path) -> None:
+    """Removes what an earlier bench left; LabError while one still runs."""
+    if any(LabHost(host).running for host in folder.glob("*/")):
+        raise LabError(f"another bench runs in {folder}: wait for its end, or end it")
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _show(figures: str, rivals: str, facts: dict[str, str | int | float], target: Path) -> None:

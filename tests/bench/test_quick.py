@@ -16,7 +16,7 @@ def test_a_quick_bench_measures_every_figure_and_forgets_no_guest() -> None:
     command = [sys.executable, "-m", "bench", "--quick", "--report-only"]
     done = subprocess.run(command, cwd=project_root(), capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    values = json.loads((project_root() / "build/bench/quick.json").read_text())
+    values = json.loads((project_root() / "build/bench/quick/figures.json").read_text())
     assert values["forgotten"] == 0
     assert values["restart_ratio_median"] >= 1.0
     assert 0.0 < values["restart_s_median"] < values["poller_restart_s_median"]
