@@ -205,10 +205,17 @@ class Round:
             self._say(Kind.RELOCATE_POLICY_NO_NODE, service.sid, reason, row.rule, Level.WARN, tried_nodes=failed)
             self._services[service.sid] = replace(service, uid=self._new_uid(), reason=reason, rule=row.rule)
             return
-        self._say(
-            Kind.RELOCATE_POLICY_FAILED, service.sid, "no start worked", "R-4.13", Level.ERR, failed_nodes=failed
-        )
-        self._move(service, Trigger.START_EXHAUSTED, result=result)
+        if self._pve:
+            self._say(
+                Kind.RELOCATE_POLICY_FAILED,
+                service.sid,
+                "no start worked",
+                "R-4.13",
+                Level.ERR,
+                failed_nodes=failed,
+            )
+        braked = result.hold is HoldCause.CRASH_LOOP
+        self._move(service, Trigger.BRAKED if braked else Trigger.START_EXHAUSTED, result=result)
 
     def _request_stop(self, service: ServiceStatus, result: Result | None) -> None:
         if service.cmd and not self._pve and service.cmd.timeout_s != service.timeout_s:

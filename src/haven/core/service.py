@@ -19,6 +19,7 @@ class Trigger(StrEnum):
     START_CONFIRMED = "the node reports success"
     START_FAILED_AGAIN = "the node reports a failed start, tries left"
     START_EXHAUSTED = "the node reports a failed start, none left"
+    BRAKED = "the node reports a crash loop"
     STOP_CONFIRMED = "the node reports it stopped"
     STOP_FAILED = "the node could not stop it"
     WANTED_STARTED = "wanted state is started"
@@ -48,6 +49,7 @@ TRANSITIONS: dict[tuple[ServiceState, Trigger], Transition] = {
         _S.STARTED, "R-4.16", "start failed on {node}: {detail}; no other node, tried here again"
     ),
     (_S.STARTED, _T.START_EXHAUSTED): Transition(_S.ERROR, "R-4.13", "start failed on {node}: {detail}"),
+    (_S.STARTED, _T.BRAKED): Transition(_S.ERROR, "brake", "{detail}"),
     (_S.REQUEST_STOP, _T.STOP_CONFIRMED): Transition(_S.STOPPED, "R-4.20", "is stopped"),
     (_S.REQUEST_STOP, _T.STOP_FAILED): Transition(_S.ERROR, "R-4.20", "could not be stopped: {detail}"),
     (_S.REQUEST_STOP, _T.STOP_COMMAND): Transition(
