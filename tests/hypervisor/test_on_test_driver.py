@@ -89,6 +89,20 @@ def test_a_guest_that_listens_is_not_forced() -> None:
     connected(story)
 
 
+def test_a_vm_that_a_client_suspended_is_resumed_by_a_start() -> None:
+    async def story(hypervisor: LibvirtHypervisor, heard: Heard) -> None:
+        with hypervisor._calling("suspend") as raw:
+            raw.lookupByUUIDString(WEB).suspend()
+        await heard.until(WEB, Moment.SUSPENDED_PAUSED)
+        hypervisor.start(WEB)
+        await heard.until(WEB, Moment.RESUMED)
+        vm = hypervisor.vm(WEB)
+        assert vm is not None
+        assert vm.power is Power.RUNNING
+
+    connected(story)
+
+
 def test_start_and_stop_twice_are_success() -> None:
     async def story(hypervisor: LibvirtHypervisor, heard: Heard) -> None:
         hypervisor.start(WEB)

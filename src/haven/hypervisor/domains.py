@@ -140,9 +140,17 @@ class DiskMissingError(StartFailedError):
 
 
 def start(domain: Any) -> None:
-    """Start it; running already is success. Raises StartFailedError, or DiskMissingError."""
+    """Start it, or resume what a client suspended; running already is success.
+
+    Raises StartFailedError, or DiskMissingError.
+    """
     try:
-        if power_of(domain) is Power.CRASHED:  # a panicked guest, kept for a look: it is in the way of a start
+        state = domain.state()
+        power = events.power(state[0])
+        if power is Power.PAUSED and events.why(*state) is Why.USER:
+            domain.resume()
+            return
+        if power is Power.CRASHED:  # a panicked guest, kept for a look: it is in the way of a start
             domain.destroy()
         domain.create()
     except libvirt.libvirtError as error:

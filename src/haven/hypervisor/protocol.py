@@ -42,7 +42,10 @@ class Hypervisor(Protocol):
         """One VM by `state()`, read now; None when it is not defined (any more)."""
 
     def start(self, uuid: str) -> Instance | None:
-        """Start it; returns the new QEMU process. Already running is success. Raises StartFailedError."""
+        """Start it, or resume what a client suspended; returns its QEMU process. Already running is success.
+
+        Raises StartFailedError.
+        """
 
     def stop(self, uuid: str, timeout_s: int) -> None:
         """Ask the guest, wait `timeout_s`, then force; 0 forces at once. Off already is success."""
