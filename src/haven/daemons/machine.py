@@ -15,8 +15,10 @@ DEFAULT_CONFIG = Path("/etc/haven/haven.toml")
 
 @cache
 def boot_id() -> str:
-    """Random, new at every boot (proc(5))."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    """Random, new at every boot (proc(5)). A lab host's power can be cut, while the kernel below it runs on:
+    $HAVEN_BOOT_ID_FILE names its own.
+    """
+    return Path(os.environ.get("HAVEN_BOOT_ID_FILE", "/proc/sys/kernel/random/boot_id")).read_text().strip()
 
 
 def now() -> Now:

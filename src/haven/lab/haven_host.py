@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ PROCESSES = ("up", *CHILDREN)
 
 _UP_S = 20.0
 _STOP_S = 15.0
+_BOOT_ID = "haven-boot-id"
 _GREETING = "haven is up on "
 _LOG_TAIL_CHARACTERS = 1000
 
@@ -27,6 +29,11 @@ class HavenHost(LabHost):
     """A lab host on which `haven up` can be started, asked and killed. haven is not started by `start`."""
 
     _haven: Process | None = None
+
+    def start_services(self) -> None:
+        """Also gives this boot an id of its own: the kernel's does not change when a lab host boots again."""
+        super().start_services()
+        (self.run_dir / _BOOT_ID).write_text(f"{uuid.uuid4()}\n")
 
     @property
     def haven_log(self) -> Path:
@@ -40,7 +47,8 @@ class HavenHost(LabHost):
     def haven_start(self) -> str:
         """Starts `haven up`; returns its greeting. LabError with its last words if it does not come up."""
         before = self.haven_output()
-        process = self._haven = self.spawn(["haven", "up"], self.haven_log)
+        env = {"HAVEN_BOOT_ID_FILE": f"/run/{_BOOT_ID}"}
+        process = self._haven = self.spawn(["haven", "up"], self.haven_log, env)
 
         def said() -> str:
             return self.haven_output()[len(before) :]
