@@ -83,7 +83,7 @@ class HavenHost(LabHost):
         return found
 
     def haven_kill(self, *names: str) -> None:
-        """SIGKILLs some of haven's processes (all: none is named) at once, and waits for their end.
+        """SIGKILLs some of haven's processes at once, and waits for their end. LabError if one does not run.
 
         `up` goes first: it would bring the others back.
         """
@@ -92,7 +92,7 @@ class HavenHost(LabHost):
         if missing:
             raise LabError(f"haven {', '.join(sorted(missing))} does not run")
         for name in PROCESSES:
-            if name in running and (not names or name in names):
+            if name in names:
                 namespaces.kill_and_wait(running[name], _STOP_S)
 
     def tool(self, *words: str, timeout_s: float = 30.0) -> subprocess.CompletedProcess[str]:

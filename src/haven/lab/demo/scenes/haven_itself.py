@@ -51,7 +51,7 @@ def _all(stage: Stage) -> Row:
     """Everything of haven at once, and a VM while nobody watches."""
     before = _qemus(stage)
     stage.screen.deed("", "SIGKILL to all of haven: up, lrm, crm, api")
-    stage.host.haven_kill()
+    stage.host.haven_kill(*PROCESSES)
     stage.check(not stage.host.haven_pids(), "no process of haven is left", stage.host.haven_pids())
     stage.check(_qemus(stage) == before, "the VMs run on: the same QEMU processes", _qemus(stage))
     kill = stage.kill(MAAS)
