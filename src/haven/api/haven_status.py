@@ -72,12 +72,16 @@ def hold_entry(hold: Hold, sid: str) -> Entry:
 
 
 def _store(state: State) -> Entry:
-    """It could be read just now; can it be written?"""
+    """It could be read just now: all of it? And can it be written?"""
+    if state.store.damaged:
+        names = ", ".join(sorted(state.store.damaged))
+        mend = "stop haven, put haven.db.good in the place of haven.db, start haven"
+        return {"ok": 0, "text": f"damaged in the store: {names}", "mend": mend}
     space = os.statvfs(state.settings.state_dir)
     if space.f_bavail * space.f_frsize >= NEEDED_BYTES:
         return {"ok": 1, "text": "works"}
     text = f"no space left in {state.settings.state_dir}: changes cannot be saved; VMs are still restarted"
-    return {"ok": 0, "text": text}
+    return {"ok": 0, "text": text, "mend": "free some space; nothing else is needed"}
 
 
 def _daemons(state: State, seen: Outlook) -> list[Entry]:
@@ -118,7 +122,7 @@ def _problems(seen: Outlook, hypervisor: Entry, store: Entry, daemons: list[Entr
     if not hypervisor["ok"]:
         problems.append(_problem("err", str(hypervisor["text"]), "VMs run on; haven looks at all when it is back"))
     if not store["ok"]:
-        problems.append(_problem("err", str(store["text"]), "free some space; nothing else is needed"))
+        problems.append(_problem("err", str(store["text"]), str(store["mend"])))
     for daemon in daemons:
         if not daemon["ok"]:
             text = f"haven {daemon['name']}: {daemon['state']}; {_HARM[str(daemon['name'])]}"

@@ -8,9 +8,8 @@ from haven.api.errors import RefusedError, failed
 from haven.api.params import Parameter
 from haven.api.state import State
 from haven.core.records import ServiceConfig, VmIdentity
-from haven.core.transaction import Put
 from haven.core.view import View
-from haven.core.vmid import MAX_VMID, MIN_VMID, Unnumbered, assign_vmids
+from haven.core.vmid import MAX_VMID, MIN_VMID, Unnumbered, assign_vmids, identity_writes
 from haven.core.words import Wanted
 from haven.hypervisor.protocol import Guest, UnreachableError
 
@@ -105,7 +104,7 @@ def _keep_vmids(state: State, new: list[Unnumbered]) -> None:
         known = {uuid: vm.vmid for uuid, vm in view.identities().items()}
         chosen = assign_vmids([vm for vm in new if vm.uuid not in known], known)
         identities = (VmIdentity(uuid, vmid, names[uuid]) for uuid, vmid in chosen.items())
-        return Change(tuple(Put(f"vm/{identity.uuid}", identity) for identity in identities))
+        return Change(tuple(put for identity in identities for put in identity_writes(identity)))
 
     try:
         make_change(state, plan)

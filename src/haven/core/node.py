@@ -14,7 +14,7 @@ from haven.core.node_memory import NodeMemory, to_journal
 from haven.core.node_plan import Plan
 from haven.core.records import AgentEpoch, LrmRecord, Origin, PendingWork, VmIdentity
 from haven.core.transaction import Delete, Guard, Put, Transaction
-from haven.core.vmid import Unnumbered, assign_vmids
+from haven.core.vmid import Unnumbered, assign_vmids, identity_writes
 from haven.core.words import LrmMode, LrmState
 
 
@@ -90,7 +90,7 @@ def _identities(observation: NodeObservation) -> list[Put | Delete]:
     chosen = assign_vmids(new, {uuid: identity.vmid for uuid, identity in known.items()})
     records = [VmIdentity(vm.uuid, chosen[vm.uuid], vm.name) for vm in new]
     records += [replace(known[uuid], name=vm.name) for uuid, vm in vms.items() if _renamed(known.get(uuid), vm)]
-    return [Put(f"vm/{record.uuid}", record) for record in records]
+    return [put for record in records for put in identity_writes(record)]
 
 
 def _renamed(identity: VmIdentity | None, vm: Vm) -> bool:

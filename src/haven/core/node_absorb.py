@@ -65,9 +65,7 @@ class Absorb:
             journal = self._view.journals().get(uuid)
             if uuid not in book.vms and journal:
                 book.vms[uuid] = from_journal(journal, self._now.boot_id)
-        record = self._view.lrms().get(self._seen.node)
-        if record and not book.restored:
-            book.results, book.looked_wall_s = dict(record.results), record.timestamp_wall_s
+        book.take_over()
 
     def _forget(self) -> None:
         """VMs and orders that are no longer ours; but never an order that is still under way."""
@@ -175,7 +173,7 @@ class Absorb:
             vm,
             running=True,
             since_wall_s=self._now.wall_s,
-            started_after_wall_s=self._now.wall_s if told else self.book.looked_wall_s,
+            started_after_wall_s=self.book.started_after_wall_s(told=told),
             boot_id=self._now.boot_id,
             instance=seen.instance,
             autostarted=autostarted,

@@ -5,7 +5,7 @@ from haven.core.clock import Now
 from haven.core.contract import NodeObservation
 from haven.core.ending import Ending
 from haven.core.event import Event, Scalar
-from haven.core.node_memory import NodeMemory, VmMemory, own_configs
+from haven.core.node_memory import TAKEOVER_S, NodeMemory, VmMemory, own_configs
 from haven.core.records import ServiceConfig
 from haven.core.words import Kind, Level
 
@@ -28,6 +28,7 @@ class Book:
         self.host_stopping = memory.host_stopping or observation.host_stopping
         self.restored = memory.restored
         self.looked_wall_s = memory.looked_wall_s
+        self.took_over_s, self.taken_over_wall_s = memory.took_over_s, memory.taken_over_wall_s
         self.events: list[Event] = []
 
     def memory(self) -> NodeMemory:
@@ -39,7 +40,23 @@ class Book:
             self.host_stopping,
             restored=True,
             looked_wall_s=self.now.wall_s if self.hypervisor_ok else self.looked_wall_s,
+            took_over_s=self.took_over_s,
+            taken_over_wall_s=self.taken_over_wall_s,
         )
+
+    def take_over(self) -> None:
+        """Go on where an earlier process ended: with its reports, which may not have been read, and from its
+        last look on."""
+        record = self.view.lrms().get(self.seen.node)
+        if record and not self.restored:
+            self.results, self.looked_wall_s = dict(record.results), record.timestamp_wall_s
+            self.took_over_s, self.taken_over_wall_s = self.now.boottime_s, record.timestamp_wall_s
+
+    def started_after_wall_s(self, *, told: bool) -> float:
+        """The earliest moment at which a VM that is found running now may have been started."""
+        if self.took_over_s is not None and self.now.boottime_s - self.took_over_s < TAKEOVER_S:
+            return self.taken_over_wall_s
+        return self.now.wall_s if told else self.looked_wall_s
 
     def end_hold(self, uuid: str) -> None:
         """What a held service waited for may have come: its definition changed, or it runs."""

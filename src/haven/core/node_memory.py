@@ -13,6 +13,9 @@ from haven.core.words import Cause, RestartOn, Wanted
 SEQUENCE_GAP_S = 30.0
 """Happenings further apart than this do not belong to one end: QEMU quits at once after announcing it."""
 
+TAKEOVER_S = 60.0
+"""So long after an LRM took over, a start may still be one that the LRM before it had ordered."""
+
 LIFE = frozenset({Moment.STARTED, Moment.RESUMED, Moment.REBOOT})
 """After these it lived: what came before belongs to no later end."""
 
@@ -84,7 +87,8 @@ class NodeMemory:
     """Everything a node remembers. `results` wait to be read by the manager, by uid; `ended_causes` are
     uids of held services whose trouble has gone. `restored`: what an earlier process wrote was taken over.
     `host_stopping` lasts until the boot: a host that goes down does not change its mind. `looked_wall_s`:
-    when the hypervisor last answered."""
+    when the hypervisor last answered. `took_over_s`: boottime at which this process went on where an earlier
+    one had last looked, at `taken_over_wall_s`."""
 
     vms: Mapping[str, VmMemory] = field(default_factory=dict)
     results: Mapping[str, Result] = field(default_factory=dict)
@@ -93,6 +97,8 @@ class NodeMemory:
     host_stopping: bool = False
     restored: bool = False
     looked_wall_s: float = 0.0
+    took_over_s: float | None = None
+    taken_over_wall_s: float = 0.0
 
 
 def own_configs(observation: NodeObservation) -> dict[str, ServiceConfig]:

@@ -11,7 +11,8 @@
 | `agent/<node>`      | AgentEpoch      | that node's LRM (SAFETY 2)                   |
 | `lock/manager`      | Lock            | the CRM that decides                         |
 | `command/<id>`      | Command         | people through the API; deleted by the CRM   |
-| `vm/<uuid>`         | VmIdentity      | the LRM: a VMID for life                     |
+| `vm/<uuid>`         | VmIdentity      | the LRM or the API: a VMID for life          |
+| `vmid/<number>`     | VmIdentity      | with it: nobody else gets that number        |
 """
 
 from dataclasses import dataclass, field

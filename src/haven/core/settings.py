@@ -27,7 +27,7 @@ class Settings:
     libvirt_uri: str = _key("", "the hypervisor; empty: the system's libvirt, by whichever of its sockets answers")
     qemu_pid_dir: str = _key("/run/libvirt/qemu", "where libvirt writes QEMU's pid files")
     qemu_log_dir: str = _key("/var/log/libvirt/qemu", "where QEMU's own logs are")
-    tick_s: float = _key(10.0, "seconds between looks at everything when no event comes", 1, 300)
+    tick_s: float = _key(10.0, "seconds between looks at everything when no event comes", 1, 20)
     max_workers: int = _key(4, "starts and stops that may run at the same time", 1, 64)
     start_retry_s: float = _key(1.0, "pause before the first repeat of a failed start; then doubled", 0.1, 60)
     brake_window_s: float = _key(600.0, "crashes within this time count together", 10, 86400)

@@ -5,6 +5,9 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import count
 
+from haven.core.records import VmIdentity
+from haven.core.transaction import Put
+
 MIN_VMID = 100
 MAX_VMID = 999_999_999
 
@@ -36,6 +39,12 @@ def assign_vmids(unnumbered: Iterable[Unnumbered], known: Mapping[str, int]) -> 
                 chosen[vm.uuid] = vmid
                 taken.add(vmid)
     return chosen
+
+
+def identity_writes(identity: VmIdentity) -> tuple[Put, Put]:
+    """A VM's identity under its uuid and under its number: guarded both ways, no two VMs get one number and
+    no VM gets two, whoever else is giving out numbers at the same moment."""
+    return Put(f"vm/{identity.uuid}", identity), Put(f"vmid/{identity.vmid}", identity)
 
 
 def choose_vmid(name: str, hint: int | None, taken: Container[int]) -> int:
