@@ -24,24 +24,20 @@ from haven.lab.errors import LabError
 from haven.lab.haven_host import HavenHost
 from haven.lab.testing import load_artifacts, why_no_lab
 
+HOST = "host"
 EXIT_FAILED = 1
 EXIT_CANNOT = 2
 EXIT_INTERRUPTED = 130
 
 
-def folder() -> Path:
-    """What the demo writes: the lab host's own folder, and with KEEP=1 the ways into it."""
-    return project_root() / "build" / "demo"
-
-
-def why_not(host: HavenHost) -> str:
+def why_not(folder: Path) -> str:
     """Why the demo cannot be played here and now, in one line; empty if it can."""
     if not (Path(sys.executable).parent / "haven").exists():
         return f"no haven beside {sys.executable}: run `make setup`, then .venv/bin/python -m haven.lab.demo"
     if reason := why_no_lab():
         return reason
-    if host.running:
-        return f"the lab host of another demo is up in {host.root}; take it down with {folder()}/{keep.DOWN}"
+    if HavenHost(folder / HOST).running:
+        return f"another demo is being played, or its lab host was kept; take it down with {folder / keep.DOWN}"
     return ""
 
 
@@ -50,39 +46,45 @@ def chosen(keys: Sequence[str]) -> tuple[Scene, ...]:
     return tuple(scene for scene in SCENES if not keys or scene.key in keys or scene is SCENES[0])
 
 
-def run(scenes: Sequence[Scene], screen: Screen, *, stay: bool) -> int:
+def run(folder: Path, scenes: Sequence[Scene], screen: Screen, *, stay: bool) -> int:
     """Plays the scenes on a lab host of its own; the exit status."""
-    root = folder() / "host"
+    root = folder / HOST
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
-    keep.write_wrappers(folder(), root)
+    keep.write_wrappers(folder, root)
     mounts_before = mounts()
     with Stage(root, load_artifacts(), screen) as stage:
         outcomes = [play(scene, stage) for scene in scenes]
         behind = footprint(stage.host, mounts_before)
         if stay:
             stage.host.leave_running()
-    return _end(outcomes, screen, None if stay else behind)
+    good = verdict(outcomes, screen)
+    if stay:
+        for line in keep.ways_in(folder):
+            screen.line(line)
+        return 0 if good else EXIT_FAILED
+    return 0 if _clean(behind, screen) and good else EXIT_FAILED
 
 
-def _end(outcomes: Sequence[Outcome], screen: Screen, behind: Footprint | None) -> int:
-    """The last screen, and whether everything was as it had to be."""
+def verdict(outcomes: Sequence[Outcome], screen: Screen) -> bool:
+    """The last screen; whether every scene was as it had to be."""
     screen.title("What happened")
     summary(outcomes, screen)
     screen.line()
     failed = [outcome.scene.key for outcome in outcomes if outcome.failure]
-    left = behind.left() if behind else ()
     took = f"{screen.elapsed_s():.0f} s"
     if failed:
-        screen.line(f"FAILED after {took}: {', '.join(failed)}; haven's log: {folder()}/host/log/haven.log", "31")
+        screen.line(f"FAILED after {took}: {', '.join(failed)}", "31")
     else:
         screen.line(f"All {len(outcomes)} scenes as they should be, in {took}.", "32")
-    if behind:
-        screen.line(f"FAILED: left behind: {', '.join(left)}" if left else "Nothing is left running.")
-    else:
-        for line in keep.ways_in(folder()):
-            screen.line(line)
-    return EXIT_FAILED if failed or left else 0
+    return not failed
+
+
+def _clean(behind: Footprint, screen: Screen) -> bool:
+    """Whether nothing is left of the lab host."""
+    left = behind.left()
+    screen.line(f"FAILED: left behind: {', '.join(left)}" if left else "Nothing is left running.")
+    return not left
 
 
 def _interrupted(_number: int, _frame: object) -> None:
@@ -93,14 +95,18 @@ def main(argv: Sequence[str]) -> int:
     """Entry point; the exit status."""
     parser = argparse.ArgumentParser(prog="haven.lab.demo", description="haven's main job, shown on real VMs.")
     parser.add_argument("scene", nargs="*", choices=[*(scene.key for scene in SCENES), []], help="default: all")
-    keys = parser.parse_args(argv).scene
-    if reason := why_not(HavenHost(folder() / "host")):
+    default = project_root() / "build" / "demo"
+    parser.add_argument("--folder", type=Path, default=default, help=f"what it writes (default: {default})")
+    options = parser.parse_args(argv)
+    folder = options.folder.absolute()
+    if reason := why_not(folder):
         print(f"haven demo: {reason}", file=sys.stderr)
         return EXIT_CANNOT
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupted)
+    stay = os.environ.get("KEEP", "") not in ("", "0")
     try:
-        return run(chosen(keys), Screen(sys.stdout), stay=os.environ.get("KEEP", "") not in ("", "0"))
+        return run(folder, chosen(options.scene), Screen(sys.stdout), stay=stay)
     except KeyboardInterrupt:
         print("\nhaven demo: interrupted; the lab host and everything in it is gone", file=sys.stderr)
         return EXIT_INTERRUPTED
