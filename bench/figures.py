@@ -54,7 +54,10 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """What else a user could pick, and how long each of the same crashes lasted with it."""
+    """What else a user could pick, and how long each of the same crashes lasted with it.
+
+    Its median is written to the file under a name that begins with `key`; haven has none, being a figure already.
+    """
 
     key: str
     name: str
@@ -86,7 +89,8 @@ def flat_json(figures: Sequence[Figure], rivals: Sequence[Rival], facts: Mapping
     """Everything in one flat object, its keys sorted."""
     values: dict[str, str | int | float] = dict(facts)
     values |= {figure.key: round(figure.value, _DIGITS) for figure in figures}
-    values |= {f"{rival.key}_restart_s_median": round(median(rival.restart_s), _DIGITS) for rival in rivals}
+    named = [rival for rival in rivals if rival.key]
+    values |= {f"{rival.key}_restart_s_median": round(median(rival.restart_s), _DIGITS) for rival in named}
     return json.dumps(values, indent=2, sort_keys=True) + "\n"
 
 

@@ -55,12 +55,12 @@ def full(available_mib: float, cores: int) -> Plan:
     """The figures of the house, with as many guests at once as fit the machine."""
     fit = min(available_mib * _MEMORY_SHARE / _GUEST_MIB, cores * _CPU_SHARE / _GUEST_CORE_SHARE)
     return Plan(
-        rounds=7,
+        rounds=6,
         guests=20,
         guests_many=max(_LEAST_MANY, min(int(fit), _MOST_MANY)),
         guests_bare=20,
-        deaths=16,
-        deaths_many=7,
+        deaths=18,
+        deaths_many=8,
         deaths_bare=6,
         killed_at_once=20,
         poll_period_s=10.0,

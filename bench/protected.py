@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import haven_api
-from bench.deaths import Restart, restarts_told
+from bench.deaths import Kill, Restart, match, restarts_told
 from bench.haven_api import ApiFailure
 from bench.herd import Herd, wait_until
 from haven.lab.namespaces import Process
@@ -90,3 +90,14 @@ class ProtectedHerd(Herd):
 
     def restarts(self) -> tuple[Restart, ...]:
         return restarts_told(self.story())
+
+    def answer(self, kill: Kill, deadline_s: float) -> Restart:
+        """The restart that followed a kill, as soon as the history tells it; LabError if it never does."""
+        found: list[Restart] = []
+
+        def told() -> bool:
+            found[:] = [death.restart for death in match([kill], self.restarts()).deaths]
+            return bool(found)
+
+        wait_until(told, deadline_s, f"{kill.vm}'s restart in haven's history")
+        return found[0]

@@ -57,7 +57,7 @@ def _at_once(measured: Measured) -> list[Figure]:
 def rivals(measured: Measured, poll_period_s: float) -> list[Rival]:
     """Who restarts how fast."""
     return [
-        Rival("haven", "haven", _restarts(measured.few.deaths)),
+        Rival("", "haven", _restarts(measured.few.deaths)),
         Rival("bare", "a bare libvirt client: event, create()", _restarts(measured.bare.deaths)),
         Rival("supervisord", "supervisord, QEMU without libvirt", tuple(measured.supervisord_s)),
         Rival("poller", f"a script that looks every {poll_period_s:g} s", tuple(measured.poller_s)),

@@ -171,8 +171,7 @@ class Bench:
             exec_wall_s = self._few.haven_start()
             self._few.wait_all_run(_START_DEADLINE_S)
             self._few.wait_api()
-            time.sleep(self._plan.settle_s)
-            called_s = match([kill], self._few.restarts()).deaths[0].restart.called_wall_s
+            called_s = self._few.answer(kill, _START_DEADLINE_S).called_wall_s
             self._measured.starts_s.append(max(called_s, _master_at(self._few.story())) - exec_wall_s)
 
 

@@ -62,14 +62,14 @@ def test_the_table_shows_the_bound_and_the_verdict_beside_each_figure() -> None:
 
 
 def test_the_rivals_are_shown_by_their_median_and_range() -> None:
-    lines = rival_table([Rival("haven", "haven", (0.5, 0.3, 0.4))]).splitlines()
+    lines = rival_table([Rival("", "haven", (0.5, 0.3, 0.4))]).splitlines()
     assert lines[-1].split() == ["haven", "0.40", "0.30", "0.50", "3"]
 
 
 def test_the_file_is_one_flat_object_with_sorted_keys() -> None:
     text = flat_json(
         [Figure("start_s", 1.23456, "s"), Figure("deaths", 112, "n")],
-        [Rival("poller", "a script", (5.0, 6.0))],
+        [Rival("", "haven", (0.5,)), Rival("poller", "a script", (5.0, 6.0))],
         {"cores": 2, "accel": "tcg"},
     )
     values = json.loads(text)
