@@ -17,6 +17,8 @@ class FakeHypervisor:
         self.down = False
         self.starts: list[str] = []
         self.missing: set[str] = set()
+        self.bugs = 0  # so many starts end in an error that nobody thought of
+        self.dead_mount: threading.Event | None = None  # while it is not set, a look at a disk hangs
         self._vms: dict[str, Vm] = {}
         self._pids = itertools.count(1000)
         self._lock = threading.Lock()
@@ -55,6 +57,9 @@ class FakeHypervisor:
 
     def start(self, uuid: str) -> Instance | None:
         self._reach()
+        if self.bugs:
+            self.bugs -= 1
+            raise ZeroDivisionError("a bug")
         if uuid in self.missing:
             raise StartFailedError(Obstacle(HoldCause.DISK_MISSING, "disk /gone is missing"))
         with self._lock:
@@ -69,6 +74,8 @@ class FakeHypervisor:
 
     def obstacle(self, uuid: str) -> Obstacle | None:
         self._reach()
+        if self.dead_mount:
+            self.dead_mount.wait(30)
         return Obstacle(HoldCause.DISK_MISSING, "disk /gone is missing") if uuid in self.missing else None
 
     def prepare(self, uuid: str, *, autostart: bool | None = None, vmid: int | None = None) -> None:

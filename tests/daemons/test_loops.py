@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -86,9 +87,11 @@ class Host:
 
 
 @asynccontextmanager
-async def a_host(tmp_path: Path) -> AsyncIterator[Host]:
+async def a_host(tmp_path: Path, max_workers: int = 4) -> AsyncIterator[Host]:
     """One host with two VMs (101 runs, 102 is off), its LRM and its CRM."""
-    settings = Settings(node="pve", state_dir=str(tmp_path), run_dir=str(tmp_path), start_retry_s=0.1)
+    settings = Settings(
+        node="pve", state_dir=str(tmp_path), run_dir=str(tmp_path), start_retry_s=0.1, max_workers=max_workers
+    )
     hypervisor = FakeHypervisor()
     hypervisor.add(UUIDS[0], "opnsense-101", running=True)
     hypervisor.add(UUIDS[1], "maas-102", running=False)
@@ -187,6 +190,46 @@ def test_a_missing_disk_is_held_and_its_return_ends_the_hold(tmp_path: Path) -> 
             assert service and service.held and service.held.detail == "disk /gone is missing"
             host.hypervisor.missing.clear()
             await host.until_runs("vm:102")
+
+    asyncio.run(story())
+
+
+def test_an_error_in_the_middle_of_a_start_that_nobody_thought_of_leaves_no_vm_behind(tmp_path: Path) -> None:
+    """Its result never came, so the start counted as under way for ever and the VM was not looked at again."""
+
+    async def story() -> None:
+        async with a_host(tmp_path) as host:
+            host.protect(UUIDS[0])
+            await host.until_runs("vm:101")
+            host.hypervisor.bugs = 1
+            host.hypervisor.kill(UUIDS[0])
+            await host.until_started(UUIDS[0], 1)
+
+    asyncio.run(story())
+
+
+def test_looks_at_a_dead_mount_take_no_place_from_starts(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with a_host(tmp_path, max_workers=1) as host:
+            sick = [f"cccccccc-0000-4000-8000-000000000{number}" for number in range(201, 206)]
+            for uuid in sick:
+                host.hypervisor.add(uuid, f"sick-{uuid[-3:]}", running=False)
+            host.protect(UUIDS[0])
+            await host.until_runs("vm:101")
+            host.hypervisor.missing.update(sick)
+            host.hypervisor.dead_mount = threading.Event()
+            host.protect(*sick)
+
+            def held(uuid: str) -> bool:
+                service = host.service(f"vm:{uuid[-3:]}")
+                return service is not None and service.held is not None
+
+            try:
+                await host.until(lambda: all(map(held, sick)), "all whose disk is missing are held")
+                host.hypervisor.kill(UUIDS[0])
+                await host.until_started(UUIDS[0], 1)
+            finally:
+                host.hypervisor.dead_mount.set()
 
     asyncio.run(story())
 

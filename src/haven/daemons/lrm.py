@@ -14,12 +14,12 @@ from haven.core import node
 from haven.core.contract import Asked, Decision, NodeObservation
 from haven.core.hypervisor import Happening, Moment, Vm
 from haven.core.node_memory import NodeMemory
-from haven.core.order import Order, OrderResult
+from haven.core.order import Order, OrderResult, Start, Stop
 from haven.core.settings import Settings
 from haven.core.transaction import Committed
 from haven.core.view import View
 from haven.daemons.machine import now
-from haven.daemons.orders import perform
+from haven.daemons.orders import broken_off, perform
 from haven.daemons.story import Story
 from haven.daemons.systemd import host_is_stopping
 from haven.daemons.wake import Waker
@@ -74,7 +74,9 @@ class Lrm:
         self._results: list[OrderResult] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._lookers = ThreadPoolExecutor(2, "look")
-        self._workers = ThreadPoolExecutor(2 * settings.max_workers + 2, "order")
+        self._workers = ThreadPoolExecutor(2 * settings.max_workers, "order")
+        # Their own threads: a look at a disk on a dead mount never returns.
+        self._helpers = ThreadPoolExecutor(4, "helper")
 
     async def run(self) -> None:
         """Until cancelled. An error of one look is logged, counted and survived."""
@@ -214,7 +216,13 @@ class Lrm:
     async def _perform(self, order: Order) -> None:
         log.debug("order: %s", order)
         loop = asyncio.get_running_loop()
-        result = await loop.run_in_executor(self._workers, perform, self._hypervisor, order)
+        pool = self._workers if isinstance(order, (Start, Stop)) else self._helpers
+        try:
+            result = await loop.run_in_executor(pool, perform, self._hypervisor, order)
+        except Exception as error:
+            self._story.error(f"lrm: {type(order).__name__.lower()} of {order.sid} broke off")
+            log.exception("an order broke off: %s", order)
+            result = broken_off(order, error)
         self._results.append(result)  # looked up after the wait: a look replaces the list meanwhile
         self._stale.add(order.uuid)
         self._waker.wake()

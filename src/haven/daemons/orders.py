@@ -20,8 +20,22 @@ def perform(hypervisor: Hypervisor, order: Order) -> OrderResult:
     except StartFailedError as error:
         result = replace(blank, obstacle=error.obstacle)
     except HypervisorError as error:
-        cause = HoldCause.STOP_FAILED if isinstance(order, Stop) else HoldCause.START_FAILED
-        result = replace(blank, obstacle=Obstacle(cause, str(error)))
+        result = replace(blank, obstacle=Obstacle(_hold_cause(order), str(error)))
+    return _ended(result)
+
+
+def broken_off(order: Order, error: Exception) -> OrderResult:
+    """The result of an order that ended in an error of haven's own: without one it would be under way for ever."""
+    wall_s = now().wall_s
+    obstacle = Obstacle(_hold_cause(order), f"an error in haven itself ({error!r}): its log has the details")
+    return _ended(OrderResult(order, False, wall_s, wall_s, 0.0, obstacle))
+
+
+def _hold_cause(order: Order) -> HoldCause:
+    return HoldCause.STOP_FAILED if isinstance(order, Stop) else HoldCause.START_FAILED
+
+
+def _ended(result: OrderResult) -> OrderResult:
     ended = now()
     return replace(result, ended_wall_s=ended.wall_s, ended_boottime_s=ended.boottime_s)
 
