@@ -3,14 +3,19 @@
 import asyncio
 import threading
 
+import pytest
+
 from haven.core.transaction import Committed, Outcome, Transaction, Unknown
 from haven.core.view import View
+from haven.daemons import run
+from haven.daemons.run import keep_copy
 from haven.daemons.worker import BoundedStore
 
 
 class HangingStore:
     def __init__(self) -> None:
         self.released = threading.Event()
+        self.copying = threading.Event()
         self.calls = 0
         self.damaged: dict[str, str] = {}
 
@@ -21,6 +26,11 @@ class HangingStore:
         self.calls += 1
         self.released.wait(10)
         return Committed(1)
+
+    def save_copy(self) -> bool:
+        self.copying.set()
+        self.released.wait(10)
+        return True
 
     def close(self) -> None: ...
 
@@ -53,5 +63,23 @@ def test_what_follows_a_write_that_did_not_happen_is_not_tried() -> None:
         await store.commit((WRITE, WRITE))
         assert slow.calls == 1
         slow.released.set()
+
+    asyncio.run(asyncio.wait_for(story(), 10))
+
+
+def test_while_the_store_is_copied_the_daemon_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look in that moment was told that the store hangs."""
+
+    async def story() -> None:
+        monkeypatch.setattr(run, "COPY_EVERY_S", 0.001)
+        slow = HangingStore()
+        store = BoundedStore(slow, timeout_s=5.0)
+        copying = asyncio.create_task(keep_copy(slow))
+        while not slow.copying.is_set():
+            await asyncio.sleep(0.001)
+        assert await store.read() is not None
+        assert store.trouble is None
+        slow.released.set()
+        copying.cancel()
 
     asyncio.run(asyncio.wait_for(story(), 10))

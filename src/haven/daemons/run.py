@@ -8,6 +8,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Protocol
 
 from haven.core.settings import Settings
 from haven.core.words import Kind, Level
@@ -19,6 +20,7 @@ from haven.daemons.worker import BoundedStore
 from haven.history.writer import HistoryWriter
 from haven.store.claim import claim_daemon
 from haven.store.doorbell import Doorbell
+from haven.store.protocol import Store
 from haven.store.sqlite import SqliteStore, open_store
 
 COPY_EVERY_S = 60.0
@@ -78,7 +80,7 @@ async def _until_signal(
     bounded = BoundedStore(store)
     with Waker(bell, settings.tick_s) as waker:
         loop_task = asyncio.ensure_future(work(holder, bounded, story, waker))
-        copy_task = asyncio.ensure_future(_keep_copy(bounded, store))
+        copy_task = asyncio.ensure_future(keep_copy(store))
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, loop_task.cancel)
         story.note(Kind.DAEMON_STARTED, f"{holder.partition('-')[0]} started on {settings.node}")
@@ -90,8 +92,15 @@ async def _until_signal(
             copy_task.cancel()
 
 
-async def _keep_copy(bounded: BoundedStore, store: SqliteStore) -> None:
-    """Keep a good copy of the store beside it, for the day its file is damaged."""
+class CopiedStore(Store, Protocol):
+    """A store that can keep a good copy of itself."""
+
+    def save_copy(self) -> bool: ...
+
+
+async def keep_copy(store: CopiedStore) -> None:
+    """Keep a good copy of the store beside it, for the day its file is damaged; reads and commits go on."""
+    apart = BoundedStore(store)  # a thread of its own: in the daemon's, a look would find a store that is busy
     while True:
         await asyncio.sleep(COPY_EVERY_S)
-        await bounded.call(store.save_copy)
+        await apart.call(store.save_copy)
