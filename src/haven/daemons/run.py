@@ -20,7 +20,7 @@ from haven.daemons.worker import BoundedStore
 from haven.history.writer import HistoryWriter
 from haven.store.claim import claim_daemon
 from haven.store.doorbell import Doorbell
-from haven.store.protocol import Store
+from haven.store.protocol import Store, StoreError
 from haven.store.sqlite import SqliteStore, open_store
 
 COPY_EVERY_S = 60.0
@@ -61,6 +61,7 @@ def _run(name: str, settings: Settings, work: Work) -> int:
         stack.callback(claim.release)
         store = open_store(state_dir, run_dir, name)
         stack.callback(store.close)
+        refuse_strange_store(settings, store)
         history = HistoryWriter(state_dir, name, settings.history_days)
         stack.callback(history.close)
         bell = Doorbell(run_dir, name)
@@ -71,6 +72,18 @@ def _run(name: str, settings: Settings, work: Work) -> int:
         holder = f"{name}-{os.getpid()}-{secrets.token_hex(4)}"
         asyncio.run(_until_signal(settings, holder, store, story, bell, work))
     return 0
+
+
+def refuse_strange_store(settings: Settings, store: Store) -> None:
+    """A host that was renamed, or a copy of another host's disk: nothing in the store is under this name, so
+    nothing would be protected. Raises StoreError."""
+    owners = store.read().agents()
+    if owners and settings.node not in owners:
+        name = next(iter(owners))
+        raise StoreError(
+            f'the store in {settings.state_dir} belongs to host "{name}", this one is called "{settings.node}":'
+            f' set node = "{name}" in haven.toml, or move the store away if it is another host\'s'
+        )
 
 
 async def _until_signal(
