@@ -6,32 +6,28 @@ It imports as little as possible: what talks to people lives in other processes.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 
 from haven.core import node
 from haven.core.contract import Asked, Decision, NodeObservation
-from haven.core.hypervisor import Happening, Moment, Vm
+from haven.core.hypervisor import Happening, Moment
 from haven.core.node_memory import NodeMemory
 from haven.core.order import Order, OrderResult, Start, Stop
 from haven.core.settings import Settings
 from haven.core.transaction import Committed
 from haven.core.view import View
+from haven.daemons.eyes import Eyes
 from haven.daemons.machine import now
 from haven.daemons.orders import broken_off, perform
 from haven.daemons.story import Story
 from haven.daemons.systemd import host_is_stopping
 from haven.daemons.wake import Waker
 from haven.daemons.worker import BoundedStore
-from haven.hypervisor.protocol import Hypervisor, HypervisorError, UnreachableError
-
-T = TypeVar("T")
+from haven.hypervisor.protocol import Hypervisor, HypervisorError
 
 log = logging.getLogger("haven.lrm")
-
-RECONNECT_S = (0.05, 0.1, 0.2, 0.5, 1.0)
-"""Pauses between tries to reach libvirt; the last one repeats."""
 
 CLEAN_ENDS = frozenset(
     {
@@ -65,23 +61,18 @@ class Lrm:
         self._waker = waker
         self._memory = NodeMemory()
         self._view: View | None = None
-        self._vms: dict[str, Vm] | None = None
-        self._connected = False
-        self._tried = asyncio.Event()
-        self._lost = asyncio.Event()
-        self._stale: set[str] = set()
-        self._happenings: list[Happening] = []
+        self._eyes = Eyes(hypervisor, waker.wake, self._spawn)
+        self._host_stopping = False
         self._results: list[OrderResult] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._lookers = ThreadPoolExecutor(2, "look")
         self._workers = ThreadPoolExecutor(2 * settings.max_workers, "order")
         # Their own threads: a look at a disk on a dead mount never returns.
         self._helpers = ThreadPoolExecutor(4, "helper")
 
     async def run(self) -> None:
         """Until cancelled. An error of one look is logged, counted and survived."""
-        self._spawn(self._stay_connected())
-        await self._tried.wait()  # so that a start does not look like a lost connection
+        self._spawn(self._eyes.stay_connected())
+        await self._eyes.opened.wait()  # so that a start does not look like a lost connection
         wake_at_s: float | None = None
         while True:
             woken = await self._waker.wait(wake_at_s)
@@ -97,32 +88,40 @@ class Lrm:
         """As after a restart of the process: what was consumed by a failed look is lost, so what is known
         of each VM is taken from the journals and from its state again."""
         self._memory = NodeMemory()
-        self._vms = None
+        self._eyes.look_at(None)
 
     async def _look(self, tick: bool) -> float | None:
         """One look and what follows from it; returns when to look again at the latest (boottime)."""
-        happenings, self._happenings = self._happenings, []
+        if tick:
+            self._eyes.look_at(None)
+        happenings = self._eyes.take_happenings()
         results, self._results = self._results, []
-        stopping = any(happening.moment in CLEAN_ENDS for happening in happenings) and await host_is_stopping()
-        await self._refresh(everything=tick)
+        await self._ask_whether_host_stops(happenings, tick)
         self._view = await self._store.read() or self._view
         self._story.store_is(self._store.trouble)
         if self._view is None:
-            self._happenings, self._results = happenings + self._happenings, results + self._results
+            self._eyes.put_back(happenings)
+            self._results = results + self._results
             return now().boottime_s + 1.0
         observation = NodeObservation(
             node=self._settings.node,
             holder=self._holder,
             view=self._view,
-            vms=dict(self._vms) if self._vms is not None else None,
+            vms=None if self._eyes.vms is None else dict(self._eyes.vms),
             happenings=tuple(happenings),
             results=tuple(results),
             tick=tick,
-            host_stopping=stopping,
+            host_stopping=self._host_stopping,
             settings=self._settings,
         )
         asked = Asked(observation, now())
         return await self._carry_out(asked, node.step(self._memory, observation, asked.now))
+
+    async def _ask_whether_host_stops(self, happenings: list[Happening], tick: bool) -> None:
+        """Asked when an end looks meant; the answer stands until a tick finds that it was called off."""
+        meant = any(happening.moment in CLEAN_ENDS for happening in happenings)
+        if meant or (tick and self._host_stopping):
+            self._host_stopping = await host_is_stopping()
 
     async def _carry_out(self, asked: Asked, decision: Decision[NodeMemory]) -> float | None:
         """The caller's duties of core.contract, in their order."""
@@ -145,72 +144,6 @@ class Lrm:
             return min(retry_s, decision.wake_at_s or retry_s)
         return decision.wake_at_s
 
-    # Facts
-
-    async def _refresh(self, everything: bool) -> None:
-        """Read the states anew: all of them on a tick or a new connection, else those that may have changed."""
-        if not self._connected:
-            self._vms = None
-            return
-        everything = everything or self._vms is None
-        stale, self._stale = self._stale, set()
-        try:
-            if everything:
-                self._vms = {vm.uuid: vm for vm in await self._in_thread(self._hypervisor.vms)}
-                return
-            for uuid in stale:
-                await self._refresh_one(uuid)
-        except UnreachableError as error:
-            log.debug("libvirt does not answer: %s", error)
-            self._vms = None
-        except HypervisorError as error:
-            log.warning("%s", error)
-            self._stale |= stale
-
-    async def _refresh_one(self, uuid: str) -> None:
-        assert self._vms is not None
-        vm = await self._in_thread(lambda: self._hypervisor.vm(uuid))
-        if vm is None:
-            self._vms.pop(uuid, None)
-        else:
-            self._vms[uuid] = vm
-
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._lookers, work)
-
-    def _happened(self, happening: Happening) -> None:
-        self._happenings.append(happening)
-        self._stale.add(happening.uuid)
-        self._waker.wake()
-
-    # Connection
-
-    async def _stay_connected(self) -> None:
-        """Connect, and again whenever the connection is lost: an old one never recovers."""
-        tries = 0
-        while True:
-            self._lost.clear()
-            try:
-                await self._hypervisor.connect(self._happened, self._connection_lost)
-            except HypervisorError as error:
-                self._tried.set()
-                if tries == 0:
-                    log.error("%s", error)
-                await asyncio.sleep(RECONNECT_S[min(tries, len(RECONNECT_S) - 1)])
-                tries += 1
-                continue
-            tries = 0
-            self._connected = True
-            self._tried.set()
-            self._waker.wake()
-            await self._lost.wait()
-            self._connected = False
-            self._waker.wake()
-
-    def _connection_lost(self, why: str) -> None:
-        log.warning("connection to libvirt lost: %s", why)
-        self._lost.set()
-
     # Orders
 
     async def _perform(self, order: Order) -> None:
@@ -224,7 +157,7 @@ class Lrm:
             log.exception("an order broke off: %s", order)
             result = broken_off(order, error)
         self._results.append(result)  # looked up after the wait: a look replaces the list meanwhile
-        self._stale.add(order.uuid)
+        self._eyes.look_at(order.uuid)
         self._waker.wake()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

@@ -82,6 +82,11 @@ class Opener:
         self._lock = threading.Lock()
         self._attempt: concurrent.futures.Future[Any] | None = None
 
+    @property
+    def in_memory(self) -> bool:
+        """libvirt's test driver: its VMs live in one connection and are unknown to the next."""
+        return self._configured_uri.startswith("test:")
+
     def open(self) -> Any:
         """A new virConnect, within OPEN_TIMEOUT_S. Raises UnreachableError."""
         start_event_loop()
@@ -197,6 +202,51 @@ def _is_alive(raw: Any) -> bool:
         return bool(raw.isAlive())
     except libvirt.libvirtError:
         return False
+
+
+class Spares:
+    """Connections for orders, each used by one thread at a time.
+
+    libvirt 9's client loses wake-ups: a call made while another thread's waits on the same connection may be sent
+    only when that one is answered. A look would then last as long as the start of some VM (or its hang), and
+    starts would queue up.
+    """
+
+    def __init__(self, opener: Opener) -> None:
+        self._opener = opener
+        self._lock = threading.Lock()
+        self._free: list[Connection] = []
+
+    @contextmanager
+    def one(self) -> Iterator[Connection]:
+        """A connection of one's own. Raises UnreachableError."""
+        connection = self._take()
+        try:
+            yield connection
+        finally:
+            with self._lock:
+                if not connection.over:
+                    self._free.append(connection)
+
+    def open_one(self) -> None:
+        """Have one ready, so that the first order does not wait for it. Raises UnreachableError."""
+        with self.one():
+            pass
+
+    def _take(self) -> Connection:
+        with self._lock:
+            while self._free:
+                connection = self._free.pop()
+                if not connection.over:
+                    return connection
+            return Connection(self._opener.open(), lambda _why: None)
+
+    def close(self) -> None:
+        """Let go of those that nobody uses."""
+        with self._lock:
+            free, self._free = self._free, []
+        for connection in free:
+            connection.close()
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from haven.core.hypervisor import Happening, Moment, Obstacle, Vm
 from haven.core.records import Instance
 from haven.core.settings import Settings
 from haven.hypervisor import definition, domains, events, qemu_log
-from haven.hypervisor.connection import Connection, Opener
+from haven.hypervisor.connection import Connection, Opener, Spares
 from haven.hypervisor.processes import Processes, boottime_s
 from haven.hypervisor.protocol import UnreachableError
 
@@ -28,6 +28,7 @@ class LibvirtHypervisor:
         self._processes = Processes(Path(settings.qemu_pid_dir), proc_dir)
         self._reader = domains.Reader(self._processes, self._log_dir)
         self._connection: Connection | None = None
+        self._spares = Spares(self._opener)
         # What a start missed and its definition does not name (a backing file), so that `obstacle` agrees.
         self._missed: dict[str, Path] = {}
 
@@ -49,6 +50,8 @@ class LibvirtHypervisor:
     def _open(self, happened: Callable[[Happening], None], lost: Callable[[str], None]) -> Connection:
         connection = Connection(self._opener.open(), lost)
         _subscribe(connection, happened)
+        if not self._opener.in_memory:
+            self._spares.open_one()
         return connection
 
     async def close(self) -> None:
@@ -56,6 +59,7 @@ class LibvirtHypervisor:
         connection, self._connection = self._connection, None
         if connection is not None:
             await asyncio.to_thread(connection.close)
+            await asyncio.to_thread(self._spares.close)
 
     @contextmanager
     def _calling(self, doing: str) -> Iterator[Any]:
@@ -64,6 +68,16 @@ class LibvirtHypervisor:
             raise UnreachableError(f"cannot {doing}: not connected to libvirt")
         with connection.translated(doing):
             yield connection.raw
+
+    @contextmanager
+    def _ordering(self, doing: str) -> Iterator[Any]:
+        """As `_calling`, for what may last: on a connection that no other call uses meanwhile."""
+        with self._calling(doing) as raw:
+            if self._opener.in_memory:
+                yield raw
+                return
+            with self._spares.one() as connection, connection.translated(doing):
+                yield connection.raw
 
     def vms(self) -> tuple[Vm, ...]:
         with self._calling("list the VMs") as raw:
@@ -75,7 +89,7 @@ class LibvirtHypervisor:
             return None if domain is None else self._reader.one(domain)
 
     def start(self, uuid: str) -> Instance | None:
-        with self._calling(f"start VM {uuid}") as raw:
+        with self._ordering(f"start VM {uuid}") as raw:
             domain = domains.must_find(raw, uuid)
             try:
                 domains.start(domain)
@@ -86,18 +100,18 @@ class LibvirtHypervisor:
             return self._processes.instance(domain.name())
 
     def stop(self, uuid: str, timeout_s: int) -> None:
-        with self._calling(f"stop VM {uuid}") as raw:
+        with self._ordering(f"stop VM {uuid}") as raw:
             domains.stop(domains.must_find(raw, uuid), timeout_s)
 
     def obstacle(self, uuid: str) -> Obstacle | None:
-        with self._calling(f"read the disks of VM {uuid}") as raw:
+        with self._ordering(f"read the disks of VM {uuid}") as raw:
             xml = domains.must_find(raw, uuid).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
         needed = definition.needed_disks(xml) + tuple(filter(None, [self._missed.get(uuid)]))
         missing = definition.first_missing(needed)
         return None if missing is None else definition.disk_missing(missing)
 
     def prepare(self, uuid: str, *, autostart: bool | None = None, vmid: int | None = None) -> None:
-        with self._calling(f"change the definition of VM {uuid}") as raw:
+        with self._ordering(f"change the definition of VM {uuid}") as raw:
             domain = domains.must_find(raw, uuid)
             if not domain.isPersistent():
                 return
@@ -108,7 +122,7 @@ class LibvirtHypervisor:
                 self._reader.forget_hint(uuid)
 
     def evidence(self, uuid: str) -> tuple[str, ...]:
-        with self._calling(f"find VM {uuid}") as raw:
+        with self._ordering(f"find VM {uuid}") as raw:
             name = domains.must_find(raw, uuid).name()
         return qemu_log.last_words(self._log_dir / f"{name}.log")
 
