@@ -35,6 +35,7 @@ class Absorb:
         self._seen = observation
         self._view = observation.view
         self._pve = observation.settings.policy is Policy.PVE
+        self._was_away = not (memory.restored and memory.hypervisor_ok)
 
     def memory(self) -> NodeMemory:
         return self.book.memory()
@@ -99,10 +100,7 @@ class Absorb:
         if known is None:
             # A VM that was just protected is taken as it is found.
             instance = vm.instance if vm else None
-            at_s = self._now.wall_s
-            self.book.vms[config.uuid] = VmMemory(
-                lives, at_s, self._now.boot_id, instance, started_after_wall_s=at_s
-            )
+            self.book.vms[config.uuid] = VmMemory(lives, self._now.wall_s, self._now.boot_id, instance)
             return
         if known.inflight or (vm and vm.checked_boottime_s < known.as_of_s):
             return  # an order's own result will tell; or this was read before it
@@ -155,7 +153,7 @@ class Absorb:
         )
         ending = Ending(cause, False, sentence)
         lines = ("its QEMU process is another one than before",)
-        since_s = self._last_look_wall_s(known)
+        since_s = self._last_look_wall_s()
         incident = self.book.say_down(config, known, ending, since_s, lines)
         opened = replace(known, incident=incident, down_since_wall_s=since_s, last_cause=cause)
         self.book.say_up(config.sid, opened, self._now.wall_s, sentence)
@@ -190,7 +188,7 @@ class Absorb:
         known = replace(known, trail=last_sequence(known.trail))
         seen = self._what_was_seen(config, known, vm)
         ending = classify(seen)
-        since_s = end_began_wall_s(known.trail) or self._last_look_wall_s(known)
+        since_s = end_began_wall_s(known.trail) or self._last_look_wall_s()
         down = replace(
             known,
             running=False,
@@ -219,12 +217,11 @@ class Absorb:
             host_stopping=self.book.host_stopping,
         )
 
-    def _last_look_wall_s(self, known: VmMemory) -> float:
-        """When an end that no event told of began: across a boot, the last sign of life; else now, for it
-        was found at once or at the latest one tick later."""
-        record = self._view.lrms().get(self._seen.node)
-        booted = known.boot_id != self._now.boot_id
-        return record.timestamp_wall_s if booted and record else self._now.wall_s
+    def _last_look_wall_s(self) -> float:
+        """When an end that no event told of began: now, for it is found at once, or at the latest one tick
+        later. But if haven, libvirt or the host was away, it may have been off ever since the last look."""
+        looked_s = self.book.looked_wall_s
+        return looked_s if self._was_away and looked_s else self._now.wall_s
 
     def _is_meant(self, config: ServiceConfig, ending: Ending) -> bool:
         always = config.restart_on is RestartOn.ALWAYS or self._pve
