@@ -8,6 +8,7 @@ import pytest
 
 from haven.core.hypervisor import Moment, Power, Why
 from haven.core.settings import Settings
+from haven.hypervisor import domains
 from haven.hypervisor.libvirt_hypervisor import LibvirtHypervisor
 from haven.hypervisor.protocol import Hypervisor, HypervisorError, UnreachableError
 from tests.hypervisor.heard import Heard, listening
@@ -85,6 +86,28 @@ def test_a_guest_that_listens_is_not_forced() -> None:
         vm = hypervisor.vm(WEB)
         assert vm is not None
         assert (vm.power, vm.why) == (Power.OFF, Why.SHUTDOWN)
+
+    connected(story)
+
+
+def test_a_stop_is_meant_for_the_life_that_it_was_ordered_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The VM ends and is started again between two looks of a patient stop: the new life is nobody's to end."""
+
+    async def story(hypervisor: LibvirtHypervisor, heard: Heard) -> None:
+        with hypervisor._calling("look it up") as raw:
+            domain = raw.lookupByUUIDString(WEB)
+
+        def ended_and_started(_request: object) -> None:
+            domain.destroy()
+            domain.create()
+
+        monkeypatch.setattr(domains, "ask", ended_and_started)
+        hypervisor.stop(WEB, 1)
+        vm = hypervisor.vm(WEB)
+        assert vm is not None
+        assert vm.power is Power.RUNNING
+        await heard.until(WEB, Moment.STARTED)
+        assert heard.moments(WEB) == [Moment.STOPPED_DESTROYED, Moment.STARTED]
 
     connected(story)
 

@@ -24,6 +24,7 @@ POLL_S = 0.1
 SECOND_ASK_SHARE = 0.5
 
 _UUID_CHARACTERS = 36
+_OFF_ID = -1
 
 
 def lookup(raw: Any, uuid: str) -> Any | None:
@@ -174,28 +175,29 @@ def _start_failed(domain: Any, said: str) -> StartFailedError:
 
 
 def stop(domain: Any, timeout_s: int, *, force: bool = True) -> None:
-    """Ask the guest, wait `timeout_s`, then force. Off already is success.
+    """Ask the guest, wait `timeout_s`, then force. Off already is success; so is a VM that was started again
+    meanwhile: the life that was to be ended is over.
 
     Raises HypervisorError if the guest does not go down and `force` is off.
     """
-    power = power_of(domain)
+    life, power = domain.ID(), power_of(domain)
     if power is Power.OFF:
         return
-    if timeout_s > 0 and power is not Power.CRASHED and _went_down(domain, timeout_s):
+    if timeout_s > 0 and power is not Power.CRASHED and _went_down(domain, life, timeout_s):
         return
     if not force:
         raise HypervisorError(f"VM {domain.name()} did not shut down within {timeout_s} s and still runs")
-    _destroy(domain)
+    _destroy(domain, life)
 
 
-def _went_down(domain: Any, timeout_s: int) -> bool:
+def _went_down(domain: Any, life: int, timeout_s: int) -> bool:
     """Ask by agent or power button, as libvirt chooses; by power button again when half the time is over."""
     ask(lambda: domain.shutdownFlags(0))
     half_s = timeout_s * SECOND_ASK_SHARE
-    if _wait_until_off(domain, half_s):
+    if _wait_until_over(domain, life, half_s):
         return True
     ask(lambda: domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN))
-    return _wait_until_off(domain, timeout_s - half_s)
+    return _wait_until_over(domain, life, timeout_s - half_s)
 
 
 def ask(request: Callable[[], object]) -> None:
@@ -208,9 +210,9 @@ def ask(request: Callable[[], object]) -> None:
     threading.Thread(target=run, name="libvirt-ask", daemon=True).start()
 
 
-def _wait_until_off(domain: Any, timeout_s: float) -> bool:
+def _wait_until_over(domain: Any, life: int, timeout_s: float) -> bool:
     deadline_s = time.monotonic() + timeout_s
-    while not _is_off(domain):
+    while not _is_over(domain, life):
         left_s = deadline_s - time.monotonic()
         if left_s <= 0:
             return False
@@ -218,16 +220,20 @@ def _wait_until_off(domain: Any, timeout_s: float) -> bool:
     return True
 
 
-def _is_off(domain: Any) -> bool:
-    """A transient one is gone when it is off."""
-    return unless_gone(lambda: power_of(domain)) in (Power.OFF, None)
+def _is_over(domain: Any, life: int) -> bool:
+    """Off, gone (a transient one), or running under another of libvirt's numbers: each start gives a new one."""
+    if unless_gone(lambda: power_of(domain)) in (Power.OFF, None):
+        return True
+    # Looked up anew: a domain object keeps the number it was found with.
+    current = lookup(domain.connect(), domain.UUIDString())
+    return current is None or current.ID() not in (life, _OFF_ID)
 
 
-def _destroy(domain: Any) -> None:
+def _destroy(domain: Any, life: int) -> None:
     try:
         domain.destroy()
     except libvirt.libvirtError:
-        if not _is_off(domain):
+        if not _is_over(domain, life):
             raise
 
 
