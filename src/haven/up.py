@@ -13,7 +13,6 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from haven.api.client import ApiClient, ApiError, ApiUnreachable
 from haven.core.settings import Settings
 from haven.daemons.logs import set_up_logging
 from haven.store.claim import claim_daemon
@@ -26,7 +25,6 @@ CALM_S = 60.0
 """A process that ran this long is brought back at once again."""
 POLL_S = 0.1
 STOP_S = 5.0
-READY_S = 10.0
 PR_SET_PDEATHSIG = 1
 CANNOT_START = 78
 """EX_CONFIG of sysexits.h: trying again will not help."""
@@ -52,19 +50,18 @@ class Supervisor:
     children: list[Child] = field(default_factory=lambda: [Child(name) for name in PROCESSES])
     stopping: bool = False
 
-    def run(self, greet: "Greeting") -> int:
+    def run(self, greeting: subprocess.Popen[bytes]) -> int:
         """Until SIGTERM or SIGINT; exit status 0, or CANNOT_START when a process says that it cannot."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         while not self.stopping:
             for child in self.children:
                 self._keep(child)
-            if not greet.done and any(child.hopeless for child in self.children):
-                self._end_all()
+            if greeting.poll() is None and any(child.hopeless for child in self.children):
+                self._end_all(greeting)
                 return CANNOT_START
-            greet.try_once()
             time.sleep(POLL_S)
-        self._end_all()
+        self._end_all(greeting)
         return 0
 
     def _stop(self, _number: int, _frame: object) -> None:
@@ -80,11 +77,11 @@ class Supervisor:
                 log.warning("haven %s ended (%s); started again", child.name, _how(child.process.returncode))
             child.process, child.start_at_s = None, now_s + pause_s
         if child.process is None and now_s >= child.start_at_s:
-            child.process, child.started_s = _spawn(child.name), now_s
+            child.process, child.started_s = _spawn("haven", child.name), now_s
 
-    def _end_all(self) -> None:
+    def _end_all(self, greeting: subprocess.Popen[bytes]) -> None:
         """Ask each to end, then insist. The API goes first, so that nobody is told half of it."""
-        running = [child.process for child in reversed(self.children) if child.process]
+        running = [greeting, *(child.process for child in reversed(self.children) if child.process)]
         for process in running:
             process.terminate()
         deadline_s = time.monotonic() + STOP_S
@@ -96,60 +93,20 @@ class Supervisor:
                 process.wait()
 
 
-@dataclass(slots=True)
-class Greeting:
-    """Shows the VMs that exist, once, as soon as the API answers."""
-
-    socket: Path
-    until_s: float = field(default_factory=lambda: time.monotonic() + READY_S)
-    done: bool = False
-
-    def try_once(self) -> None:
-        if self.done:
-            return
-        try:
-            status = ApiClient(self.socket).get("/haven/status")
-        except (ApiUnreachable, ApiError) as error:
-            if time.monotonic() > self.until_s:
-                log.warning("VMs are protected, but the API does not answer: %s", error)
-                self.done = True
-            return
-        if status["vms"] or time.monotonic() > self.until_s - READY_S + 2.0:
-            self.done = True
-            print(greeting(status), flush=True)
-
-
-def greeting(status: dict[str, object]) -> str:
-    """The VMs of this host, and the next command to type."""
-    vms = status["vms"]
-    assert isinstance(vms, list)
-    lines = [f"haven is up on {status['node']}. VMs on this host:"]
-    for vm in vms:
-        what = f"protected, wanted {vm['wanted']}" if vm["protected"] else "not protected"
-        lines.append(f"  {vm['vmid']:>6}  {vm['name']:<24} {vm['power']:<8} {what}")
-    if not vms:
-        lines.append("  none yet; define one with virsh, virt-install or virt-manager")
-    free = next((vm for vm in vms if not vm["protected"]), None)
-    if free:
-        lines.append(f"Protect one:  ha-manager add vm:{free['vmid']} --state started --max_restart 3")
-    lines.append("Look around:  haven status   Stop haven (the VMs run on):  Ctrl-C")
-    return "\n".join(lines)
-
-
 def run_up(settings: Settings) -> int:
     """Run everything. Raises StoreError when another `haven up` runs on this host."""
     set_up_logging(settings)
     run_dir = Path(settings.run_dir)
     claim = claim_daemon(run_dir, "up")
     try:
-        return Supervisor().run(Greeting(run_dir / "api.sock"))
+        return Supervisor().run(_spawn("haven.greeting", str(run_dir / "api.sock")))
     finally:
         claim.release()
 
 
-def _spawn(name: str) -> subprocess.Popen[bytes]:
+def _spawn(module: str, word: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "haven", name], stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent
+        [sys.executable, "-m", module, word], stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent
     )
 
 
