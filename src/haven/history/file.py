@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from haven.history.model import HistoryError
-from haven.store import files
+from haven.store import files, locks
 from haven.store.connection import connect, in_words
 from haven.store.protocol import StoreError
 
@@ -42,7 +42,7 @@ def open_file(path: Path, distrusted: int | None = None) -> tuple[sqlite3.Connec
     `distrusted` is the inode of a file that was found damaged while in use. Raises HistoryError.
     """
     try:
-        files.make_private_dir(path.parent)
+        locks.make_private_dir(path.parent)
         with files.one_at_a_time(path.with_name("history.opening")):
             notices = _make_usable(path, distrusted)
             return connect(path, synchronous="NORMAL"), notices

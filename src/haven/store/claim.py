@@ -5,7 +5,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from haven.store.files import lock_within, make_private_dir, open_private
+from haven.store.locks import lock_within, make_private_dir, open_private
 from haven.store.protocol import StoreError
 
 

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from haven.store.files import lock_within, make_private_dir
+from haven.store.locks import lock_within, make_private_dir
 from haven.store.protocol import StoreError
 
 _SUFFIX = ".sock"

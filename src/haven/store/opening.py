@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from haven.store import files, schema
+from haven.store import files, locks, schema
 from haven.store.connection import connect, in_words
 from haven.store.protocol import StoreError
 
@@ -30,13 +30,13 @@ def make_ready(path: Path) -> tuple[int, tuple[str, ...]]:
     Returns the descriptor that holds the shared lock for as long as it is open, and what a person should
     know. Raises StoreError.
     """
-    files.make_private_dir(path.parent)
+    locks.make_private_dir(path.parent)
     with files.one_at_a_time(path.with_name("store.opening")):
         lock_path = path.with_name("store.lock")
-        lock = files.open_private(lock_path)
+        lock = locks.open_private(lock_path)
         try:
-            if not files.lock_within(lock, fcntl.LOCK_SH, 0.0):
-                raise StoreError(f"{lock_path} is locked{files.lock_holders(lock_path)}: end that process first")
+            if not locks.lock_within(lock, fcntl.LOCK_SH, 0.0):
+                raise StoreError(f"{lock_path} is locked{locks.lock_holders(lock_path)}: end that process first")
             notices = _ready_with_reserve(path, lock)
         except (sqlite3.Error, OSError) as error:
             os.close(lock)
@@ -114,15 +114,15 @@ def _means_damage(error: sqlite3.Error) -> bool:
 @contextmanager
 def _alone(path: Path, lock: int, why: str) -> Iterator[None]:
     """Holds the store's lock exclusively: nobody has the file open. Raises StoreError."""
-    if not files.lock_within(lock, fcntl.LOCK_EX, 0.0):
-        others = files.lock_holders(path.with_name("store.lock"))
+    if not locks.lock_within(lock, fcntl.LOCK_EX, 0.0):
+        others = locks.lock_holders(path.with_name("store.lock"))
         raise StoreError(
             f"{path} {why}, and another haven process{others} has it open: stop haven, start it again"
         )
     try:
         yield
     finally:
-        files.lock_within(lock, fcntl.LOCK_SH, 0.0)
+        locks.lock_within(lock, fcntl.LOCK_SH, 0.0)
 
 
 def _create(path: Path) -> None:

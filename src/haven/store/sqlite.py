@@ -26,7 +26,7 @@ from haven.core.transaction import (
     Unknown,
 )
 from haven.core.view import Versioned, View
-from haven.store import files
+from haven.store import files, locks
 from haven.store.connection import connect, in_words, roll_back, transaction
 from haven.store.doorbell import Ringer
 from haven.store.opening import good_copy, make_ready
@@ -50,7 +50,7 @@ def open_store(state_dir: Path, run_dir: Path, who: str) -> "SqliteStore":
 
     `who` is this process's name at the doorbells in `run_dir`. Raises StoreError.
     """
-    files.make_private_dir(run_dir)
+    locks.make_private_dir(run_dir)
     path = state_dir / STORE_FILE
     lock, notices = make_ready(path)
     try:
@@ -121,10 +121,10 @@ class SqliteStore:
         """
         if time.monotonic() - self._copied_at_s < COPY_EVERY_S:
             return False
-        lock = files.open_private(self.path.with_name("store.copying"))
+        lock = locks.open_private(self.path.with_name("store.copying"))
         try:
             # haven's processes start together, and all keep the copy: one after the other.
-            return files.lock_within(lock, fcntl.LOCK_EX, COPY_WAIT_S) and self._copy_if_changed()
+            return locks.lock_within(lock, fcntl.LOCK_EX, COPY_WAIT_S) and self._copy_if_changed()
         except (sqlite3.Error, OSError) as error:
             raise StoreError(
                 f"cannot copy {self.path} to {good_copy(self.path).name}: {in_words(error)}"
