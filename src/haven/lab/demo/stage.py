@@ -247,6 +247,13 @@ class Stage:
             seen = "after the kill, noticed {}, its new QEMU started {}, said to run {}".format(*after)
             raise SceneError(f"claimed: haven's times of {kill.guest.sid} are those of the kernel; seen: {seen}")
 
+    def unseen(self, kill: Kill, back: Recovery) -> str:
+        """An end that nobody saw may not be told as shorter than it was; returns what haven says of it."""
+        opened_s = back.incident["opened"] - kill.wall_s
+        claim = "nobody saw it end, so haven counts from its last look before, not from the notice"
+        self.check(-2 * TICK_S <= opened_s <= 0.0, claim, f"counted from {opened_s:.2f} s after the kill")
+        return f"{back.incident['sentence']}, counted from the last look"
+
     def counted_once(self) -> None:
         """Every kill is one incident and one restart, no more and no less."""
         kills = Counter(kill.guest for kill in self.kills)

@@ -37,8 +37,6 @@ def _kill_one(stage: Stage, name: str, pid: int) -> None:
     killed_s = time.time()
     stage.host.haven_kill(name)
     stage.wait(lambda: name in stage.host.haven_pids(), 5.0, f"haven {name} back")
-    if name == "api":
-        return  # it has nothing to tell, but the live lines come through it
 
     def told() -> bool:
         news = stage.feed.of("daemon_started", "", killed_s)
@@ -61,11 +59,13 @@ def _all(stage: Stage) -> Row:
     stage.host.haven_start()
     back = stage.recovery(kill, within_s=15.0)
     stage.wait(lambda: stage.host.haven_pids().keys() == set(PROCESSES), 5.0, "all of haven's processes")
+    concluded = stage.unseen(kill, back)
     stage.counted_once()
     untouched = before | {MAAS.name: None} == _qemus(stage) | {MAAS.name: None}
     stage.check(untouched, "101 was not touched: same QEMU", _qemus(stage))
     noticed = f"{ms(back.incident['noticed'] - begun_s)} after haven began"
-    return Row("all of haven killed, then 102, haven back", noticed, ms(back.down_s), back.incident["sentence"])
+    down = f"{ms(back.down_s)} ({ms(back.pause_s)} of it the brake)" if back.pause_s > 0.5 else ms(back.down_s)
+    return Row("all of haven killed, then 102, haven back", noticed, down, concluded)
 
 
 def _answers(stage: Stage) -> None:
