@@ -22,6 +22,7 @@ class ModelStore:
     def __init__(self, shelf: Shelf | None = None) -> None:
         self.shelf = shelf or Shelf()
         self._seen: dict[str, Versioned[Record]] = {}
+        self.damaged: dict[str, str] = {}
 
     def read(self) -> View:
         now = dict(self.shelf.entries)

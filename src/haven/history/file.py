@@ -43,7 +43,7 @@ def open_file(path: Path, distrusted: int | None = None) -> tuple[sqlite3.Connec
     """
     try:
         locks.make_private_dir(path.parent)
-        with files.one_at_a_time(path.with_name("history.opening")):
+        with locks.one_at_a_time(path.with_name("history.opening")):
             notices = _make_usable(path, distrusted)
             return connect(path, synchronous="NORMAL"), notices
     except sqlite3.Error as error:

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from haven.store.locks import create_private
 from haven.store.protocol import StoreError
 
 _CORRUPT_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _PRIMARY_CODE_MASK = 0xFF
-_OPENING_TIMEOUT_S = 15.0
 
 
 def is_corrupt(error: sqlite3.Error) -> bool:

@@ -1,13 +1,16 @@
-"""Private directories and file locks: what a process needs before it opens any database."""
+"""Private files and directories, and file locks: what a process needs before it opens any database."""
 
 import fcntl
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from haven.store.protocol import StoreError
 
 _POLL_S = 0.02
+_OPENING_TIMEOUT_S = 15.0
 
 
 def make_private_dir(path: Path) -> None:

@@ -31,7 +31,7 @@ def make_ready(path: Path) -> tuple[int, tuple[str, ...]]:
     know. Raises StoreError.
     """
     locks.make_private_dir(path.parent)
-    with files.one_at_a_time(path.with_name("store.opening")):
+    with locks.one_at_a_time(path.with_name("store.opening")):
         lock_path = path.with_name("store.lock")
         lock = locks.open_private(lock_path)
         try:
@@ -59,7 +59,7 @@ def _ready_with_reserve(path: Path, lock: int) -> tuple[str, ...]:
         notices = _ready(path, lock)
         return (*notices, f"the disk of {path} is full: haven opened it with its last reserve; free some space")
     if not reserve.exists():
-        files.reserve_space(reserve, RESERVE_BYTES)
+        locks.reserve_space(reserve, RESERVE_BYTES)
     return notices
 
 
