@@ -88,6 +88,10 @@ class Plan:
         if known.running:
             self._report_success(service, config)
             self._claim_run_key(config, service)
+        elif self._memory.host_stopping:
+            self.waiting[config.sid] = (
+                "not started: the host is shutting down (if it goes on after all: restart haven)"
+            )
         elif self._may_start(config, service, known):
             self._start(config, service, known)
 
@@ -98,7 +102,6 @@ class Plan:
             config.wanted is Wanted.STARTED
             and not stop_queued
             and not service.cmd
-            and not self._memory.host_stopping
             and not self._waits_for_manager(service, known)
         )
 
@@ -199,7 +202,8 @@ class Plan:
 
     def _order_stop(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> None:
         timeout_s = DEFAULT_STOP_TIMEOUT_S if service.timeout_s is None else service.timeout_s
-        if self._stopping >= self._workers and not known.inflight:
+        if timeout_s > 0 and self._stopping >= self._workers and not known.inflight:
+            self.waiting[config.sid] = f"its stop waits for one of {self._workers} other stops to end"
             return  # a finished order wakes the step again
         order = Stop(config.uuid, config.sid, service.uid, service.reason, timeout_s, known.number + 1)
         self.orders.append(order)

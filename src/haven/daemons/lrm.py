@@ -65,7 +65,7 @@ class Lrm:
         self._host_stopping = False
         self._results: list[OrderResult] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._workers = ThreadPoolExecutor(2 * settings.max_workers, "order")
+        self._workers = ThreadPoolExecutor(4 * settings.max_workers, "order")  # room for hard stops, too
         # Their own threads: a look at a disk on a dead mount never returns.
         self._helpers = ThreadPoolExecutor(4, "helper")
 
