@@ -4,21 +4,27 @@ import asyncio
 import contextlib
 from pathlib import Path
 
+RUNS = Path("/run/systemd/system")
 SYSTEMCTL_TIMEOUT_S = 1.0
 
 
 async def host_is_stopping() -> bool:
-    """Whether systemd is shutting the host down; False where systemd does not run."""
-    if not Path("/run/systemd/system").is_dir():
+    """Whether systemd is shutting the host down; False where systemd does not run, or cannot be asked."""
+    if not RUNS.is_dir():
         return False
-    process = await asyncio.create_subprocess_exec(
-        "systemctl", "is-system-running", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            "systemctl", "is-system-running", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+        )
+    except OSError:
+        return False
     try:
         async with asyncio.timeout(SYSTEMCTL_TIMEOUT_S):
             output, _ = await process.communicate()
     except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, TimeoutError):
             process.kill()
+            async with asyncio.timeout(SYSTEMCTL_TIMEOUT_S):
+                await process.communicate()
         return False
     return output.strip() == b"stopping"
