@@ -141,10 +141,28 @@ def test_a_disk_that_comes_back_ends_the_hold(world: World) -> None:
 
 def test_a_vm_that_is_down_says_what_comes_next(world: World) -> None:
     protected(world, off=True)
-    daemons(world, vm102=PendingWork("start", NOW_S + 4))
+    daemons(world, vm102=PendingWork("started again", NOW_S + 4))
     seen = vm(world)
-    assert (seen["trouble"], seen["pending"]) == ("down; start in 4 s", {"what": "start", "at": NOW_S + 4})
-    assert explain(world)["next"] == {"sentence": "start", "at": NOW_S + 4}
+    assert seen["trouble"] == "down; started again in 4 s"
+    assert seen["pending"] == {"what": "started again", "at": NOW_S + 4}
+    assert explain(world)["next"] == {"sentence": "started again", "at": NOW_S + 4}
+
+
+@pytest.mark.parametrize(
+    ("state", "wait"),
+    [
+        (ServiceState.STARTED, "its start waits for one of 4 other starts to end"),
+        (ServiceState.REQUEST_STOP, "its stop waits for one of 4 other stops to end"),
+    ],
+)
+def test_a_vm_that_waits_says_what_for(world: World, state: ServiceState, wait: str) -> None:
+    """It used to be promised "about to be started" for as long as it waited."""
+    down = state is ServiceState.STARTED
+    protected(world, state, off=down)
+    record = LrmRecord(NODE, LrmState.ACTIVE, LrmMode.ACTIVE, NOW_S, waiting={"vm:102": wait})
+    world.put(f"lrm/{NODE}", record)
+    assert vm(world)["trouble"] == (f"down; {wait}" if down else None)
+    assert explain(world)["next"]["sentence"] == wait
 
 
 def test_a_paused_vm_does_not_run(world: World) -> None:
@@ -152,6 +170,8 @@ def test_a_paused_vm_does_not_run(world: World) -> None:
     world.libvirt.present["u-2"] = guest("u-2", "web", "io-error", hint=102)
     seen = vm(world)
     assert (seen["power"], seen["runs"], seen["trouble"]) == ("paused", 0, "paused (io-error)")
+    assert seen["advice"] == "when what stopped it is mended: virsh resume web"
+    assert explain(world)["next"]["sentence"] == "nothing: haven leaves a paused VM as it is"
 
 
 def test_a_vm_that_libvirt_lost_is_told_with_both_ways_out(world: World) -> None:

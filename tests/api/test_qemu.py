@@ -5,8 +5,9 @@ import re
 import pytest
 
 from haven.api.client import ApiClient, ApiError
-from haven.core.records import Origin
-from haven.core.words import Wanted
+from haven.core.clock import Deadline
+from haven.core.records import Hold, Origin, ServiceStatus
+from haven.core.words import HoldCause, ServiceState, Wanted
 from tests.api.world import NODE, NOW_S, World, guest
 
 QEMU = f"/nodes/{NODE}/qemu"
@@ -60,6 +61,18 @@ def test_memory_is_set_in_libvirt(world: World) -> None:
     assert world.libvirt.calls == [("set_memory", "u-2", 1024), ("set_memory", "u-2", 2048)]
     with pytest.raises(ApiError, match="detected modified configuration"):
         world.api.put(f"{QEMU}/102/config", memory=512, digest="0" * 40)
+
+
+def test_less_memory_is_a_reason_to_try_a_held_vm_again(world: World) -> None:
+    """libvirt tells nobody of such a change, so the hold is ended as by any change of the configuration."""
+    world.api.post("/cluster/ha/resources", sid="102")
+    hold = Hold(HoldCause.START_FAILED, "no memory", Deadline("boot", 0.0, 60.0, 60.0), 0.0, 1, 1)
+    world.put("service/vm:102", ServiceStatus("vm:102", ServiceState.ERROR, NODE, "uid", held=hold))
+    before = world.store.read()
+    world.api.put(f"{QEMU}/102/config", memory=256)
+    after = world.store.read()
+    assert after.revision_of("config/vm:102") > before.revision_of("config/vm:102")
+    assert after.configs() == before.configs()
 
 
 def test_start_of_a_protected_vm_asks_ha(world: World) -> None:

@@ -85,12 +85,11 @@ def _decision(vm: VmOutlook) -> Entry:
 
 
 def _next(vm: VmOutlook) -> Entry:
-    pending = vm.all.lrm.pending.get(vm.sid) if vm.all.lrm else None
     if vm.protected and vm.hold:
         again = "stopped" if vm.hold.cause.value == "stop_failed" else "started"
         return {"sentence": f"it is held, then {again} again", "at": vm.hold.until.wall_s}
-    if vm.protected and pending:
-        return {"sentence": pending.what, "at": pending.at_wall_s}
+    if vm.protected and vm.pending:
+        return {"sentence": vm.pending.what, "at": vm.pending.at_wall_s}
     return {"sentence": _next_sentence(vm), "at": None}
 
 
@@ -101,9 +100,13 @@ def _next_sentence(vm: VmOutlook) -> str:
         return "nothing, until it is defined in libvirt again"
     if any(command.sid == vm.sid for command in vm.all.view.commands().values()):
         return "it is about to be stopped, as ordered"
+    if vm.waiting:
+        return vm.waiting
     if vm.service and vm.service.state is ServiceState.REQUEST_STOP:
         given_s = DEFAULT_STOP_S if vm.service.timeout_s is None else vm.service.timeout_s
         return f"it is being stopped; the guest is given {duration(given_s)}" if given_s else "it is being stopped"
+    if vm.config.wanted is Wanted.STARTED and vm.power == "paused":
+        return "nothing: haven leaves a paused VM as it is"
     if vm.config.wanted is Wanted.STARTED:
         return "nothing while it runs; if it dies, it is started again" if vm.runs else "it is about to be started"
     return "it is about to be stopped" if vm.runs else "nothing: it stays off, also after a boot of the host"

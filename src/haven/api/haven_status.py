@@ -44,7 +44,7 @@ def status(call: Call) -> object:
 def vm_entry(vm: VmOutlook) -> Entry:
     """One VM of the screen."""
     trouble, advice = vm.trouble() or (None, None)
-    pending = vm.all.lrm.pending.get(vm.sid) if vm.all.lrm else None
+    pending = vm.pending
     return {
         "sid": vm.sid if vm.config else None,
         "vmid": vm.vmid,

@@ -7,7 +7,7 @@ from haven.api import phrases
 from haven.api.qemu_entries import OFF
 from haven.api.state import State
 from haven.api.vms import Machine, machines
-from haven.core.records import Hold, LrmRecord, ServiceConfig, ServiceStatus, VmJournal
+from haven.core.records import Hold, LrmRecord, PendingWork, ServiceConfig, ServiceStatus, VmJournal
 from haven.core.view import View
 from haven.core.words import ServiceState, Wanted
 from haven.history.model import HistoryError
@@ -79,6 +79,16 @@ class VmOutlook:
         return self.all.view.journals().get(self.config.uuid) if self.config else None
 
     @property
+    def pending(self) -> PendingWork | None:
+        """What the node daemon will do about it by itself, and when."""
+        return self.all.lrm.pending.get(self.sid) if self.all.lrm else None
+
+    @property
+    def waiting(self) -> str | None:
+        """What keeps the node daemon from starting or stopping it now."""
+        return self.all.lrm.waiting.get(self.sid) if self.all.lrm else None
+
+    @property
     def missing(self) -> bool:
         """libvirt answers and has no such VM."""
         return self.all.present is not None and self.guest is None
@@ -134,16 +144,16 @@ class VmOutlook:
         if self.service and self.service.state is ServiceState.ERROR:
             return self.service.reason, f"mend it, then: ha-manager set {self.sid} --state disabled"
         if self.config.wanted is Wanted.STARTED and not self.runs and self.power != "unknown":
+            if self.power == "paused" and self.guest:
+                again = f"when what stopped it is mended: virsh resume {self.guest.name}"
+                return f"paused ({self.guest.status})", again
             return self._down(), f"if it stays so: haven explain {self.sid}"
         return None
 
     def _down(self) -> str:
-        pending = self.all.lrm.pending.get(self.sid) if self.all.lrm else None
-        if self.power == "paused":
-            return f"paused ({self.guest.status})" if self.guest else "paused"
-        if pending:
-            return f"down; {pending.what} in {max(pending.at_wall_s - self.all.now_s, 0):.0f} s"
-        return "down; haven is about to start it"
+        if self.pending:
+            return f"down; {self.pending.what} in {max(self.pending.at_wall_s - self.all.now_s, 0):.0f} s"
+        return f"down; {self.waiting or 'haven is about to start it'}"
 
 
 def look(state: State) -> Outlook:

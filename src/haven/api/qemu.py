@@ -8,12 +8,15 @@ import hashlib
 import re
 
 from haven.api import power
+from haven.api.changes import Change, make_change
 from haven.api.errors import CHANGED_MEANWHILE, failed
 from haven.api.nodes import NODE, check_node
 from haven.api.params import Parameter
 from haven.api.qemu_entries import current, is_off, list_entry
 from haven.api.routes import Call, Route
 from haven.api.vms import VMID, Machine, machine, machines, protection
+from haven.core.transaction import Put
+from haven.core.view import View
 
 MIN_MEMORY_MIB = 16
 MAX_MEMORY_MIB = 4 * 1024 * 1024
@@ -38,6 +41,14 @@ def set_config(call: Call) -> None:
         raise failed(CHANGED_MEANWHILE)
     memory_mib = int(call.params.text("memory").removeprefix("current="))
     call.state.inventory.set_memory(found.guest.uuid, memory_mib)
+    make_change(call.state, lambda view: _told_to_try_again(view, found.sid))
+
+
+def _told_to_try_again(view: View, sid: str) -> Change:
+    """libvirt reports a change of memory to nobody: a hold hears of it as of any change of the configuration."""
+    config, service = view.configs().get(sid), view.services().get(sid)
+    held = service is not None and service.held is not None
+    return Change((Put(f"config/{sid}", config),) if config and held else ())
 
 
 def status_current(call: Call) -> object:

@@ -120,7 +120,7 @@ class Plan:
     def _start(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> None:
         if known.restart_at_s and known.restart_at_s > self._now.boottime_s:
             left_s = known.restart_at_s - self._now.boottime_s
-            self.pending[config.sid] = ("start", round(self._now.wall_s + left_s, 3))
+            self.pending[config.sid] = ("started again", round(self._now.wall_s + left_s, 3))
             self.wake(known.restart_at_s)
             return
         if not self._holds_run_key(config):
