@@ -75,7 +75,8 @@ class Supervisor:
             pause_s = BACKOFF_S[min(child.deaths - 1, len(BACKOFF_S) - 1)]
             if not child.hopeless:
                 when = f"in {pause_s:g} s" if pause_s else "at once"
-                log.warning("haven %s ended (%s); started again %s", child.name, _how(child.process.returncode), when)
+                how = _how(child.process.returncode)
+                log.warning("haven %s ended (%s); started again %s", child.name, how, when)
             child.process, child.start_at_s = None, now_s + pause_s
         if child.process is None and now_s >= child.start_at_s:
             child.process, child.started_s = _spawn("haven", child.name), now_s
