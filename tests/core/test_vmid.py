@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haven.core.vmid import MAX_VMID, MIN_VMID, Unnumbered, assign_vmids, choose_vmid
+from haven.core.vmid import MAX_VMID, MIN_VMID, Unnumbered, assign_vmids
+
+
+def chosen(name: str, hint: int | None, taken: set[int]) -> int:
+    """The number of one new VM beside those that others have."""
+    return assign_vmids([Unnumbered("new", name, hint)], {f"vm-{vmid}": vmid for vmid in taken})["new"]
 
 
 @pytest.mark.parametrize(
@@ -32,29 +37,29 @@ from haven.core.vmid import MAX_VMID, MIN_VMID, Unnumbered, assign_vmids, choose
     ],
 )
 def test_a_number_that_stands_alone_in_the_name_is_the_vmid(name: str, vmid: int) -> None:
-    assert choose_vmid(name, None, set()) == vmid
+    assert chosen(name, None, set()) == vmid
 
 
 def test_the_metadata_wins_over_the_name() -> None:
-    assert choose_vmid("vm102", 207, set()) == 207
+    assert chosen("vm102", 207, set()) == 207
 
 
 def test_a_hint_that_another_vm_has_is_not_taken_twice() -> None:
     # a cloned VM carries the metadata of its original
-    assert choose_vmid("vm102", 207, {207}) == 102
+    assert chosen("vm102", 207, {207}) == 102
 
 
 def test_a_hint_out_of_range_is_no_hint() -> None:
-    assert choose_vmid("web", 7, set()) == 100
-    assert choose_vmid("web", MAX_VMID + 1, set()) == 100
+    assert chosen("web", 7, set()) == 100
+    assert chosen("web", MAX_VMID + 1, set()) == 100
 
 
 def test_the_second_number_serves_when_the_first_is_taken() -> None:
-    assert choose_vmid("web-102-103", None, {102}) == 103
+    assert chosen("web-102-103", None, {102}) == 103
 
 
 def test_the_smallest_free_number_skips_taken_ones() -> None:
-    assert choose_vmid("web", None, {100, 101, 103}) == 102
+    assert chosen("web", None, {100, 101, 103}) == 102
 
 
 def test_a_vm_without_number_leaves_the_numbers_in_other_names_alone() -> None:

@@ -47,16 +47,6 @@ def identity_writes(identity: VmIdentity) -> tuple[Put, Put]:
     return Put(f"vm/{identity.uuid}", identity), Put(f"vmid/{identity.vmid}", identity)
 
 
-def choose_vmid(name: str, hint: int | None, taken: Container[int]) -> int:
-    """The VMID of one VM: its metadata's, else a number in its name, else the smallest free from 100."""
-    vm = Unnumbered("", name, hint)
-    for wish in (_hinted, _named):
-        vmid = wish(vm, taken)
-        if vmid is not None:
-            return vmid
-    return _smallest(vm, taken)
-
-
 def _hinted(vm: Unnumbered, taken: Container[int]) -> int | None:
     return vm.hint if vm.hint is not None and _is_free(vm.hint, taken) else None
 

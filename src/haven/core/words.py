@@ -54,8 +54,6 @@ class ExitCode(IntEnum):
 
     SUCCESS = 0
     ERROR = 1
-    WRONG_NODE = 3
-    UNKNOWN_SERVICE = 7
 
 
 class RestartOn(StrEnum):
@@ -110,7 +108,6 @@ class Kind(StrEnum):
     """The vocabulary of events: spec chapter 11, then haven's own."""
 
     CRM_STATE = "crm_state"
-    LRM_STATE = "lrm_state"
     LOCK_ACQUIRED = "lock_acquired"
     NODE_STATE = "node_state"
     SERVICE_ADDED = "service_added"
@@ -124,8 +121,6 @@ class Kind(StrEnum):
     RELOCATE_POLICY_NO_NODE = "relocate_policy_no_node"
     RELOCATE_POLICY_FAILED = "relocate_policy_failed"
     RELOCATE_POLICY_SUCCESS = "relocate_policy_success"
-    START_FAILED_RELOCATE = "start_failed_relocate"
-    START_UNRECOVERABLE = "start_unrecoverable"
     EXEC = "exec"
     RESTART_POLICY_RETRY = "restart_policy_retry"
     RESTART_POLICY_EXHAUSTED = "restart_policy_exhausted"
