@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.steps import Story
+from tests.core import steps_happen, steps_judge
+from tests.core.story import STEPS, Story
 
 FILES = sorted((Path(__file__).parent / "scenarios").glob("*.txt"))
 STORIES = [
@@ -12,6 +13,11 @@ STORIES = [
     for path in FILES
     for text in path.read_text().split("\n---\n")
 ]
+
+
+def test_every_line_has_its_words() -> None:
+    modules = {function.__module__ for function in STEPS.values()}
+    assert modules == {steps_happen.__name__, steps_judge.__name__}
 
 
 @pytest.mark.parametrize("text", STORIES)

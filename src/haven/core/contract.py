@@ -45,7 +45,8 @@ class NodeObservation:
     """What a node may know.
 
     `vms` is the hypervisor's last word by uuid; None while it cannot be reached (then nothing is
-    concluded from silence). `happenings` and `results` are what came since the step before.
+    concluded from silence). `happenings` and `results` are what came since the step before. `host_stopping`
+    stands from the moment it was found until it is found to be called off.
     """
 
     node: str

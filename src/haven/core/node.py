@@ -116,10 +116,12 @@ def _record(plan: Plan, observation: NodeObservation, now: Now) -> list[Put | De
         mode=LrmMode.ACTIVE,
         timestamp_wall_s=now.wall_s,
         hypervisor_ok=observation.vms is not None,
+        looked_wall_s=plan.memory().looked_wall_s,
         results=dict(plan.results),
         ended_causes=plan.ended_causes,
         waiting=plan.waiting,
         pending={sid: PendingWork(what, at_wall_s) for sid, (what, at_wall_s) in plan.pending.items()},
     )
-    same = old is not None and replace(old, timestamp_wall_s=now.wall_s) == record
+    aged = replace(old, timestamp_wall_s=now.wall_s, looked_wall_s=record.looked_wall_s) if old else None
+    same = aged == record
     return [] if same and not observation.tick else [Put(f"lrm/{observation.node}", record)]

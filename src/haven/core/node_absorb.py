@@ -214,7 +214,7 @@ class Absorb:
             trail=known.trail,
             own_stop=stopping or config.wanted in (Wanted.STOPPED, Wanted.DISABLED),
             booted=known.boot_id != self._now.boot_id,
-            host_stopping=self.book.host_stopping,
+            host_stopping=self._seen.host_stopping,
         )
 
     def _last_look_wall_s(self) -> float:

@@ -25,7 +25,6 @@ class Book:
         self.results = dict(memory.results)
         self.ended = set(memory.ended_causes)
         self.hypervisor_ok = memory.hypervisor_ok
-        self.host_stopping = memory.host_stopping or observation.host_stopping
         self.restored = memory.restored
         self.looked_wall_s = memory.looked_wall_s
         self.took_over_s, self.taken_over_wall_s = memory.took_over_s, memory.taken_over_wall_s
@@ -37,7 +36,6 @@ class Book:
             self.results,
             frozenset(self.ended),
             self.hypervisor_ok,
-            self.host_stopping,
             restored=True,
             looked_wall_s=self.now.wall_s if self.hypervisor_ok else self.looked_wall_s,
             took_over_s=self.took_over_s,
@@ -49,8 +47,8 @@ class Book:
         last look on."""
         record = self.view.lrms().get(self.seen.node)
         if record and not self.restored:
-            self.results, self.looked_wall_s = dict(record.results), record.timestamp_wall_s
-            self.took_over_s, self.taken_over_wall_s = self.now.boottime_s, record.timestamp_wall_s
+            self.results, self.looked_wall_s = dict(record.results), record.looked_wall_s
+            self.took_over_s, self.taken_over_wall_s = self.now.boottime_s, record.looked_wall_s
 
     def started_after_wall_s(self, *, told: bool) -> float:
         """The earliest moment at which a VM that is found running now may have been started."""

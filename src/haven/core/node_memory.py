@@ -86,15 +86,13 @@ class VmMemory:
 class NodeMemory:
     """Everything a node remembers. `results` wait to be read by the manager, by uid; `ended_causes` are
     uids of held services whose trouble has gone. `restored`: what an earlier process wrote was taken over.
-    `host_stopping` lasts until the boot: a host that goes down does not change its mind. `looked_wall_s`:
-    when the hypervisor last answered. `took_over_s`: boottime at which this process went on where an earlier
-    one had last looked, at `taken_over_wall_s`."""
+    `looked_wall_s`: when the hypervisor last answered. `took_over_s`: boottime at which this process went on
+    where an earlier one had last looked, at `taken_over_wall_s`."""
 
     vms: Mapping[str, VmMemory] = field(default_factory=dict)
     results: Mapping[str, Result] = field(default_factory=dict)
     ended_causes: frozenset[str] = frozenset()
     hypervisor_ok: bool = True
-    host_stopping: bool = False
     restored: bool = False
     looked_wall_s: float = 0.0
     took_over_s: float | None = None

@@ -88,10 +88,8 @@ class Plan:
         if known.running:
             self._report_success(service, config)
             self._claim_run_key(config, service)
-        elif self._memory.host_stopping:
-            self.waiting[config.sid] = (
-                "not started: the host is shutting down (if it goes on after all: restart haven)"
-            )
+        elif self._seen.host_stopping:
+            self.waiting[config.sid] = "not started: the host is shutting down"
         elif self._may_start(config, service, known):
             self._start(config, service, known)
 

@@ -155,7 +155,8 @@ class Result:
 class LrmRecord:
     """What a node's LRM tells the manager (spec 1.5).
 
-    `ended_causes` holds the uids of held services whose trouble has gone (disk back). `pending` says, per
+    `looked_wall_s` is when the hypervisor last answered. `ended_causes` holds the uids of held services whose
+    trouble has gone (disk back). `pending` says, per
     sid, what the LRM will do by itself and when (wall time), for people; `waiting`, per sid, what keeps it
     from starting a VM that should run.
     """
@@ -165,6 +166,7 @@ class LrmRecord:
     mode: LrmMode
     timestamp_wall_s: float
     hypervisor_ok: bool = True
+    looked_wall_s: float = 0.0
     results: dict[str, Result] = field(default_factory=dict)
     ended_causes: frozenset[str] = frozenset()
     pending: dict[str, "PendingWork"] = field(default_factory=dict)

@@ -1,89 +1,15 @@
-"""The words of the scenarios: each line of a story is one row of this table."""
+"""The lines of the scenarios that make something happen: given and when."""
 
-import re
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from haven.core.event import Event
 from haven.core.hypervisor import Moment, Power, Why
-from haven.core.records import LrmRecord, RunKey, ServiceStatus, VmJournal
-from haven.core.settings import Settings
+from haven.core.records import RunKey
 from haven.core.transaction import Delete, Put
-from haven.core.words import Kind, RestartOn, ServiceState, Wanted
+from haven.core.words import RestartOn, Wanted
 from tests.core.fake_store import Mood
-from tests.core.world import NODE, World
-
-Step = Callable[..., None]
-
-STEPS: dict[str, Step] = {}
-
-SOON_S = 0.5
-"""Enough for every order that is not a wait: what happens "at once" has been seen to its end."""
-
-
-def step(pattern: str) -> Callable[[Step], Step]:
-    """Words in angle brackets are arguments: <sid> vm:102, <n> a number, <text> anything in quotes."""
-    kinds = {"sid": r"(vm:\d+)", "n": r"([\d.]+)", "text": r'"(.*)"', "word": r"([\w/ -]+?)", "rest": r"(.+)"}
-
-    def register(function: Step) -> Step:
-        STEPS[re.sub(r"<(\w+)>", lambda found: kinds[found[1]], pattern)] = function
-        return function
-
-    return register
-
-
-class Story:
-    """A world, and what the last `when` line did to it."""
-
-    def __init__(self, settings: Settings | None = None) -> None:
-        self.world = World(settings)
-        self.when_s = 0.0
-        self.told = 0
-        self.started = 0
-
-    def begin(self) -> None:
-        self.world.settle()
-        self.when_s, self.told, self.started = (
-            self.world.boottime_s,
-            len(self.world.events),
-            len(self.world.starts),
-        )
-
-    def events(self, sid: str | None = None) -> Iterator[Event]:
-        """What was told since the last `when`."""
-        yield from (event for event in self.world.events[self.told :] if sid in (None, event.sid))
-
-    def starts(self, sid: str) -> list[float]:
-        """When haven ordered starts since the last `when`, in seconds after it."""
-        return [at_s - self.when_s for at_s, about in self.world.starts[self.started :] if about == sid]
-
-    def service(self, sid: str) -> ServiceStatus:
-        return self.world.record(f"service/{sid}", ServiceStatus)
-
-    def journal(self, sid: str) -> VmJournal:
-        return self.world.record(f"journal/{self.world.guest(sid).uuid}", VmJournal)
-
-    def open_incidents(self, sid: str) -> list[str]:
-        """Causes of the incidents that nothing has closed, from the whole story."""
-        causes: dict[str, str] = {}
-        for event in self.world.events:
-            incident = event.fields.get("incident")
-            if event.kind is Kind.VM_DOWN and event.sid == sid:
-                causes[str(incident)] = str(event.fields["cause"])
-            elif event.kind in (Kind.VM_UP, Kind.INCIDENT_CLOSED):
-                causes.pop(str(incident), None)
-        return list(causes.values())
-
-    def perform(self, line: str) -> None:
-        for pattern, function in STEPS.items():
-            found = re.fullmatch(pattern, line)
-            if found:
-                function(self, *found.groups())
-                return
-        raise AssertionError(f"no step is written like this: {line}")
-
+from tests.core.story import Story, step
 
 # Given
 
@@ -344,8 +270,8 @@ def goes_down(story: Story) -> None:
     story.world.stopping = True
 
 
-@step("the host's going down is no longer told")
-def goes_down_untold(story: Story) -> None:
+@step("the host's going down is called off")
+def called_off(story: Story) -> None:
     story.world.stopping = False
 
 
@@ -385,139 +311,3 @@ def look(story: Story) -> None:
     with suppress(AttributeError):
         story.world.ring()
     story.world.settle()
-
-
-# Then
-
-
-@step("<sid> is started at once")
-def started_at_once(story: Story, sid: str) -> None:
-    started_after(story, sid, "0")
-
-
-@step("<sid> is started after <n> s")
-def started_after(story: Story, sid: str, seconds: str) -> None:
-    """Not sooner and not later, counted from the last `when`."""
-    target_s = story.when_s + float(seconds)
-    story.world.advance(max(target_s - story.world.boottime_s, 0.0) + 0.01)
-    starts = story.starts(sid)
-    assert len(starts) == 1, f"starts since then: {starts}"
-    assert abs(starts[0] - float(seconds)) < 0.05, starts
-    story.world.advance(SOON_S)
-
-
-@step("<sid> is not started(?: within <n> (s|min))?")
-def not_started(story: Story, sid: str, count: str | None = None, unit: str | None = None) -> None:
-    if count:
-        passes(story, count, unit or "s")
-    assert not story.starts(sid), story.starts(sid)
-
-
-@step("<sid> was started (\\d+) times?")
-def started_times(story: Story, sid: str, count: str) -> None:
-    assert len(story.starts(sid)) == int(count), story.starts(sid)
-
-
-@step("<sid> (runs|is off|is suspended)")
-def power(story: Story, sid: str, how: str) -> None:
-    expected = {"runs": Power.RUNNING, "is off": Power.OFF, "is suspended": Power.PAUSED}[how]
-    assert story.world.guest(sid).power is expected, story.world.guest(sid)
-
-
-@step("the state of <sid> is (\\w+)")
-def state(story: Story, sid: str, expected: str) -> None:
-    service = story.service(sid)
-    assert service.state is ServiceState(expected), service
-
-
-@step('an incident "(\\w+)" of <sid> is open')
-def incident_open(story: Story, cause: str, sid: str) -> None:
-    assert story.open_incidents(sid) == [cause], story.open_incidents(sid)
-    with suppress(KeyError):
-        assert story.journal(sid).incident
-
-
-@step('an incident "(\\w+)" of <sid> (?:was|is) told')
-def incident_told(story: Story, cause: str, sid: str) -> None:
-    told = [event.fields["cause"] for event in story.events(sid) if event.kind is Kind.VM_DOWN]
-    assert told == [cause], told
-
-
-@step("no incident of <sid> (?:was|is) told")
-def incident_untold(story: Story, sid: str) -> None:
-    told = [event for event in story.events(sid) if event.kind is Kind.VM_DOWN]
-    assert not told, told
-
-
-@step("no incident of <sid> is open")
-def incident_closed(story: Story, sid: str) -> None:
-    assert not story.open_incidents(sid), story.open_incidents(sid)
-    with suppress(KeyError):
-        assert not story.journal(sid).incident, story.journal(sid)
-
-
-@step("(\\d+) ends? of <sid> counts?")
-def crashes(story: Story, count: str, sid: str) -> None:
-    counted = story.journal(sid).crashes_boottime_s
-    assert len(counted) == int(count), counted
-
-
-@step("<sid> is wanted (\\w+)(?: by (\\w+), <text>)?")
-def wanted(story: Story, sid: str, expected: str, who: str | None, via: str | None) -> None:
-    config = story.world.config(sid)
-    assert config.wanted is Wanted(expected), config
-    if who:
-        assert config.origin is not None
-        assert (config.origin.who, config.origin.via) == (who, via), config.origin
-
-
-@step("<sid> is held for <n> (s|min): <text>")
-def held(story: Story, sid: str, count: str, unit: str, detail: str) -> None:
-    hold = story.service(sid).held
-    assert hold is not None, story.service(sid)
-    assert hold.until.length_s == float(count) * (60.0 if unit == "min" else 1.0), hold
-    assert hold.detail == detail, hold
-
-
-@step("<sid> is not held")
-def not_held(story: Story, sid: str) -> None:
-    assert story.service(sid).held is None, story.service(sid)
-
-
-@step("it is told: <text>")
-def told(story: Story, sentence: str) -> None:
-    sentences = [event.sentence for event in story.events()]
-    assert any(sentence in other for other in sentences), "\n".join(sentences)
-
-
-@step("it is not told: <text>")
-def untold(story: Story, sentence: str) -> None:
-    sentences = [event.sentence for event in story.events()]
-    assert not any(sentence in other for other in sentences), "\n".join(sentences)
-
-
-@step("status says of <sid>: <text>")
-def status(story: Story, sid: str, words: str) -> None:
-    """What the LRM will do by itself, or why it does not."""
-    record = story.world.record(f"lrm/{NODE}", LrmRecord)
-    said = {sid: work.what for sid, work in record.pending.items()} | record.waiting
-    assert words in said.get(sid, ""), said
-
-
-@step("the run key of <sid> is (ours|nobody's|of node\\d)")
-def run_key(story: Story, sid: str, whose: str) -> None:
-    entry = story.world.store.entries.get(f"run/{story.world.guest(sid).uuid}")
-    holder = entry.record.node if entry and isinstance(entry.record, RunKey) else "nobody's"
-    assert holder == {"ours": NODE}.get(whose, whose.removeprefix("of ")), holder
-
-
-@step("<sid> has autostart (on|off)")
-def autostart(story: Story, sid: str, how: str) -> None:
-    assert story.world.guest(sid).autostart is (how == "on")
-
-
-@step("nothing about <sid> is stored but (.+)")
-def stored(story: Story, sid: str, kinds: str) -> None:
-    uuid = story.world.guest(sid).uuid
-    found = {key.partition("/")[0] for key in story.world.store.entries if key.endswith((sid, uuid))}
-    assert found == set(kinds.split(" and ")), found

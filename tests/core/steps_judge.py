@@ -1,0 +1,145 @@
+"""The lines of the scenarios that say what must be so: then."""
+
+from contextlib import suppress
+
+from haven.core.hypervisor import Power
+from haven.core.records import LrmRecord, RunKey
+from haven.core.words import Kind, ServiceState, Wanted
+from tests.core.steps_happen import passes
+from tests.core.story import SOON_S, Story, step
+from tests.core.world import NODE
+
+# Then
+
+
+@step("<sid> is started at once")
+def started_at_once(story: Story, sid: str) -> None:
+    started_after(story, sid, "0")
+
+
+@step("<sid> is started after <n> s")
+def started_after(story: Story, sid: str, seconds: str) -> None:
+    """Not sooner and not later, counted from the last `when`."""
+    target_s = story.when_s + float(seconds)
+    story.world.advance(max(target_s - story.world.boottime_s, 0.0) + 0.01)
+    starts = story.starts(sid)
+    assert len(starts) == 1, f"starts since then: {starts}"
+    assert abs(starts[0] - float(seconds)) < 0.05, starts
+    story.world.advance(SOON_S)
+
+
+@step("<sid> is not started(?: within <n> (s|min))?")
+def not_started(story: Story, sid: str, count: str | None = None, unit: str | None = None) -> None:
+    if count:
+        passes(story, count, unit or "s")
+    assert not story.starts(sid), story.starts(sid)
+
+
+@step("<sid> was started (\\d+) times?")
+def started_times(story: Story, sid: str, count: str) -> None:
+    assert len(story.starts(sid)) == int(count), story.starts(sid)
+
+
+@step("<sid> (runs|is off|is suspended)")
+def power(story: Story, sid: str, how: str) -> None:
+    expected = {"runs": Power.RUNNING, "is off": Power.OFF, "is suspended": Power.PAUSED}[how]
+    assert story.world.guest(sid).power is expected, story.world.guest(sid)
+
+
+@step("the state of <sid> is (\\w+)")
+def state(story: Story, sid: str, expected: str) -> None:
+    service = story.service(sid)
+    assert service.state is ServiceState(expected), service
+
+
+@step('an incident "(\\w+)" of <sid> is open')
+def incident_open(story: Story, cause: str, sid: str) -> None:
+    assert story.open_incidents(sid) == [cause], story.open_incidents(sid)
+    with suppress(KeyError):
+        assert story.journal(sid).incident
+
+
+@step('an incident "(\\w+)" of <sid> (?:was|is) told')
+def incident_told(story: Story, cause: str, sid: str) -> None:
+    told = [event.fields["cause"] for event in story.events(sid) if event.kind is Kind.VM_DOWN]
+    assert told == [cause], told
+
+
+@step("no incident of <sid> (?:was|is) told")
+def incident_untold(story: Story, sid: str) -> None:
+    told = [event for event in story.events(sid) if event.kind is Kind.VM_DOWN]
+    assert not told, told
+
+
+@step("no incident of <sid> is open")
+def incident_closed(story: Story, sid: str) -> None:
+    assert not story.open_incidents(sid), story.open_incidents(sid)
+    with suppress(KeyError):
+        assert not story.journal(sid).incident, story.journal(sid)
+
+
+@step("(\\d+) ends? of <sid> counts?")
+def crashes(story: Story, count: str, sid: str) -> None:
+    counted = story.journal(sid).crashes_boottime_s
+    assert len(counted) == int(count), counted
+
+
+@step("<sid> is wanted (\\w+)(?: by (\\w+), <text>)?")
+def wanted(story: Story, sid: str, expected: str, who: str | None, via: str | None) -> None:
+    config = story.world.config(sid)
+    assert config.wanted is Wanted(expected), config
+    if who:
+        assert config.origin is not None
+        assert (config.origin.who, config.origin.via) == (who, via), config.origin
+
+
+@step("<sid> is held for <n> (s|min): <text>")
+def held(story: Story, sid: str, count: str, unit: str, detail: str) -> None:
+    hold = story.service(sid).held
+    assert hold is not None, story.service(sid)
+    assert hold.until.length_s == float(count) * (60.0 if unit == "min" else 1.0), hold
+    assert hold.detail == detail, hold
+
+
+@step("<sid> is not held")
+def not_held(story: Story, sid: str) -> None:
+    assert story.service(sid).held is None, story.service(sid)
+
+
+@step("it is told: <text>")
+def told(story: Story, sentence: str) -> None:
+    sentences = [event.sentence for event in story.events()]
+    assert any(sentence in other for other in sentences), "\n".join(sentences)
+
+
+@step("it is not told: <text>")
+def untold(story: Story, sentence: str) -> None:
+    sentences = [event.sentence for event in story.events()]
+    assert not any(sentence in other for other in sentences), "\n".join(sentences)
+
+
+@step("status says of <sid>: <text>")
+def status(story: Story, sid: str, words: str) -> None:
+    """What the LRM will do by itself, or why it does not."""
+    record = story.world.record(f"lrm/{NODE}", LrmRecord)
+    said = {sid: work.what for sid, work in record.pending.items()} | record.waiting
+    assert words in said.get(sid, ""), said
+
+
+@step("the run key of <sid> is (ours|nobody's|of node\\d)")
+def run_key(story: Story, sid: str, whose: str) -> None:
+    entry = story.world.store.entries.get(f"run/{story.world.guest(sid).uuid}")
+    holder = entry.record.node if entry and isinstance(entry.record, RunKey) else "nobody's"
+    assert holder == {"ours": NODE}.get(whose, whose.removeprefix("of ")), holder
+
+
+@step("<sid> has autostart (on|off)")
+def autostart(story: Story, sid: str, how: str) -> None:
+    assert story.world.guest(sid).autostart is (how == "on")
+
+
+@step("nothing about <sid> is stored but (.+)")
+def stored(story: Story, sid: str, kinds: str) -> None:
+    uuid = story.world.guest(sid).uuid
+    found = {key.partition("/")[0] for key in story.world.store.entries if key.endswith((sid, uuid))}
+    assert found == set(kinds.split(" and ")), found
