@@ -79,7 +79,16 @@ class Supervisor:
                 log.warning("haven %s ended (%s); started again %s", child.name, how, when)
             child.process, child.start_at_s = None, now_s + pause_s
         if child.process is None and now_s >= child.start_at_s:
+            self._start(child, now_s)
+
+    def _start(self, child: Child, now_s: float) -> None:
+        try:
             child.process, child.started_s = _spawn("haven", child.name), now_s
+        except (OSError, subprocess.SubprocessError) as error:  # no memory, or no process to be had, just now
+            child.start_at_s = now_s + BACKOFF_S[-1]
+            log.warning(
+                "haven %s cannot be started now: %s; tried again in %g s", child.name, error, BACKOFF_S[-1]
+            )
 
     def _end_all(self, greeting: subprocess.Popen[bytes]) -> None:
         """Ask each to end, then insist. The API goes first, so that nobody is told half of it."""
