@@ -11,7 +11,7 @@ from haven.api.versions import HAVEN_VERSION
 from haven.api.vms import uuids_present
 from haven.core.records import Hold
 from haven.core.sentences import duration
-from haven.store.protocol import StoreError
+from haven.store.protocol import MEND_DAMAGED, StoreError
 
 Entry = dict[str, object]
 
@@ -75,8 +75,7 @@ def _store(state: State) -> Entry:
     """It could be read just now: all of it? And can it be written?"""
     if state.store.damaged:
         names = ", ".join(sorted(state.store.damaged))
-        mend = "stop haven, put haven.db.good in the place of haven.db, start haven"
-        return {"ok": 0, "text": f"damaged in the store: {names}", "mend": mend}
+        return {"ok": 0, "text": f"damaged in the store: {names}", "mend": MEND_DAMAGED}
     space = os.statvfs(state.settings.state_dir)
     if space.f_bavail * space.f_frsize >= NEEDED_BYTES:
         return {"ok": 1, "text": "works"}

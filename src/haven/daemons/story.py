@@ -9,6 +9,7 @@ from haven.core.event import Event
 from haven.core.words import Kind, Level
 from haven.daemons.machine import now
 from haven.history.writer import HistoryWriter
+from haven.store.protocol import MEND_DAMAGED
 
 M = TypeVar("M")
 
@@ -67,5 +68,4 @@ class Story:
         new, self._damaged = keys - self._damaged, keys
         if new:
             names = ", ".join(sorted(new))
-            mend = "stop haven, put haven.db.good in the place of haven.db, start haven"
-            self.note(Kind.STORE_TROUBLE, f"damaged in the store: {names}; {mend}", Level.ERR)
+            self.note(Kind.STORE_TROUBLE, f"damaged in the store: {names}; {MEND_DAMAGED}", Level.ERR)
