@@ -1,6 +1,7 @@
 """haven's one configuration file, as a value: every key, its meaning, its default, its limits."""
 
 import difflib
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -38,6 +39,7 @@ class Settings:
 
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
+_SHOWN_CHARS = 80
 _HIDDEN = {"policy"}  # chosen by the simulator, never by a user (DESIGN: two explicit inputs)
 
 
@@ -45,33 +47,47 @@ def parse_settings(text: str) -> Settings:
     """Read haven.toml's text. Raises SettingsError for anything it does not know or that is out of bounds."""
     try:
         given = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"not valid TOML: {error}") from error
+    except (ValueError, RecursionError) as error:  # also numbers and nesting beyond all reason
+        raise SettingsError(f"not valid TOML: {str(error)[:_SHOWN_CHARS]}") from error
     known = {spec.name: spec for spec in fields(Settings) if spec.name not in _HIDDEN}
     values: dict[str, Any] = {}
     for key, value in given.items():
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
+            near = difflib.get_close_matches(key[:_SHOWN_CHARS], known, n=1)
             hint = f'; did you mean "{near[0]}"?' if near else f"; known keys: {', '.join(known)}"
-            raise SettingsError(f'unknown key "{key}"{hint}')
+            raise SettingsError(f"unknown key {_short(key)}{hint}")
         values[key] = _checked(key, value, known[key].default, known[key].metadata)
     return Settings(**values)
 
 
 def _checked(key: str, value: object, default: object, metadata: Mapping[str, Any]) -> object:
     """The value in the default's type and within its limits."""
-    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if type(value) is not type(default):
-        raise SettingsError(f"{key} = {value!r}: expected {_type_name(default)}")
+    whole_for_float = isinstance(default, float) and type(value) is int
+    if type(value) is not type(default) and not whole_for_float:
+        raise SettingsError(f"{key} = {_short(value)}: expected {_type_name(default)}")
+    if isinstance(value, str):
+        _check_text(key, value)
+        return value
+    assert isinstance(value, (int, float))
     low, high = metadata["min"], metadata["max"]
-    if isinstance(value, (int, float)) and low is not None and not low <= value <= high:
-        raise SettingsError(f"{key} = {value}: expected {low:g} to {high:g}")
-    if isinstance(value, str) and ("\n" in value or "\0" in value):
+    if not low <= value <= high:
+        raise SettingsError(f"{key} = {_short(value)}: expected {low:g} to {high:g}")
+    return float(value) if whole_for_float else value
+
+
+def _check_text(key: str, value: str) -> None:
+    if "\n" in value or "\0" in value:
         raise SettingsError(f"{key}: line breaks are not allowed")
     if key == "log_level" and value not in LOG_LEVELS:
-        raise SettingsError(f'log_level = "{value}": expected one of {", ".join(LOG_LEVELS)}')
-    return value
+        raise SettingsError(f"log_level = {_short(value)}: expected one of {', '.join(LOG_LEVELS)}")
+    if key.endswith("_dir") and not value.startswith("/"):
+        raise SettingsError(f"{key} = {_short(value)}: expected a full path, one that begins with /")
+
+
+def _short(value: object) -> str:
+    """A value as an error shows it: in one line, and not a megabyte of it."""
+    shown = json.dumps(value) if isinstance(value, str) else repr(value)
+    return shown if len(shown) <= _SHOWN_CHARS else shown[:_SHOWN_CHARS] + "..."
 
 
 def _type_name(default: object) -> str:
