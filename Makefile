@@ -39,7 +39,7 @@ bench: setup-dev
 	$(VENV)/python -m bench
 
 docs: setup-dev
-	$(VENV)/python tools/generate_docs.py
+	PYTHONPATH=. $(VENV)/python tools/generate_docs.py
 
 clean:
 	rm -rf build .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

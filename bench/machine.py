@@ -21,7 +21,7 @@ def facts(accel: Accel, project: Path) -> dict[str, str | int | float]:
         "cores": cores(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "haven_revision": _revision(project),
-        "kernel": platform.release(),
+        "kernel": ".".join(platform.release().split(".")[:2]),
         "libvirt": _version("libvirtd", "--version"),
         "load_before": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),

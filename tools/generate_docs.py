@@ -1,12 +1,15 @@
-"""Write into docs/ what is drawn from the program's own tables: the state diagram, the configuration page."""
+"""Write into docs/ what is drawn from elsewhere: the state diagram, the configuration, the measured figures."""
 
+import json
 import re
 from pathlib import Path
 
+from bench.figures import BOUNDS
 from haven.core.service import diagram
 from haven.core.settings import describe_settings
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 
 
 def put(page: str, language: str, text: str) -> None:
@@ -17,6 +20,17 @@ def put(page: str, language: str, text: str) -> None:
     path.write_text(re.sub(rf"```{language}\n.*?```", lambda _: block, old, count=1, flags=re.DOTALL))
 
 
+def figures() -> str:
+    """The last benchmark's figures and bounds, one a line."""
+    latest = json.loads((ROOT / "bench" / "latest.json").read_text())
+    lines = [
+        f"{key:<28} {value!s:>26}" + (f"   <= {BOUNDS[key]:g}" if key in BOUNDS else "")
+        for key, value in latest.items()
+    ]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
 if __name__ == "__main__":
     put("how-it-decides.md", "mermaid", diagram())
     put("configuration.md", "toml", describe_settings())
+    put("figures.md", "text", figures())
