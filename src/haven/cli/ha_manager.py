@@ -20,7 +20,7 @@ _SID = Param("sid", "the VM: vm:102, 102 or its libvirt name", max_chars=255)
 _NODE = Param("node", "the node it should run on", max_chars=64)
 _SETTINGS = (
     Param("state", "what should be (default: started)", choices=_STATES),
-    Param("max_restart", "how often a failed start is repeated before it is held (default: 1)", Kind.INTEGER, minimum=0),
+    Param("max_restart", "repeats of a failed start before it is held (default: 1)", Kind.INTEGER, minimum=0),
     Param("max_relocate", "tries on other nodes; no meaning on one host (default: 1)", Kind.INTEGER, minimum=0),
     Param("restart_on", "failure: a clean power-off in the guest is respected; always: it is started again",
           choices=("failure", "always")),
