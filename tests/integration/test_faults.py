@@ -172,12 +172,19 @@ def test_commands_without_haven_say_what_to_do(host: HavenHost) -> None:
 # -- the power
 
 
+def autostarts(vm: TestVm) -> bool:
+    """Whether libvirt itself would start it at boot."""
+    words = [line.split() for line in vm.host.virsh("dominfo", vm.name).splitlines()]
+    return ["Autostart:", "enable"] in words
+
+
 def test_after_a_power_cut_what_should_run_is_started_and_the_boot_is_told_as_the_cause(host: HavenHost) -> None:
     host.haven_start()
     wanted, off = protected(host), protected(host)
     typed(host, "qm", "stop", str(off.vmid))
     off.is_off()
     off.shows("stopped")
+    host.wait_for(lambda: [autostarts(vm) for vm in (wanted, off)] == [True, False], 10.0, "autostart settled")
     host.power_cut()
     host.start()
     host.haven_start()
