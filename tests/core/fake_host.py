@@ -3,14 +3,14 @@
 from dataclasses import dataclass, field, replace
 
 from haven.core.hypervisor import Happening, Moment, Obstacle, Power, Vm, Why
-from haven.core.order import Order, OrderResult, Probe, Start, Stop
+from haven.core.order import Order, OrderResult, Probe, Settle, Start, Stop
 from haven.core.records import Instance
 from haven.core.words import HoldCause
 
 GUEST_SHUTDOWN_S = 1.0
 """How long a guest that obeys takes to shut down."""
 
-ORDER_S = {"Start": 0.2, "Stop": 0.1, "Probe": 0.01, "Autostart": 0.01, "CollectEvidence": 0.01}
+ORDER_S = {"Start": 0.2, "Stop": 0.1, "Probe": 0.01, "Settle": 0.01, "CollectEvidence": 0.01}
 
 
 @dataclass(slots=True)
@@ -28,6 +28,7 @@ class Guest:
     pid: int | None = None
     signal: int | None = None
     autostart: bool = False
+    vmid_hint: int | None = None
     defined: bool = True
     disk: bool = True
     misled: bool = False
@@ -64,6 +65,7 @@ class FakeHost:
             checked_boottime_s=self.clock[0],
             ended_by_signal=guest.signal,
             autostart=guest.autostart,
+            vmid_hint=guest.vmid_hint,
         )
 
     # What happens to guests
@@ -128,9 +130,9 @@ class FakeHost:
                 return self._stop(guest, order, pid, blank)
             case Probe():
                 return _but(blank, ok=True, obstacle=None if guest.disk else _missing(guest))
-        if hasattr(order, "enabled"):
-            guest.autostart = order.enabled
-            return _but(blank, ok=True)
+            case Settle():
+                guest.autostart, guest.vmid_hint = order.autostart, order.vmid
+                return _but(blank, ok=True)
         return _but(blank, ok=True, lines=("qemu-system-x86_64: last words",))
 
     def _start(self, guest: Guest, blank: OrderResult) -> OrderResult:

@@ -176,6 +176,11 @@ def started_elsewhere(story: Story, sid: str) -> None:
     story.world.tell_lrm()
 
 
+@step("another client turns autostart of <sid> on")
+def turns_autostart_on(story: Story, sid: str) -> None:
+    story.world.guest(sid).autostart = True
+
+
 @step("another client undefines <sid>")
 def undefines(story: Story, sid: str) -> None:
     story.world.guest(sid).defined = False
@@ -284,6 +289,11 @@ def clock_back(story: Story) -> None:
 def manager_unknown(story: Story, sid: str) -> None:
     story.world.configure(sid, state=Wanted.STARTED)
     story.world.store.mood = Mood.SILENT_WRITTEN
+
+
+@step("libvirt's autostart of <sid> is still on")
+def autostart_on(story: Story, sid: str) -> None:
+    story.world.guest(sid).autostart = True
 
 
 @step("the store refuses writes")

@@ -188,14 +188,10 @@ class World:
             crm.woken = bool(decision.transactions)
 
     def _lrm_look(self, lrm: Daemon, tick: bool) -> None:
-        happenings, lrm.happenings = tuple(lrm.happenings), []
-        results, lrm.results = tuple(lrm.results), []
         self._refresh(lrm, everything=tick)
         view = self.store.read("lrm")
-        facts = dict(lrm.facts) if lrm.facts is not None else None
-        seen = NodeObservation(
-            NODE, lrm.holder, view, facts, happenings, results, tick, self.stopping, self.settings
-        )
+        seen = self.observation(lrm, view, tick=tick)
+        lrm.happenings, lrm.results = [], []
         decision = node.step(lrm.memory, seen, self.now())
         if self._asks_twice():
             assert decision == node.step(lrm.memory, seen, self.now()), "the node's step is not pure"
@@ -212,6 +208,20 @@ class World:
             lrm.woken = True
         elif decision.transactions:
             lrm.wake_at_s = min(filter(None, (decision.wake_at_s, self.boottime_s + RETRY_S)))
+
+    def observation(self, lrm: Daemon, view: View, *, tick: bool = False) -> NodeObservation:
+        """What this LRM may know now."""
+        return NodeObservation(
+            node=NODE,
+            holder=lrm.holder,
+            view=view,
+            vms=dict(lrm.facts) if lrm.facts is not None else None,
+            happenings=tuple(lrm.happenings),
+            results=tuple(lrm.results),
+            tick=tick,
+            host_stopping=self.stopping,
+            settings=self.settings,
+        )
 
     def _refresh(self, lrm: Daemon, *, everything: bool) -> None:
         """As the daemon does: all states on a tick or a new connection, else those that may have changed."""
