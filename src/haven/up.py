@@ -20,7 +20,7 @@ from haven.store.claim import claim_daemon
 log = logging.getLogger("haven.up")
 
 PROCESSES = ("lrm", "crm", "api")
-BACKOFF_S = (0.0, 0.2, 1.0, 5.0)
+BACKOFF_S = (0.0, 0.2, 1.0, 2.0)
 CALM_S = 60.0
 """A process that ran this long is brought back at once again."""
 POLL_S = 0.1

@@ -81,7 +81,7 @@ class FakeHypervisor:
     def prepare(self, uuid: str, *, autostart: bool | None = None, vmid: int | None = None) -> None:
         self._reach()
         if autostart is not None:
-            self._vms[uuid] = replace(self._vms[uuid], autostart=autostart)
+            self._vms[uuid] = replace(self._vms[uuid], autostart=autostart, vmid_hint=vmid)
 
     def evidence(self, uuid: str) -> tuple[str, ...]:
         self._reach()

@@ -7,7 +7,7 @@ from haven.core.contract import NodeObservation
 from haven.core.event import Event, Scalar
 from haven.core.hypervisor import Vm
 from haven.core.node_memory import Intention, NodeMemory, VmMemory, own_configs, suspended
-from haven.core.order import Autostart, CollectEvidence, Order, Probe, Start, Stop
+from haven.core.order import CollectEvidence, Order, Probe, Settle, Start, Stop
 from haven.core.records import Result, RunKey, ServiceConfig, ServiceStatus
 from haven.core.transaction import Delete, Put
 from haven.core.words import ExitCode, HoldCause, Kind, Policy, ServiceState, Wanted
@@ -70,8 +70,8 @@ class Plan:
                 self._watch_hold(config, service, known)
             case ServiceState.REQUEST_START:
                 pass  # the manager places it first (R-5.1)
-        if self._seen.tick and vm and vm.persistent:
-            self._settle_autostart(config, vm)
+        if vm and vm.persistent and (self._seen.tick or f"config/{config.sid}" in self._view.changed):
+            self._settle(config, vm)
 
     def _settle_intention(self, config: ServiceConfig, known: VmMemory) -> VmMemory:
         """An intention is done when it is written, and void when a person said something later."""
@@ -259,11 +259,14 @@ class Plan:
         self.orders.append(Probe(config.uuid, config.sid, service.uid))
         self.vms[config.uuid] = replace(known, probing=True)
 
-    def _settle_autostart(self, config: ServiceConfig, vm: Vm) -> None:
-        """libvirt starts at host boot what should run, even if haven does not come up."""
+    def _settle(self, config: ServiceConfig, vm: Vm) -> None:
+        """libvirt starts at host boot what should run, even if haven does not come up; and the definition
+        carries its VMID, so that it survives the loss of the store."""
         enabled = config.wanted is Wanted.STARTED
-        if vm.autostart != enabled:
-            self.orders.append(Autostart(config.uuid, config.sid, enabled))
+        identity = self._view.identities().get(config.uuid)
+        vmid = identity.vmid if identity else vm.vmid_hint
+        if vm.autostart != enabled or vm.vmid_hint != vmid:
+            self.orders.append(Settle(config.uuid, config.sid, enabled, vmid))
 
     def _say_begin(self, sid: str, action: str, sentence: str) -> None:
         fields: dict[str, Scalar] = {"action": action, "phase": "begin"}

@@ -45,12 +45,13 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class Autostart:
-    """Make libvirt start the VM at host boot, or not."""
+class Settle:
+    """Bring what libvirt keeps with the definition in line: autostart at host boot, haven's VMID."""
 
     uuid: str
     sid: str
-    enabled: bool
+    autostart: bool
+    vmid: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class CollectEvidence:
     incident: str
 
 
-Order = Start | Stop | Probe | Autostart | CollectEvidence
+Order = Start | Stop | Probe | Settle | CollectEvidence
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ from haven.hypervisor.protocol import Hypervisor, HypervisorError
 log = logging.getLogger("haven.lrm")
 
 LOOKERS = 4
+LOOK_AGAIN_S = 1.0
+"""After a look that failed; without a connection the next one is not made."""
 RECONNECT_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 """Pauses between tries to reach libvirt; the last one repeats."""
 
@@ -98,6 +100,8 @@ class Eyes:
             await (self._read_all() if uuid is None else self._read(uuid))
         except HypervisorError as error:
             log.warning("not looked at: %s", error)
+            await asyncio.sleep(LOOK_AGAIN_S)
+            self._again.add(uuid)
         finally:
             self._looking.discard(uuid)
             self.opened.set()

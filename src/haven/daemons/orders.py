@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from haven.core.hypervisor import Obstacle
-from haven.core.order import Autostart, CollectEvidence, Order, OrderResult, Probe, Start, Stop
+from haven.core.order import CollectEvidence, Order, OrderResult, Probe, Settle, Start, Stop
 from haven.core.words import HoldCause
 from haven.daemons.machine import now
 from haven.hypervisor.protocol import Hypervisor, HypervisorError, StartFailedError, UnreachableError
@@ -49,8 +49,8 @@ def _call(hypervisor: Hypervisor, order: Order, done: OrderResult) -> OrderResul
             hypervisor.stop(order.uuid, order.timeout_s)
         case Probe():
             return replace(done, obstacle=hypervisor.obstacle(order.uuid))
-        case Autostart():
-            hypervisor.prepare(order.uuid, autostart=order.enabled)
+        case Settle():
+            hypervisor.prepare(order.uuid, autostart=order.autostart, vmid=order.vmid)
         case CollectEvidence():
             return replace(done, lines=hypervisor.evidence(order.uuid))
     return done

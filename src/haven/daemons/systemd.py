@@ -9,7 +9,11 @@ SYSTEMCTL_TIMEOUT_S = 1.0
 
 
 async def host_is_stopping() -> bool:
-    """Whether systemd is shutting the host down; False where systemd does not run, or cannot be asked."""
+    """Whether systemd is shutting the host down; False where systemd does not run, or cannot be asked.
+
+    A systemd that does not answer in time counts as one that shuts down: the VM's end is then no intention,
+    and a later look asks again.
+    """
     if not RUNS.is_dir():
         return False
     try:
@@ -26,5 +30,5 @@ async def host_is_stopping() -> bool:
             process.kill()
             async with asyncio.timeout(SYSTEMCTL_TIMEOUT_S):
                 await process.communicate()
-        return False
+        return True
     return output.strip() == b"stopping"
