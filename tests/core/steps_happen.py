@@ -265,6 +265,11 @@ def revived(story: Story) -> None:
     story.world.revive()
 
 
+@step("the lrm alone is back")
+def revived_lrm(story: Story) -> None:
+    story.world.revive_lrm()
+
+
 @step("the host loses power and boots")
 def boots(story: Story) -> None:
     story.world.boot()

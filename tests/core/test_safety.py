@@ -10,7 +10,7 @@ from haven.core.contract import Decision
 from haven.core.hypervisor import Moment, Power, Why
 from haven.core.node_memory import NodeMemory
 from haven.core.order import Start
-from haven.core.records import AgentEpoch, Result, RunKey, ServiceStatus
+from haven.core.records import AgentEpoch, PendingCommand, Result, RunKey, ServiceStatus
 from haven.core.transaction import Delete, Guard, Put, Refused, Transaction
 from haven.core.words import ExitCode, ServiceState, Wanted
 from tests.core.fake_store import Mood
@@ -152,6 +152,13 @@ def test_2_a_boot_is_a_new_epoch_and_takes_this_nodes_keys_along_but_no_others(w
     assert world.record("run/elsewhere", RunKey).epoch == "boot-1"
 
 
+def test_2_an_epoch_of_another_boot_is_not_ours_whoever_holds_it(world: World) -> None:
+    assert world.lrm
+    put(world, f"agent/{NODE}", AgentEpoch(NODE, "boot-0", "boot-0", world.lrm.holder))
+    world.advance(11.0)
+    assert world.record(f"agent/{NODE}", AgentEpoch).epoch == "boot-1"
+
+
 def test_2_before_the_new_epoch_is_committed_nothing_is_started(world: World) -> None:
     world.store.mood = Mood.FULL
     world.guest(SID).autostart = False
@@ -179,6 +186,11 @@ def _wanted_stopped(world: World) -> None:
 def _stop_queued(world: World) -> None:
     world.stop_command(SID, "qm stop", 0)
     put(world, f"config/{SID}", replace(world.config(SID), state=Wanted.STARTED))
+
+
+def _command_waits(world: World) -> None:
+    status = world.record(f"service/{SID}", ServiceStatus)
+    put(world, f"service/{SID}", replace(status, cmd=PendingCommand("stop", 0)))
 
 
 def _stopping(world: World) -> None:
@@ -209,8 +221,7 @@ def _failure_unread(world: World) -> None:
     assert world.lrm
     uid = world.record(f"service/{SID}", ServiceStatus).uid
     failed = Result(SID, ServiceState.STARTED, ExitCode.ERROR)
-    vms = {key: replace(vm, retry_at_s=world.boottime_s + 60.0) for key, vm in world.lrm.memory.vms.items()}
-    world.lrm.memory = replace(world.lrm.memory, vms=vms, results={uid: failed})
+    world.lrm.memory = replace(world.lrm.memory, results={uid: failed})
 
 
 @pytest.mark.parametrize(
@@ -218,6 +229,7 @@ def _failure_unread(world: World) -> None:
     [
         _wanted_stopped,
         _stop_queued,
+        _command_waits,
         _stopping,
         _held,
         _not_placed,

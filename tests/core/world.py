@@ -145,8 +145,11 @@ class World:
         self.crm = None
 
     def revive(self) -> None:
-        self.lrm = self.lrm or self._process("lrm", NodeMemory())
+        self.revive_lrm()
         self.crm = self.crm or self._process("crm", ManagerMemory())
+
+    def revive_lrm(self) -> None:
+        self.lrm = self.lrm or self._process("lrm", NodeMemory())
 
     def ring(self) -> None:
         for daemon in filter(None, (self.lrm, self.crm)):

@@ -257,7 +257,7 @@ class Absorb:
         if delay_s is not None:
             return replace(counted, restart_at_s=now_s + delay_s)
         self._report_crash_loop(config, counted)
-        return replace(counted, restart_at_s=None, retry_at_s=now_s + brake.hold_s)
+        return replace(counted, restart_at_s=None)
 
     def _report_crash_loop(self, config: ServiceConfig, vm: VmMemory) -> None:
         service = self.book.services.get(config.sid)

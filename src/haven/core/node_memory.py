@@ -47,9 +47,9 @@ class VmMemory:
     was looked at again. `autostarted`: libvirt started it at boot although it should be off.
     `started_after_wall_s`: it was not started before this moment. `down_since_wall_s`: when the open incident
     began. `ending`: the end that the next start answers.
-    `restart_at_s`: boottime before which it is not started; `retry_at_s`: the same while a failure was
-    reported that the manager has not read. `tries`: failed starts in a row for the order `tries_uid`.
-    `number` counts the orders given, so that each result finds its own. `blocked_uid`: the hold in which a
+    `restart_at_s`: boottime before which it is not started; `retry_at_s`: the same while a failure of the
+    order `retry_uid` was reported that the manager has not read. `tries`: failed starts in a row for the
+    order `tries_uid`. `number` counts the orders given, so that each result finds its own. `blocked_uid`: the hold in which a
     probe saw the obstacle.
     """
 
@@ -69,6 +69,7 @@ class VmMemory:
     ending: Ending | None = None
     intention: Intention | None = None
     restart_at_s: float | None = None
+    retry_uid: str = ""
     retry_at_s: float = 0.0
     tries: int = 0
     tries_uid: str = ""

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from haven.core.brake import hold_length_s
 from haven.core.clock import Now
 from haven.core.contract import NodeObservation
 from haven.core.event import Event, Scalar
@@ -91,7 +92,7 @@ class Plan:
         elif self._seen.host_stopping:
             self.waiting[config.sid] = "not started: the host is shutting down"
         elif self._may_start(config, service, known):
-            self._start(config, service, known)
+            self._start(config, service, self.vms[config.uuid])
 
     def _may_start(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> bool:
         """SAFETY 4: the last committed order is `started`, no stop is pending, no failure waits to be read."""
@@ -100,19 +101,24 @@ class Plan:
             config.wanted is Wanted.STARTED
             and not stop_queued
             and not service.cmd
-            and not self._waits_for_manager(service, known)
+            and not self._waits_for_manager(config, service, known)
         )
 
-    def _waits_for_manager(self, service: ServiceStatus, known: VmMemory) -> bool:
+    def _waits_for_manager(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> bool:
         """A reported failure makes the manager hold the VM. If it never reads it (it is dead, or the store
         cannot be written), the report is withdrawn when that hold would be over."""
         reported = self.results.get(service.uid)
         if reported is None or reported.exit_code is ExitCode.SUCCESS:
             return False
+        if known.retry_uid != service.uid:
+            length_s = reported.hold_s or hold_length_s(service.hold_tries + 1)
+            known = replace(known, retry_uid=service.uid, retry_at_s=self._now.boottime_s + length_s)
+            self.vms[config.uuid] = known
         if known.retry_at_s > self._now.boottime_s:
             self.wake(known.retry_at_s)
             return True
         del self.results[service.uid]
+        self.vms[config.uuid] = replace(known, retry_uid="")
         return False
 
     def _start(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from haven.core.brake import hold_length_s, retry_pause_s
+from haven.core.brake import retry_pause_s
 from haven.core.node_book import Book
 from haven.core.node_memory import VmMemory, last_sequence
 from haven.core.order import CollectEvidence, OrderResult, Probe, Start, Stop
@@ -62,24 +62,23 @@ def _start_failed(book: Book, order: Start, vm: VmMemory, result: OrderResult) -
     if config is None:
         return vm
     tries = (vm.tries if vm.tries_uid == order.uid else 0) + 1
-    held_before = service.hold_tries if service else 0
-    allowed = 0 if held_before else config.restarts
+    allowed = 0 if service and service.hold_tries else config.restarts
     if tries > allowed:
-        return _exhausted(book, order, vm, result, tries, hold_length_s(held_before + 1))
+        return _exhausted(book, order, vm, result, tries)
     pause_s = retry_pause_s(tries, book.settings.start_retry_s)
     sentence = f"start tried again in {pause_s:g} s ({tries} of {allowed})"
     book.say(Kind.RESTART_POLICY_RETRY, order.sid, sentence, "R-5.4", Level.WARN, **{"try": tries})
     return replace(vm, tries=tries, tries_uid=order.uid, restart_at_s=book.now.boottime_s + pause_s)
 
 
-def _exhausted(book: Book, order: Start, vm: VmMemory, result: OrderResult, tries: int, hold_s: float) -> VmMemory:
+def _exhausted(book: Book, order: Start, vm: VmMemory, result: OrderResult, tries: int) -> VmMemory:
     cause = result.obstacle.cause if result.obstacle else HoldCause.START_FAILED
     detail = result.obstacle.detail if result.obstacle else "the start failed"
     book.results[order.uid] = Result(order.sid, ServiceState.STARTED, ExitCode.ERROR, cause, detail)
     times = "once" if tries == 1 else f"{tries} times"
     sentence = f"start failed {times}; given up for now"
     book.say(Kind.RESTART_POLICY_EXHAUSTED, order.sid, sentence, "R-5.4", Level.ERR, tries=tries - 1)
-    return replace(vm, tries=0, tries_uid="", restart_at_s=None, retry_at_s=book.now.boottime_s + hold_s)
+    return replace(vm, tries=0, tries_uid="", restart_at_s=None)
 
 
 def _stopped(book: Book, order: Stop, vm: VmMemory, result: OrderResult) -> VmMemory:
