@@ -49,8 +49,8 @@ class VmMemory:
     began. `ending`: the end that the next start answers.
     `restart_at_s`: boottime before which it is not started; `retry_at_s`: the same while a failure of the
     order `retry_uid` was reported that the manager has not read. `tries`: failed starts in a row for the
-    order `tries_uid`. `number` counts the orders given, so that each result finds its own. `blocked_uid`: the hold in which a
-    probe saw the obstacle.
+    order `tries_uid`. `number` counts the orders given, so that each result finds its own. `blocked_uid`:
+    the hold in which a probe saw the obstacle.
     """
 
     running: bool
