@@ -241,7 +241,7 @@ ACTIONS: dict[str, Action] = {
     "event lost": said_nothing,
 } | {f"{name} cut {point}": _cut(name, point) for name in ("lrm", "crm") for point in LOOK_POINTS}
 
-CUTS = ("lrm cut after it performed", "LRM killed", "store full")
+CUTS = ("lrm cut after it performed", "lrm cut after it wrote", "LRM killed", "store full")
 
 MOMENTS = st.tuples(
     st.sampled_from(sorted(ACTIONS)),
