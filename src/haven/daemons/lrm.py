@@ -128,8 +128,8 @@ class Lrm:
         for order in decision.performed_first:
             self._spawn(self._perform(order))
         await asyncio.sleep(0)  # the orders are under way before anything is written
-        self._story.keep(self._memory, asked, decision)
-        self._memory = decision.memory
+        before, self._memory = self._memory, decision.memory  # what is under way must not be forgotten
+        self._story.keep(before, asked, decision)
         self._story.tell(decision.events)
         outcome = await self._store.commit(decision.transactions)
         committed = isinstance(outcome, Committed)
