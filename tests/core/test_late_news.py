@@ -111,7 +111,7 @@ def test_a_result_that_comes_twice_is_not_that_of_the_next_order(world: World) -
 
 def test_a_result_for_a_vm_that_nobody_knows_is_nothing(world: World) -> None:
     lrm = Lrm(world)
-    stranger = Start("no-such-uuid", "vm:999", "uid", "why", in_place=False)
+    stranger = Start("no-such-uuid", "vm:999", "uid", "why")
     decision = lrm.step(lrm.fact(Power.RUNNING), lrm.result(stranger, ok=True))
     assert not decision.events and not acts(decision)
 

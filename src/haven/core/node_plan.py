@@ -133,9 +133,8 @@ class Plan:
         if self._starting >= self._workers:  # a finished order wakes the step again
             self.waiting[config.sid] = f"its start waits for one of {self._workers} other starts to end"
             return
-        in_place = known.ending is not None and service.running
         why = known.ending.sentence if known.ending else service.reason
-        order = Start(config.uuid, config.sid, service.uid, why, in_place, known.number + 1)
+        order = Start(config.uuid, config.sid, service.uid, why, known.number + 1)
         self.first.append(order)
         self._starting += 1
         self.vms[config.uuid] = replace(known, inflight=order, number=order.number, restart_at_s=None)

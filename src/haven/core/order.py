@@ -10,15 +10,13 @@ from haven.core.records import Instance
 class Start:
     """Start the VM, or let a suspended one go on. Allowed only while this node holds its run key.
 
-    `in_place` marks a restart that needs no commit before it (SAFETY 4). `number` tells this order from
-    others about the same VM, so that each result finds its own.
+    `number` tells this order from others about the same VM, so that each result finds its own.
     """
 
     uuid: str
     sid: str
     uid: str
     why: str
-    in_place: bool
     number: int = 0
 
 
