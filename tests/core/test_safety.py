@@ -175,7 +175,8 @@ def test_4_a_restart_in_place_is_performed_before_anything_is_written(world: Wor
     world.host.end(world.guest(SID), Why.CRASHED, Moment.STOPPED_FAILED)
     decision = asked_again(world)
     [order] = decision.performed_first
-    assert isinstance(order, Start) and order.in_place
+    assert isinstance(order, Start) and order.uuid == world.guest(SID).uuid
+    assert order not in decision.orders, "it does not wait for the commit"
     assert decision.transactions, "and it is journalled"
 
 
