@@ -14,7 +14,7 @@ from haven.core.records import (
     Result,
     ServiceStatus,
 )
-from haven.core.words import CrmState, ExitCode, HoldCause, LrmMode, LrmState, NodeState, ServiceState
+from haven.core.words import CrmState, ExitCode, HoldCause, LrmMode, LrmState, NodeState, ServiceState, Verb
 from tests.api.world import NODE, NOW_S, World, guest
 
 CURRENT = "/cluster/ha/status/current"
@@ -171,7 +171,7 @@ def test_manager_status_shows_the_records(world: World) -> None:
             "uid-1",
             timeout_s=9,
             failed_nodes=(NODE,),
-            cmd=PendingCommand("stop", 9),
+            cmd=PendingCommand(Verb.STOP, 9),
         ),
     )
     assert world.api.get("/cluster/ha/status/manager_status") == {

@@ -4,7 +4,7 @@ import pytest
 
 from haven.api.client import ApiClient, ApiError
 from haven.core.records import Command, Origin, VmIdentity
-from haven.core.words import RestartOn, Wanted
+from haven.core.words import RestartOn, Verb, Wanted
 from tests.api.world import NODE, NOW_S, World, guest
 
 PATH = "/cluster/ha/resources"
@@ -126,7 +126,7 @@ def test_containers_are_none(world: World) -> None:
 
 def test_removal_leaves_the_vm_and_its_other_records(world: World) -> None:
     world.api.post(PATH, sid="102")
-    world.put("command/1", Command("1", "stop", "vm:102", 60, Origin("root", "qm stop", NOW_S)))
+    world.put("command/1", Command("1", Verb.STOP, "vm:102", 60, Origin("root", "qm stop", NOW_S)))
     world.api.delete(f"{PATH}/vm:102", purge=1)
     view = world.store.read()
     assert (dict(view.configs()), dict(view.commands()), set(view.identities())) == ({}, {}, {"u-1", "u-2"})
@@ -135,7 +135,7 @@ def test_removal_leaves_the_vm_and_its_other_records(world: World) -> None:
 
 def test_a_start_overtakes_a_stop_that_waits(world: World) -> None:
     world.api.post(PATH, sid="102")
-    world.put("command/1", Command("1", "stop", "vm:102", 60, Origin("root", "qm stop", NOW_S)))
+    world.put("command/1", Command("1", Verb.STOP, "vm:102", 60, Origin("root", "qm stop", NOW_S)))
     world.api.put(f"{PATH}/vm:102", state="started")
     assert not world.store.read().commands()
 

@@ -32,6 +32,7 @@ from haven.core.words import (
     NodeState,
     Policy,
     ServiceState,
+    Verb,
     Wanted,
 )
 
@@ -88,7 +89,7 @@ def reported(state: ServiceState, code: ExitCode, **more: Any) -> tuple[str, Rec
 
 
 def stop(timeout_s: int) -> tuple[str, Record]:
-    return "command/1", Command("1", "stop", "vm:102", timeout_s, ROOT)
+    return "command/1", Command("1", Verb.STOP, "vm:102", timeout_s, ROOT)
 
 
 def hold(**more: Any) -> Hold:

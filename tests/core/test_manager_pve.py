@@ -11,6 +11,7 @@ from haven.core.words import (
     ExitCode,
     Kind,
     Policy,
+    Verb,
     Wanted,
 )
 from tests.core.deciding import FAILED, S, configured, decide, kinds, moves, reported, service, stop, written
@@ -66,5 +67,5 @@ def test_pve_ignores_a_stop_of_what_is_stopped() -> None:
 
 def test_pve_keeps_a_command_in_a_state_that_does_not_look_at_it() -> None:
     decision = pve(configured(Wanted.STOPPED), service(S.REQUEST_STOP), stop(0))
-    assert written(decision, "service/vm:102").cmd == PendingCommand("stop", 0)
+    assert written(decision, "service/vm:102").cmd == PendingCommand(Verb.STOP, 0)
     assert moves(decision) == []

@@ -12,7 +12,7 @@ from haven.core.node_memory import NodeMemory
 from haven.core.order import Start
 from haven.core.records import AgentEpoch, PendingCommand, Result, RunKey, ServiceStatus
 from haven.core.transaction import Delete, Guard, Put, Refused, Transaction
-from haven.core.words import ExitCode, ServiceState, Wanted
+from haven.core.words import ExitCode, ServiceState, Verb, Wanted
 from tests.core.fake_store import Mood
 from tests.core.world import NODE, World
 
@@ -191,7 +191,7 @@ def _stop_queued(world: World) -> None:
 
 def _command_waits(world: World) -> None:
     status = world.record(f"service/{SID}", ServiceStatus)
-    put(world, f"service/{SID}", replace(status, cmd=PendingCommand("stop", 0)))
+    put(world, f"service/{SID}", replace(status, cmd=PendingCommand(Verb.STOP, 0)))
 
 
 def _stopping(world: World) -> None:

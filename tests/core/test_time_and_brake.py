@@ -10,7 +10,7 @@ from haven.core.brake import CRASHES_KEPT, Brake, hold_length_s, retry_pause_s
 from haven.core.clock import Now, deadline_after
 from haven.core.records import Command, Hold, Origin
 from haven.core.sentences import by, cause_gone, command, duration, ends, held
-from haven.core.words import HoldCause
+from haven.core.words import HoldCause, Verb
 
 NOW = Now(boottime_s=1000.0, wall_s=1_700_000_000.0, boot_id="a")
 
@@ -90,7 +90,7 @@ def test_who_did_it_and_how() -> None:
 
 
 def test_a_command_says_how_and_for_whom() -> None:
-    asked = Command("1", "stop", "vm:102", 0, Origin("root", "qm stop", 0.0))
+    asked = Command("1", Verb.STOP, "vm:102", 0, Origin("root", "qm stop", 0.0))
     assert command(asked) == "stop at once, asked for by root with qm stop"
     assert command(replace(asked, timeout_s=180)) == "stop within 180 s, asked for by root with qm stop"
 

@@ -20,7 +20,7 @@ from haven.core.records import Command, Origin, Record, ServiceConfig
 from haven.core.settings import Settings
 from haven.core.transaction import Committed, Delete, Guard, Outcome, Put, Refused, Transaction
 from haven.core.view import View
-from haven.core.words import ServiceState, Wanted
+from haven.core.words import ServiceState, Verb, Wanted
 from tests.core.fake_host import FakeHost, Guest
 from tests.core.fake_store import FakeStore
 
@@ -361,7 +361,7 @@ class World:
     def stop_command(self, sid: str, via: str, timeout_s: int) -> bool:
         """`qm stop` and `qm shutdown`: the wanted state and the command in one transaction."""
         self._commands += 1
-        command = Command(f"{self._commands:08x}", "stop", sid, timeout_s, self.origin(via))
+        command = Command(f"{self._commands:08x}", Verb.STOP, sid, timeout_s, self.origin(via))
 
         def plan() -> Writes:
             yield Put(f"command/{command.id}", command)

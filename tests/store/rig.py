@@ -8,6 +8,7 @@ from pathlib import Path
 from haven.core.records import Command, Lock, Origin, Record, ServiceConfig
 from haven.core.transaction import Delete, Guard, Put, Transaction
 from haven.core.view import View
+from haven.core.words import Verb
 from haven.store.sqlite import SqliteStore, open_store
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +32,7 @@ def config(sid: str, comment: str | None = None) -> ServiceConfig:
 
 
 def command(number: int) -> Command:
-    return Command(str(number), "stop", "vm:1", 0, ORIGIN)
+    return Command(str(number), Verb.STOP, "vm:1", 0, ORIGIN)
 
 
 def put(view: View, key: str, record: Record) -> Transaction:

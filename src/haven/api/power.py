@@ -16,7 +16,7 @@ from haven.core.event import Event
 from haven.core.records import Command, Origin, ServiceConfig
 from haven.core.transaction import Put
 from haven.core.view import View
-from haven.core.words import Kind, Wanted
+from haven.core.words import Kind, Verb, Wanted
 
 
 def request_start(call: Call, vmid: int) -> str:
@@ -53,7 +53,7 @@ def want_stopped(call: Call, sid: str, timeout_s: int) -> None:
 
     def plan(view: View) -> Change:
         config, origin = _wanted(view, sid, call)
-        command = Command(command_id, "stop", config.sid, timeout_s, origin)
+        command = Command(command_id, Verb.STOP, config.sid, timeout_s, origin)
         stopped = replace(config, state=Wanted.STOPPED, origin=origin)
         writes = (Put(f"command/{command_id}", command), Put(f"config/{config.sid}", stopped))
         return Change(writes, (_told(config.sid, "stop", origin),))

@@ -10,8 +10,8 @@ The caller's duties, by number:
    already committed (SAFETY 4).
 3. Commit `transactions` in order. A refusal drops it and all after it; so does an unknown outcome, which
    is resolved by reading back (SAFETY 9).
-4. Perform the manager's `orders` only when every transaction committed. The node's are allowed by what was
-   committed before the step.
+4. Perform the manager's `duties` only when every transaction committed, in their order. The node's `orders`
+   and `duties` are allowed by what was committed before the step.
 5. The manager's memory and events count only when every transaction committed; otherwise the old memory
    is used with a fresh observation. The node's memory holds only what was seen and done, never what a
    commit is yet to make true: it is kept whatever the commits said, and its events too, or a restart

@@ -7,30 +7,46 @@ from typing import Generic, TypeVar
 from haven.core.clock import Now
 from haven.core.event import Event
 from haven.core.hypervisor import Happening, Vm
-from haven.core.order import Order, OrderResult
+from haven.core.load import Figures
+from haven.core.order import Duty, Order, OrderResult
 from haven.core.settings import Settings
 from haven.core.transaction import Transaction
 from haven.core.view import View
+from haven.core.words import ShutdownKind
 
 M = TypeVar("M")
 
 
 @dataclass(frozen=True, slots=True)
 class Decision(Generic[M]):
-    """What a step decided; see the duties above. `wake_at_s` is boottime; None: the next tick will do."""
+    """What a step decided; see the contract above. `wake_at_s` is boottime; None: the next tick will do."""
 
     memory: M
     transactions: tuple[Transaction, ...] = ()
     performed_first: tuple[Order, ...] = ()
     orders: tuple[Order, ...] = ()
+    duties: tuple[Duty, ...] = ()
     events: tuple[Event, ...] = ()
     wake_at_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """A node of the cluster. `online`: reachable, in the part that has quorum (spec 3.1). `version`: of the
+    software there, as `major.minor.patch~rev` (R-6.13)."""
+
+    online: bool
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ManagerObservation:
-    """What the manager may know. `holder` is this process's name in the manager lock; `tick` is false when
-    an event, not the schedule, woke it.
+    """What the manager may know.
+
+    `holder` is this process's name in the manager lock; `tick` is false when an event, not the schedule,
+    woke it. `members` is every node that is configured; None: there is only this host, and nobody else can
+    hold the lock. `readable`: the records could be read; `fresh`: the view of them is up to date (R-2.1).
+    `shutdown_requested`: this process is asked to end.
     """
 
     node: str
@@ -38,6 +54,12 @@ class ManagerObservation:
     view: View
     tick: bool
     settings: Settings = field(default_factory=Settings)
+    members: Mapping[str, Member] | None = None
+    quorate: bool = True
+    readable: bool = True
+    fresh: bool = True
+    shutdown_requested: bool = False
+    figures: Figures = field(default_factory=Figures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +68,8 @@ class NodeObservation:
 
     `vms` is the hypervisor's last word by uuid; None while it cannot be reached (then nothing is
     concluded from silence). `happenings` and `results` are what came since the step before. `host_stopping`
-    stands from the moment it was found until it is found to be called off.
+    stands from the moment it was found until it is found to be called off. `quorate`, `readable`, `fresh`: as
+    for the manager. `shutdown`: this process is asked to end, and why (spec 8.1).
     """
 
     node: str
@@ -58,6 +81,10 @@ class NodeObservation:
     tick: bool = False
     host_stopping: bool = False
     settings: Settings = field(default_factory=Settings)
+    quorate: bool = True
+    readable: bool = True
+    fresh: bool = True
+    shutdown: ShutdownKind | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from haven.core import (
     ending,
     event,
     hypervisor,
+    load,
     manager,
     node_memory,
     order,
@@ -33,5 +34,19 @@ def _dataclasses(modules: Iterable[ModuleType]) -> dict[str, type]:
 
 
 KINDS: Mapping[str, type] = _dataclasses(
-    (clock, contract, ending, event, hypervisor, manager, node_memory, order, records, settings, transaction, view)
+    (
+        clock,
+        contract,
+        ending,
+        event,
+        hypervisor,
+        load,
+        manager,
+        node_memory,
+        order,
+        records,
+        settings,
+        transaction,
+        view,
+    )
 )

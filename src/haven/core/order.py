@@ -1,4 +1,4 @@
-"""Orders: what the core asks the hands to do to a VM, and what came of it."""
+"""Orders: what the core asks the hands to do to a VM, and what came of it; duties: what else, without a result."""
 
 from dataclasses import dataclass
 
@@ -61,7 +61,45 @@ class CollectEvidence:
     incident: str
 
 
-Order = Start | Stop | Probe | Settle | CollectEvidence
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Move the VM to `target`: `live` while it runs, else stopped here first (and started there later).
+    `number`: as in Start."""
+
+    uuid: str
+    sid: str
+    uid: str
+    why: str
+    target: str
+    live: bool
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveLock:
+    """Take a leftover lock (`backup`, `snapshot`, ...) off a guest that is recovered (R-4.32)."""
+
+    sid: str
+    lock: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeedWatchdog:
+    """This daemon lives and holds its lock (R-1.4): open the watchdog if it is not, and start its time anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloseWatchdog:
+    """Close the watchdog in order, so that it does not fire (spec 1.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """End this daemon: it was asked to, and nothing keeps it."""
+
+
+Order = Start | Stop | Move | Probe | Settle | CollectEvidence
+Duty = FeedWatchdog | CloseWatchdog | RemoveLock | Exit
 
 
 @dataclass(frozen=True, slots=True)

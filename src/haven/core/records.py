@@ -10,7 +10,11 @@
 | `run/<uuid>`        | RunKey          | the LRM that may run the VM (SAFETY 1)       |
 | `agent/<node>`      | AgentEpoch      | that node's LRM (SAFETY 2)                   |
 | `lock/manager`      | Lock            | the CRM that decides                         |
+| `lock/agent/<node>` | Lock            | that node's LRM; a CRM that fences the node  |
 | `command/<id>`      | Command         | people through the API; deleted by the CRM   |
+| `rule/<id>`         | NodeAffinityRule, ResourceAffinityRule | people through the API    |
+| `group/<id>`        | Group           | people; deleted by the CRM's migration (6.8) |
+| `options`           | ClusterOptions  | people through the API                       |
 | `vm/<uuid>`         | VmIdentity      | the LRM or the API: a VMID for life          |
 | `vmid/<number>`     | VmIdentity      | with it: nobody else gets that number        |
 """
@@ -19,15 +23,22 @@ from dataclasses import dataclass, field
 
 from haven.core.clock import Deadline
 from haven.core.words import (
+    Affinity,
     Cause,
     CrmState,
+    DisarmMode,
+    DisarmState,
     ExitCode,
     HoldCause,
     LrmMode,
     LrmState,
     NodeState,
+    RebalanceMethod,
     RestartOn,
+    SchedulerMode,
     ServiceState,
+    ShutdownPolicy,
+    Verb,
     Wanted,
 )
 
@@ -63,6 +74,17 @@ class ServiceConfig:
     comment: str | None = None
     restart_on: RestartOn | None = None
     origin: Origin | None = None
+    group: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """`vm`, `ct`: what stands before the colon of the sid."""
+        return self.sid.partition(":")[0]
+
+    @property
+    def returns(self) -> bool:
+        """failback: it goes back to a preferred node when it can."""
+        return self.failback is not False
 
     @property
     def wanted(self) -> Wanted:
@@ -96,17 +118,19 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class PendingCommand:
-    """A user's command waiting in the service's own data (`cmd` of spec 1.4)."""
+    """A user's command waiting in the service's own data (`cmd` of spec 1.4): stop, migrate or relocate."""
 
-    verb: str
-    timeout_s: int
+    verb: Verb
+    timeout_s: int = 0
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceStatus:
     """The manager's data of one service (spec 1.4), and why it is as it is.
 
-    `timeout_s` is the stop timeout in request_stop (0: hard stop). `hold_tries` lasts over the tries that
+    `timeout_s` is the stop timeout in request_stop (0: hard stop). `target` is where a move goes,
+    `maintenance_node` where it returns to after maintenance. `hold_tries` lasts over the tries that
     follow a hold, until a start succeeds. `rule`, `reason` and `since_wall_s` tell the last decision.
     """
 
@@ -117,6 +141,8 @@ class ServiceStatus:
     timeout_s: int | None = None
     running: bool = False
     failed_nodes: tuple[str, ...] = ()
+    target: str | None = None
+    maintenance_node: str | None = None
     cmd: PendingCommand | None = None
     held: Hold | None = None
     hold_tries: int = 0
@@ -126,13 +152,80 @@ class ServiceStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Disarm:
+    """HA is, or is about to be, switched off for all services (spec 7.5)."""
+
+    mode: DisarmMode
+    state: DisarmState
+
+
+@dataclass(frozen=True, slots=True)
 class ManagerRecord:
-    """The manager's own record, without the services (spec 1.4)."""
+    """The manager's own record, without the services (spec 1.4). `maintenance` are the nodes that a person
+    asked maintenance for (`node_request`)."""
 
     master_node: str
     timestamp_wall_s: float
     state: CrmState
     node_status: dict[str, NodeState] = field(default_factory=dict)
+    maintenance: frozenset[str] = frozenset()
+    disarm: Disarm | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAffinityRule:
+    """Where services may or should run (spec 1.6). `nodes` gives each its priority, higher wins; `strict`:
+    nowhere else. `order` is the rule's place among all rules."""
+
+    id: str
+    order: int
+    resources: tuple[str, ...]
+    nodes: dict[str, int]
+    strict: bool = False
+    disabled: bool = False
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceAffinityRule:
+    """Which services stay together, or apart (spec 1.6)."""
+
+    id: str
+    order: int
+    resources: tuple[str, ...]
+    affinity: Affinity
+    disabled: bool = False
+    comment: str | None = None
+
+
+Rule = NodeAffinityRule | ResourceAffinityRule
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A legacy group: nodes with priorities (spec 1.6, 6.8)."""
+
+    id: str
+    nodes: dict[str, int]
+    restricted: bool = False
+    nofailback: bool = False
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterOptions:
+    """The datacenter options that HA reads (spec 1.6). `hold_rounds`: rounds in a row that the imbalance must
+    last before something is moved; `threshold` and `margin` as plain values (0.3 is 30 %)."""
+
+    shutdown_policy: ShutdownPolicy = ShutdownPolicy.CONDITIONAL
+    max_workers: int = 4
+    scheduler: SchedulerMode = SchedulerMode.BASIC
+    rebalance_on_start: bool = False
+    auto_rebalance: bool = False
+    threshold: float = 0.3
+    method: RebalanceMethod = RebalanceMethod.BRUTEFORCE
+    hold_rounds: int = 3
+    margin: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,13 +333,16 @@ class Lock:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A queued command of a person (spec 7.1). Only `stop` exists on one host; `timeout_s` 0: at once."""
+    """A queued command of a person (spec 7.1). `sid` for stop (`timeout_s` 0: at once), migrate and relocate;
+    `node` is the target of a move or the node of a maintenance; `mode` for disarm-ha."""
 
     id: str
-    verb: str
+    verb: Verb
     sid: str
     timeout_s: int
     origin: Origin
+    node: str = ""
+    mode: DisarmMode | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,4 +365,8 @@ Record = (
     | Lock
     | Command
     | VmIdentity
+    | NodeAffinityRule
+    | ResourceAffinityRule
+    | Group
+    | ClusterOptions
 )

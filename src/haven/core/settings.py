@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from haven.core.words import Policy
+from haven.core.words import Pacing, Policy
 
 
 class SettingsError(Exception):
@@ -36,11 +36,12 @@ class Settings:
     history_days: int = _key(400, "how long the story is kept", 1, 36500)
     log_level: str = _key("info", "debug, info, warning or error")
     policy: Policy = Policy.HAVEN
+    pacing: Pacing = Pacing.FAST
 
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 _SHOWN_CHARS = 80
-_HIDDEN = {"policy"}  # chosen by the simulator, never by a user (DESIGN: two explicit inputs)
+_HIDDEN = {"policy", "pacing"}  # chosen by the simulator, never by a user (DESIGN: two explicit inputs)
 
 
 def parse_settings(text: str) -> Settings:

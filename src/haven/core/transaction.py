@@ -27,6 +27,16 @@ class Delete:
 
 
 @dataclass(frozen=True, slots=True)
+class Renew:
+    """A lock that is held stays held for its lifetime from now on; its revision stays as it is."""
+
+    key: str
+
+
+Write = Put | Delete | Renew
+
+
+@dataclass(frozen=True, slots=True)
 class Transaction:
     """Writes that happen together or not at all.
 
@@ -35,7 +45,7 @@ class Transaction:
 
     incarnation: str
     guards: tuple[Guard, ...]
-    writes: tuple[Put | Delete, ...]
+    writes: tuple[Write, ...]
 
 
 @dataclass(frozen=True, slots=True)

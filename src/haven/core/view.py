@@ -6,11 +6,16 @@ from typing import Generic, TypeVar
 
 from haven.core.records import (
     AgentEpoch,
+    ClusterOptions,
     Command,
+    Group,
     Lock,
     LrmRecord,
     ManagerRecord,
+    NodeAffinityRule,
     Record,
+    ResourceAffinityRule,
+    Rule,
     RunKey,
     ServiceConfig,
     ServiceStatus,
@@ -77,13 +82,34 @@ class View:
     def agents(self) -> Mapping[str, AgentEpoch]:
         return self._of(AgentEpoch, "node")
 
+    def groups(self) -> Mapping[str, Group]:
+        """Legacy groups by id."""
+        return self._of(Group, "id")
+
+    def rules(self) -> tuple[Rule, ...]:
+        """Rules in the order in which they are kept."""
+        rules: list[Rule] = [
+            *self._of(NodeAffinityRule, "id").values(),
+            *self._of(ResourceAffinityRule, "id").values(),
+        ]
+        return tuple(sorted(rules, key=lambda rule: (rule.order, rule.id)))
+
+    def options(self) -> ClusterOptions:
+        """The cluster's options, the defaults when none were ever set."""
+        entry = self.entries.get("options")
+        return entry.record if entry and isinstance(entry.record, ClusterOptions) else ClusterOptions()
+
     def manager(self) -> ManagerRecord | None:
         entry = self.entries.get("manager")
         return entry.record if entry and isinstance(entry.record, ManagerRecord) else None
 
-    def manager_lock(self) -> Lock | None:
-        entry = self.entries.get("lock/manager")
+    def lock(self, name: str) -> Lock | None:
+        """The holder of `manager` or of `agent/<node>`; None when it is free (released or expired)."""
+        entry = self.entries.get(f"lock/{name}")
         return entry.record if entry and isinstance(entry.record, Lock) else None
+
+    def manager_lock(self) -> Lock | None:
+        return self.lock("manager")
 
     def _of(self, kind: type, name: str) -> dict:  # type: ignore[type-arg]
         """Records of one kind by the field `name`, sorted by it; grouped on first use."""

@@ -21,6 +21,7 @@ from haven.core.transaction import (
     Outcome,
     Put,
     Refused,
+    Renew,
     Transaction,
     Unavailable,
     Unknown,
@@ -103,7 +104,9 @@ class SqliteStore:
         """See the protocol."""
         try:
             rows = [
-                _row(write.key, write.record if isinstance(write, Put) else None) for write in transaction.writes
+                _row(write.key, write.record if isinstance(write, Put) else None)
+                for write in transaction.writes
+                if not isinstance(write, Renew)  # on one host a lock is held by a process, not by its renewal
             ]
         except CodecError as error:
             return Unavailable(f"it cannot be written down: {error}")
