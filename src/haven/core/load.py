@@ -29,9 +29,17 @@ class GuestFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherGuest:
+    """A guest that HA does not track and that runs on `node`."""
+
+    node: str
+    figures: GuestFigures
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
-    """All figures of a cluster. `others` are running guests that HA does not track, as (node, load)."""
+    """All figures of a cluster; `guests` are those of the services by sid."""
 
     nodes: Mapping[str, NodeFigures] = field(default_factory=dict)
     guests: Mapping[str, GuestFigures] = field(default_factory=dict)
-    others: tuple[tuple[str, Load], ...] = ()
+    others: tuple[OtherGuest, ...] = ()
