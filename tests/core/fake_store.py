@@ -7,6 +7,7 @@ from haven.core.records import Record
 from haven.core.transaction import (
     ABSENT,
     Committed,
+    Delete,
     Guard,
     Outcome,
     Put,
@@ -70,7 +71,7 @@ class FakeStore:
         for write in transaction.writes:
             if isinstance(write, Put):
                 self.entries[write.key] = Versioned(write.record, self.revision)
-            else:
+            elif isinstance(write, Delete):
                 self.entries.pop(write.key, None)
         self.committed.append(transaction)
         return Committed(self.revision)
