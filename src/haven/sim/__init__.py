@@ -1,0 +1,1 @@
+"""The simulator: any cluster, in virtual time, on the same core as the daemons."""
