@@ -15,11 +15,12 @@ def closeness(columns: Sequence[Sequence[float]]) -> list[float]:
     to_best = [0.0] * len(columns[0])
     to_worst = list(to_best)
     for column, weight in zip(columns, WEIGHTS, strict=True):
-        best, worst = min(column), max(column)
         scale = weight / sqrt(sum([value * value for value in column]))
-        low, high = best * scale, worst * scale
-        to_best = [sum_ + (value * scale - low) ** 2 for sum_, value in zip(to_best, column, strict=True)]
-        to_worst = [sum_ + (high - value * scale) ** 2 for sum_, value in zip(to_worst, column, strict=True)]
+        scaled = [value * scale for value in column]
+        best, worst = min(scaled), max(scaled)
+        if best < worst:
+            to_best = [d + (x - best) * (x - best) for d, x in zip(to_best, scaled, strict=True)]
+            to_worst = [d + (worst - x) * (worst - x) for d, x in zip(to_worst, scaled, strict=True)]
     return [_score(sqrt(best), sqrt(worst)) for best, worst in zip(to_best, to_worst, strict=True)]
 
 
