@@ -146,9 +146,6 @@ CASES = {
     "unknown path": Case(
         "get", "/cluster/nonsense", status=501, message="Method 'GET /cluster/nonsense' not implemented"
     ),
-    "rules come later": Case(
-        "get", "/cluster/ha/rules", status=501, message="Method 'GET /cluster/ha/rules' not implemented"
-    ),
     "unknown method": Case("delete", "/version", status=501, message="Method 'DELETE /version' not implemented"),
     "another node": Case(
         "get",

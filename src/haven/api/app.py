@@ -13,6 +13,7 @@ from haven.api import (
     cluster,
     ha_commands,
     ha_resources,
+    ha_rules,
     ha_status,
     haven_explain,
     haven_status,
@@ -36,6 +37,7 @@ log = logging.getLogger("haven.api")
 ROUTES: tuple[Route, ...] = (
     *cluster.ROUTES,
     *ha_resources.ROUTES,
+    *ha_rules.ROUTES,
     *ha_commands.ROUTES,
     *ha_status.ROUTES,
     *nodes.ROUTES,

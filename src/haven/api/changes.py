@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from haven.api.errors import CHANGED_MEANWHILE, RefusedError, failed
+from haven.api.identity import Identity
 from haven.api.state import State
-from haven.core.event import Event
+from haven.core.event import Event, Scalar
 from haven.core.transaction import (
     Committed,
     Delete,
@@ -18,16 +19,25 @@ from haven.core.transaction import (
     Unknown,
 )
 from haven.core.view import View
+from haven.core.words import Kind
 
 MAX_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What to write, and the events that tell it. Every written key is guarded by its revision as read."""
+    """What to write, and the events that tell it. Every written key is guarded by its revision as read, and
+    so are the keys in `relies_on`: what the plan was judged by."""
 
     writes: tuple[Put | Delete, ...]
     events: tuple[Event, ...] = ()
+    relies_on: tuple[str, ...] = ()
+
+
+def told(identity: Identity, text: str, sid: str | None = None, **facts: Scalar | tuple[str, ...]) -> Event:
+    """The line of the story for what a person changed: `text` says what, from what to what."""
+    sentence = f"{text} (by {identity.who} with {identity.via})"
+    return Event(Kind.CONFIG_CHANGED, sentence, sid, fields={"who": identity.who, "via": identity.via, **facts})
 
 
 def make_change(state: State, plan: Callable[[View], Change]) -> None:
@@ -48,7 +58,8 @@ def make_change(state: State, plan: Callable[[View], Change]) -> None:
 
 
 def _guarded(view: View, change: Change) -> Transaction:
-    guards = tuple(Guard(write.key, view.revision_of(write.key)) for write in change.writes)
+    keys = dict.fromkeys([*(write.key for write in change.writes), *change.relies_on])
+    guards = tuple(Guard(key, view.revision_of(key)) for key in keys)
     return Transaction(view.incarnation, guards, change.writes)
 
 

@@ -4,16 +4,16 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 
-from haven.api.changes import Change, make_change
+from haven.api.changes import Change, make_change, told
 from haven.api.errors import CHANGED_MEANWHILE, RefusedError, bad_parameters, failed
 from haven.api.params import Parameter, Params, Value, one_line, shown
 from haven.api.routes import Call, Route
+from haven.api.rule_purge import without
 from haven.api.vms import known_sid, machine
-from haven.core.event import Event
 from haven.core.records import Origin, ServiceConfig
 from haven.core.transaction import Delete, Put
 from haven.core.view import View
-from haven.core.words import Kind, RestartOn, Wanted
+from haven.core.words import RestartOn, Verb, Wanted
 
 MAX_SID_LENGTH = 255
 STATES = ("started", "stopped", "enabled", "disabled", "ignored")
@@ -27,7 +27,7 @@ _OPTIONS = {
     "restart_on": Parameter(words=tuple(RestartOn)),
     "group": Parameter(max_length=128),
 }
-_DELETABLE = ("state", "max_restart", "max_relocate", "failback", "comment", "restart_on")
+_DELETABLE = ("state", "max_restart", "max_relocate", "failback", "comment", "restart_on", "group")
 
 
 def _sid_format(text: str) -> str | None:
@@ -48,24 +48,25 @@ def index(call: Call) -> object:
     if call.params.text("type", "vm") != "vm":
         return []
     digest = config_digest(view.configs().values())
-    return [entry(config, digest) for config in view.configs().values()]
+    return [entry(config, digest, view) for config in view.configs().values()]
 
 
 def read(call: Call) -> object:
     view = call.state.view()
     config = _configured(view, known_sid(call.state, call.params.text("sid")))
-    return entry(config, config_digest(view.configs().values()))
+    return entry(config, config_digest(view.configs().values()), view)
 
 
 def create(call: Call) -> None:
-    _refuse_groups(call.params)
     sid = _vm_sid(known_sid(call.state, call.params.text("sid")), call.params)
     config = _new_config(call, sid)
 
     def plan(view: View) -> Change:
         if sid in view.configs():
             raise failed(f"create resource failed: resource ID '{sid}' already defined")
-        return Change((Put(f"config/{sid}", config),), (_told(sid, f"added, wanted {config.wanted}", call),))
+        _check_group(view, call.params)
+        line = told(call.identity, f"added, wanted {config.wanted}", sid)
+        return Change((Put(f"config/{sid}", config),), (line,))
 
     make_change(call.state, plan)
 
@@ -73,38 +74,46 @@ def create(call: Call) -> None:
 def update(call: Call) -> None:
     """Change options. In PVE a resource in error must be disabled first; in haven every change of its
     configuration ends a hold, so all of them are taken in every state (a deviation)."""
-    _refuse_groups(call.params)
     deleted = _deleted(call.params)
     sid = known_sid(call.state, call.params.text("sid"))
 
     def plan(view: View) -> Change:
         config = _configured(view, sid)
         check_digest(call.params, config_digest(view.configs().values()))
+        _check_group(view, call.params)
         changed = _changed(config, call.params, deleted, call.identity.origin(call.state.wall_s()))
         writes: list[Put | Delete] = [Put(f"config/{sid}", changed)]
         if changed.wanted is Wanted.STARTED:
             writes += stops_queued(view, sid)
-        return Change(tuple(writes), (_told(sid, _difference(config, changed), call),))
+        return Change(tuple(writes), (told(call.identity, _difference(config, changed), sid),))
 
     make_change(call.state, plan)
 
 
 def delete(call: Call) -> None:
-    """Take the VM out of haven's care. The VM and its run key stay as they are."""
+    """Take the VM out of haven's care, and out of the rules (`purge`). The VM and its run key stay as they are."""
     sid = known_sid(call.state, call.params.text("sid"))
+    purge = call.params.flag("purge", default=True)
 
     def plan(view: View) -> Change:
         if sid not in view.configs():
             raise failed(f"cannot delete service '{shown(sid)}', not HA managed!")
-        writes = (Delete(f"config/{sid}"), *stops_queued(view, sid))
-        return Change(writes, (_told(sid, "taken out of haven's care, the VM is left as it is", call),))
+        rules, said = without(view, sid) if purge else ([], "")
+        writes = (Delete(f"config/{sid}"), *commands_queued(view, sid), *rules)
+        text = f"taken out of haven's care, the VM is left as it is{said}"
+        return Change(writes, (told(call.identity, text, sid),))
 
     make_change(call.state, plan)
 
 
-def entry(config: ServiceConfig, digest: str) -> dict[str, object]:
-    """One resource as clients see it: only what was set explicitly."""
-    return {"sid": config.sid, "type": "vm", "digest": digest, **explicit(config)}
+def entry(config: ServiceConfig, digest: str, view: View) -> dict[str, object]:
+    """One resource as clients see it: only what was set explicitly, its group while there are groups."""
+    options: dict[str, object] = {**explicit(config)}
+    if not view.groups():
+        options.pop("group", None)
+    elif config.group is not None and config.group not in view.groups():
+        options["errors"] = {"group": f"no such ha group '{shown(config.group)}'"}
+    return {"sid": config.sid, "type": "vm", "digest": digest, **options}
 
 
 def explicit(config: ServiceConfig) -> dict[str, Value]:
@@ -117,6 +126,7 @@ def explicit(config: ServiceConfig) -> dict[str, Value]:
         "failback": failback,
         "comment": config.comment,
         "restart_on": config.restart_on,
+        "group": config.group,
     }
     return {name: value for name, value in options.items() if value is not None}
 
@@ -134,7 +144,13 @@ def check_digest(params: Params, current: str) -> None:
 
 def stops_queued(view: View, sid: str) -> tuple[Delete, ...]:
     """Stop commands that a later wish for the VM overtakes."""
-    return tuple(Delete(f"command/{command.id}") for command in view.commands().values() if command.sid == sid)
+    return commands_queued(view, sid, Verb.STOP)
+
+
+def commands_queued(view: View, sid: str, *verbs: Verb) -> tuple[Delete, ...]:
+    """Commands about the VM that wait, all or those of these verbs: taken back."""
+    waiting = (command for command in view.commands().values() if command.sid == sid)
+    return tuple(Delete(f"command/{command.id}") for command in waiting if command.verb in (verbs or Verb))
 
 
 def _configured(view: View, sid: str) -> ServiceConfig:
@@ -195,9 +211,14 @@ def _deleted(params: Params) -> frozenset[str]:
     return frozenset(names)
 
 
-def _refuse_groups(params: Params) -> None:
-    if params.given("group"):
+def _check_group(view: View, params: Params) -> None:
+    """R-6.15: once groups have been migrated there are none to be in."""
+    if not params.given("group"):
+        return
+    if not view.groups():
         raise failed("invalid parameter 'group': ha groups have been migrated to rules")
+    if params.text("group") not in view.groups():
+        raise failed(f"no such ha group '{shown(params.text('group'))}'")
 
 
 def _difference(before: ServiceConfig, after: ServiceConfig) -> str:
@@ -206,13 +227,6 @@ def _difference(before: ServiceConfig, after: ServiceConfig) -> str:
     parts = [f"{name} {value}" for name, value in new.items() if old.get(name) != value]
     parts += [f"{name} back to its default" for name in old if name not in new]
     return "set " + (", ".join(parts) if parts else "again as it was")
-
-
-def _told(sid: str, text: str, call: Call) -> Event:
-    """The event of a change, for the story."""
-    identity = call.identity
-    sentence = f"{text} (by {identity.who} with {identity.via})"
-    return Event(Kind.CONFIG_CHANGED, sentence, sid, fields={"who": identity.who, "via": identity.via})
 
 
 ROUTES = (

@@ -56,8 +56,13 @@ class Params:
         return bool(self.values.get(name, default))
 
     def words(self, name: str) -> tuple[str, ...]:
-        """A list: separated by comma, semicolon or blanks."""
-        return tuple(word for word in re.split(r"[,;\s]+", self.text(name, "")) if word)
+        """A list."""
+        return list_words(self.text(name, ""))
+
+
+def list_words(text: str) -> tuple[str, ...]:
+    """A list: separated by comma, semicolon or blanks."""
+    return tuple(word for word in re.split(r"[,;\s]+", text) if word)
 
 
 def parse_form(text: str) -> Given:

@@ -1,10 +1,9 @@
 """Tasks that start and stop VMs: by asking HA for a protected one, through libvirt for the others."""
 
-import secrets
-import time
 from dataclasses import replace
 
-from haven.api.changes import Change, make_change
+from haven.api.changes import Change, make_change, told
+from haven.api.command_queue import new_command, queued
 from haven.api.errors import failed
 from haven.api.ha_resources import stops_queued
 from haven.api.params import shown
@@ -12,11 +11,10 @@ from haven.api.qemu_entries import is_off
 from haven.api.routes import Call
 from haven.api.tasks import Log, Work
 from haven.api.vms import Machine, protection
-from haven.core.event import Event
-from haven.core.records import Command, Origin, ServiceConfig
+from haven.core.records import Origin, ServiceConfig
 from haven.core.transaction import Put
 from haven.core.view import View
-from haven.core.words import Kind, Verb, Wanted
+from haven.core.words import Verb, Wanted
 
 
 def request_start(call: Call, vmid: int) -> str:
@@ -25,7 +23,8 @@ def request_start(call: Call, vmid: int) -> str:
     def plan(view: View) -> Change:
         config, origin = _wanted(view, f"vm:{vmid}", call)
         put = Put(f"config/{config.sid}", replace(config, state=Wanted.STARTED, origin=origin))
-        return Change((put, *stops_queued(view, config.sid)), (_told(config.sid, "start", origin),))
+        line = told(call.identity, "start requested", config.sid)
+        return Change((put, *stops_queued(view, config.sid)), (line,))
 
     def work(log: Log) -> None:
         log(f"Requesting HA start for VM {vmid}")
@@ -49,14 +48,13 @@ def want_stopped(call: Call, sid: str, timeout_s: int) -> None:
 
     Raises RefusedError when the VM is not protected.
     """
-    command_id = f"{time.time_ns():016x}-{secrets.token_hex(4)}"
 
     def plan(view: View) -> Change:
         config, origin = _wanted(view, sid, call)
-        command = Command(command_id, Verb.STOP, config.sid, timeout_s, origin)
+        command = new_command(call, Verb.STOP, sid=config.sid, timeout_s=timeout_s)
         stopped = replace(config, state=Wanted.STOPPED, origin=origin)
-        writes = (Put(f"command/{command_id}", command), Put(f"config/{config.sid}", stopped))
-        return Change(writes, (_told(config.sid, "stop", origin),))
+        writes = (*queued(view, command), Put(f"config/{config.sid}", stopped))
+        return Change(writes, (told(call.identity, "stop requested", config.sid),))
 
     make_change(call.state, plan)
 
@@ -103,8 +101,3 @@ def _wanted(view: View, sid: str, call: Call) -> tuple[ServiceConfig, Origin]:
     if config is None:
         raise failed(f"resource '{shown(sid)}' is not HA managed")
     return config, call.identity.origin(call.state.wall_s())
-
-
-def _told(sid: str, verb: str, origin: Origin) -> Event:
-    sentence = f"{verb} requested (by {origin.who} with {origin.via})"
-    return Event(Kind.CONFIG_CHANGED, sentence, sid, fields={"who": origin.who, "via": origin.via})

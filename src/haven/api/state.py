@@ -53,7 +53,8 @@ def _opened(path: Path) -> History:
 
 @dataclass(slots=True)
 class State:
-    """One per process. Handlers run in several threads at once."""
+    """One per process. Handlers run in several threads at once; `judging` lets those in one by one whose
+    change is judged by what others have written: a guard does not see a record that is new."""
 
     settings: Settings
     node: str
@@ -64,6 +65,7 @@ class State:
     wall_s: Callable[[], float] = time.time
     bell: Bell = field(default_factory=Bell)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    judging: threading.Lock = field(default_factory=threading.Lock)
 
     def view(self) -> View:
         """The store's records now. Raises StoreError."""
