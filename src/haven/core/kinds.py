@@ -22,6 +22,7 @@ from haven.core import (
     transaction,
     view,
 )
+from haven.core.lrm import memory as lrm_memory
 
 
 def _dataclasses(modules: Iterable[ModuleType]) -> dict[str, type]:
@@ -41,6 +42,7 @@ KINDS: Mapping[str, type] = _dataclasses(
         event,
         hypervisor,
         load,
+        lrm_memory,
         manager,
         node_memory,
         order,
