@@ -168,7 +168,15 @@ def _nearly_best(nodes: Sequence[NodeLoad], movable: Sequence[Movable]) -> Itera
 
 
 def _best_by_topsis(nodes: Sequence[NodeLoad], movable: Sequence[Movable]) -> tuple[Movable, int]:
-    """The move with the best TOPSIS score of the cluster that it leaves; then by leader and target (R-6.5)."""
+    """The move with the highest score; then by leader and target (R-6.5)."""
+    scores = move_scores(nodes, movable)
+    enough = max(scores) - _NEAR
+    moves = ((bundle, target) for bundle in movable for target in bundle.targets)
+    return next(move for move, score in zip(moves, scores, strict=True) if score >= enough)
+
+
+def move_scores(nodes: Sequence[NodeLoad], movable: Sequence[Movable]) -> list[float]:
+    """The TOPSIS score, 0 to 1, more is better, of the cluster that each move leaves, by bundle and target."""
     cpu = Measure([node.cpu_share for node in nodes])
     memory = Measure([node.memory_share for node in nodes])
     cpus = [bundle.load.cpus for bundle in movable]
@@ -177,11 +185,7 @@ def _best_by_topsis(nodes: Sequence[NodeLoad], movable: Sequence[Movable]) -> tu
         *_columns(cpu, [node.capacity.cpus for node in nodes], movable, cpus),
         *_columns(memory, [node.capacity.memory_bytes for node in nodes], movable, memory_bytes),
     )
-    scores = closeness(columns)
-    enough = max(scores) - _NEAR
-    first = next(index for index, score in enumerate(scores) if score >= enough)
-    moves = ((bundle, target) for bundle in movable for target in bundle.targets)
-    return next(move for index, move in enumerate(moves) if index == first)
+    return closeness(columns)
 
 
 def _columns(

@@ -1,0 +1,70 @@
+"""Scheduler cases (6.6, R-6.2, R-6.5): the imbalance of nodes, the best ones for a start, the best moves."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from haven.core.load import Load
+from haven.core.placement.rebalance import Movable, after_move, move_scores
+from haven.core.placement.spread import NodeLoad, imbalance
+from haven.core.placement.starts import start_scores
+
+Json = Mapping[str, Any]
+
+
+def differences(case: Json) -> list[str]:
+    """What differs between the case's `expected` and what the core makes of its `inputs`; empty: exact.
+
+    `expected` is about the nodes of `inputs`, or a list of entries that each bring their own.
+    """
+    expected = case["expected"]
+    if isinstance(expected, list):
+        return [line for entry in expected for line in _differ(_nodes(entry["nodes"]), entry)]
+    return list(_differ(_nodes(case["inputs"]["nodes"]), expected))
+
+
+def _nodes(entries: Sequence[Json]) -> list[NodeLoad]:
+    nodes = [
+        NodeLoad(entry["name"], Load(entry["maxcpu"], entry["maxmem"]), Load(entry["cpu"], entry["mem"]))
+        for entry in entries
+    ]
+    return sorted(nodes, key=lambda node: node.node)
+
+
+def _differ(nodes: Sequence[NodeLoad], expected: Json) -> Iterator[str]:
+    got = imbalance(nodes)
+    if "imbalance" in expected and abs(got - expected["imbalance"]) > expected.get("tolerance", 0.0):
+        yield f"imbalance of {len(nodes)} nodes: expected {expected['imbalance']}, got {got}"
+    for start in expected.get("start_order_best_first", ()):
+        scores = start_scores(nodes, Load(start["resource"]["maxcpu"], start["resource"]["maxmem"]))
+        order = sorted(scores, key=lambda node: (-scores[node], node))
+        if order != start["order"]:
+            yield f"start of {start['resource']}: expected {start['order']}, got {order}"
+    if "balancing" in expected:
+        yield from _differ_in_moves(nodes, expected["balancing"])
+
+
+def _differ_in_moves(nodes: Sequence[NodeLoad], expected: Json) -> Iterator[str]:
+    moves = [_move(nodes, candidate) for candidate in expected["candidates"]]
+    moves.sort(key=lambda move: (move.leader, move.targets))  # in a tie the first one wins
+    left = [imbalance(after_move(nodes, move, move.targets[0])) for move in moves]
+    yield from _differ_in_order("bruteforce", expected, _targets(nodes, moves, left))
+    scores = [-score for score in move_scores(nodes, moves)]
+    yield from _differ_in_order("topsis", expected, _targets(nodes, moves, scores))
+
+
+def _move(nodes: Sequence[NodeLoad], candidate: Json) -> Movable:
+    index_of = {node.node: index for index, node in enumerate(nodes)}
+    load = Load(candidate["stats"]["cpu"], candidate["stats"]["mem"])
+    return Movable(candidate["sid"], load, index_of[candidate["source"]], (index_of[candidate["target"]],))
+
+
+def _targets(nodes: Sequence[NodeLoad], moves: Sequence[Movable], values: Sequence[float]) -> list[str]:
+    """Where the moves go, from the lowest value to the highest."""
+    ranked = sorted(range(len(moves)), key=values.__getitem__)
+    return [nodes[moves[index].targets[0]].node for index in ranked]
+
+
+def _differ_in_order(method: str, expected: Json, got: list[str]) -> Iterator[str]:
+    wanted = expected[f"{method}_order_of_targets"]
+    if wanted != got:
+        yield f"moves by {method}: expected {wanted}, got {got}"
