@@ -46,7 +46,8 @@ class ManagerObservation:
     `holder` is this process's name in the manager lock; `tick` is false when an event, not the schedule,
     woke it. `members` is every node that is configured; None: there is only this host, and nobody else can
     hold the lock. `readable`: the records could be read; `fresh`: the view of them is up to date (R-2.1).
-    `shutdown_requested`: this process is asked to end.
+    `shutdown_requested`: this process is asked to end. `guest_locks`: locks that guests carry, by sid
+    (`backup`, `snapshot`, ...).
     """
 
     node: str
@@ -59,6 +60,7 @@ class ManagerObservation:
     readable: bool = True
     fresh: bool = True
     shutdown_requested: bool = False
+    guest_locks: Mapping[str, str] = field(default_factory=dict)
     figures: Figures = field(default_factory=Figures)
 
 

@@ -43,7 +43,7 @@ _SENTENCES = {
     FenceFault.BAD_DEVICE_NAME: "expected a device after the first word: NAME or NAME:NUMBER",
     FenceFault.AGENT_MISSING: "{it} has no fence agent: expected device NAME AGENT ARGS...",
     FenceFault.NODE_MISSING: "expected node=NODE as the first word after {it}",
-    FenceFault.BAD_ARGUMENT: "an argument of {it} is neither key=value nor key, without leading dashes",
+    FenceFault.BAD_ARGUMENT: "expected an agent and arguments key=value or key, without leading dashes, for {it}",
 }
 
 
@@ -187,7 +187,7 @@ class _Assembly:
             self._wrong(line, FenceFault.AGENT_MISSING, device, number)
             return
         self.add(DeviceLine(line, device, number, words[0], tuple(words[1:])))
-        self._check_args(line, device, number, words[1:])
+        self._check_words(line, device, number, words)
 
     def _connect(self, line: int, device: str, number: int, words: list[str]) -> None:
         node = words[0].removeprefix(_NODE) if words and words[0].startswith(_NODE) else ""
@@ -195,10 +195,11 @@ class _Assembly:
             self._wrong(line, FenceFault.NODE_MISSING, device, number)
             return
         self.add(ConnectLine(line, device, number, node, tuple(words[1:])))
-        self._check_args(line, device, number, words[1:])
+        self._check_words(line, device, number, words[1:])
 
-    def _check_args(self, line: int, device: str, number: int, args: list[str]) -> None:
-        if any(arg.startswith(("-", "=")) or "\0" in arg for arg in args):
+    def _check_words(self, line: int, device: str, number: int, words: list[str]) -> None:
+        """Those that become a command; NUL cannot be in one."""
+        if any(word.startswith(("-", "=")) or "\0" in word for word in words):
             self._wrong(line, FenceFault.BAD_ARGUMENT, device, number)
 
     def _declare(self, line: DeviceLine) -> None:

@@ -36,6 +36,12 @@ def take(view: View, name: str, node: str, holder: str) -> Transaction:
     return Transaction(view.incarnation, (Guard(key, ABSENT),), (Put(key, Lock(node, holder)),))
 
 
+def take_over(view: View, name: str, node: str, holder: str) -> Transaction:
+    """Take a lock whose holder is certain to be dead."""
+    key = _key(name)
+    return Transaction(view.incarnation, (Guard(key, view.revision_of(key)),), (Put(key, Lock(node, holder)),))
+
+
 def renew(view: View, name: str) -> Transaction:
     """Hold a lock that is ours for its whole lifetime from now on; refused once it is not ours any more."""
     key = _key(name)

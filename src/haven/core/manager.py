@@ -1,83 +1,309 @@
-"""The manager's step (the CRM's brain): one round of spec 4.1, on one host.
+"""The manager's step (the CRM's brain): who decides (spec 2.1), then one round of decisions (spec 4.1).
 
 Where the policies differ, `haven` is what promises 2 and 3 ask for; docs/how-it-decides.md lists each rule.
 """
 
-from dataclasses import dataclass
+from dataclasses import replace
 
+from haven.core import locks
 from haven.core.clock import Now
 from haven.core.contract import Decision, ManagerObservation
+from haven.core.crm.desk import Desk
+from haven.core.crm.memory import ManagerMemory
+from haven.core.crm.round import run_round
 from haven.core.event import Event
-from haven.core.manager_round import Round
-from haven.core.records import Lock, ManagerRecord
-from haven.core.transaction import Delete, Guard, Put, Transaction
-from haven.core.words import CrmState, Kind, NodeState
+from haven.core.order import CloseWatchdog, Duty, Exit, FeedWatchdog
+from haven.core.transaction import Guard, Transaction
+from haven.core.words import (
+    CrmState,
+    DisarmState,
+    Kind,
+    Level,
+    NodeState,
+    Pacing,
+    Policy,
+    SchedulerMode,
+    ServiceState,
+)
 
-LOCK_KEY = "lock/manager"
-MANAGER_KEY = "manager"
+IDLE_ROUNDS = 90
 
 
-@dataclass(frozen=True, slots=True)
-class ManagerMemory:
-    """What the manager remembers between steps: on one host, nothing that is not stored."""
+def start() -> Decision[ManagerMemory]:
+    """The process begins (2.1)."""
+    memory = ManagerMemory(CrmState.WAIT_FOR_QUORUM)
+    return Decision(memory, events=(_state_event(CrmState.STARTUP, CrmState.WAIT_FOR_QUORUM),))
+
+
+def request_shutdown(memory: ManagerMemory) -> Decision[ManagerMemory]:
+    """The process is asked to end: it does so in its next round (R-2.6)."""
+    if memory.shutdown_told:
+        return Decision(memory)
+    event = Event(Kind.CRM_SHUTDOWN_REQUEST, "asked to end", rule="R-2.6")
+    return Decision(replace(memory, shutdown_told=True), events=(event,))
 
 
 def step(memory: ManagerMemory, observation: ManagerObservation, now: Now) -> Decision[ManagerMemory]:
-    """One look at everything: take the lock if it is not ours, else one round (spec 4.1)."""
-    lock = observation.view.manager_lock()
-    if lock is None or lock.holder != observation.holder:
-        return _take_lock(memory, observation)
-    round_ = Round(observation, now)
-    round_.run()
-    transaction = _transaction(observation, round_, now)
+    """One look: the state change (2.1), then the work of the new state.
+
+    Taking the manager lock is a step of its own; the round follows at once, in a step that sees it taken.
+    """
+    if memory.state is CrmState.STARTUP:
+        memory = replace(memory, state=CrmState.WAIT_FOR_QUORUM)
+    if memory.state is CrmState.MASTER:
+        return _as_master(memory, observation, now)
+    return _as_slave(memory, observation, now)
+
+
+# wait_for_quorum and slave
+
+
+def _as_slave(memory: ManagerMemory, seen: ManagerObservation, now: Now) -> Decision[ManagerMemory]:
+    able, events = _can_be_active(seen)
+    taking = _take_lock(seen) if able else None
+    if taking:
+        return _become_master(memory, seen, taking, events, now)
+    state = CrmState.SLAVE if able else CrmState.WAIT_FOR_QUORUM
+    duties: tuple[Duty, ...] = (Exit(),) if seen.shutdown_requested else ()
+    events += _change(memory, state)
+    return Decision(memory.with_state(state), events=tuple(events), duties=duties)
+
+
+def _take_lock(seen: ManagerObservation) -> Transaction | None:
+    """What makes the lock ours; None when somebody else has it.
+
+    On a single host a CRM runs once (its process holds a file lock), so the lock's old holder is dead.
+    """
+    if seen.members is None and seen.view.manager_lock() is not None:
+        return locks.take_over(seen.view, locks.MANAGER, seen.node, seen.holder)
+    return locks.obtain(seen.view, locks.MANAGER, seen.node, seen.holder, quorate=seen.quorate)
+
+
+def _become_master(
+    memory: ManagerMemory, seen: ManagerObservation, taking: Transaction, events: list[Event], now: Now
+) -> Decision[ManagerMemory]:
+    duties: tuple[Duty, ...] = (FeedWatchdog(),)
+    mode = seen.view.options().scheduler
+    noted = memory.disarm_noted
+    if seen.members is None or locks.is_free(seen.view, locks.MANAGER):
+        events.append(locks.acquired(locks.MANAGER))
+    record = seen.view.manager()
+    if record and record.disarm and record.disarm.state is DisarmState.DISARMED:
+        events.append(Event(Kind.DISARMED_TAKEOVER, "takes over while HA is disarmed", rule="R-7.31"))
+        duties, noted = (), True
+    events += _change(memory, CrmState.MASTER)
+    if mode is not SchedulerMode.BASIC:
+        sentence = f"nodes are chosen by the {mode} scheduler"
+        events.append(Event(Kind.SCHEDULER_MODE, sentence, rule="R-2.5", fields={"mode": mode}))
+    new = replace(memory.as_new_master(), round_due=True, disarm_noted=noted, scheduler=mode)
+    return Decision(new, (taking,), duties=duties, events=tuple(events), wake_at_s=now.boottime_s)
+
+
+def _can_be_active(seen: ManagerObservation) -> tuple[bool, list[Event]]:
+    """R-2.1: and the error event if the record cannot be read."""
+    if not seen.readable:
+        return False, [_unreadable()]
+    able = seen.quorate and seen.fresh and not _own_fence(seen) and (_has_work(seen) or not _may_idle(seen))
+    return able, []
+
+
+def _may_idle(seen: ManagerObservation) -> bool:
+    """In `haven` policy a manager never idles: it holds no watchdog that could hurt anybody, and a master that
+    is there at once is worth more than a lock that is free."""
+    return seen.settings.policy is Policy.PVE
+
+
+def _own_fence(seen: ManagerObservation) -> bool:
+    services = seen.view.services().values()
+    return any(service.state is ServiceState.FENCE and service.node == seen.node for service in services)
+
+
+def _has_work(seen: ManagerObservation) -> bool:
+    """R-2.2."""
+    if seen.view.configs():
+        return True
+    record = seen.view.manager()
+    nodes = record.node_status if record else {}
+    no_master = (
+        record is None
+        or not record.master_node
+        or nodes.get(record.master_node) is not NodeState.ONLINE
+        or record.master_node == seen.node
+    )
+    requested = record.maintenance if record else frozenset()
+    stale = any(state is NodeState.MAINTENANCE and node not in requested for node, state in nodes.items())
+    waiting = seen.view.commands() or seen.view.services() or (record and record.disarm)
+    return no_master and bool(stale or waiting)
+
+
+# master
+
+
+def _as_master(memory: ManagerMemory, seen: ManagerObservation, now: Now) -> Decision[ManagerMemory]:
+    if memory.round_due:
+        return _work(replace(memory, round_due=False), seen, now, [])
+    if not _holds_lock(seen):
+        return _lock_lost(memory, seen)
+    idle_allowed, events = _idle_allowed(seen)
+    rounds = memory.idle_rounds + (1 if seen.tick else 0) if idle_allowed else 0
+    if rounds > IDLE_ROUNDS:
+        return _go_idle(memory, seen, events)
+    memory = replace(memory, idle_rounds=rounds)
+    decision = _work(memory, seen, now, events)
+    return _renewed(memory, seen, decision)
+
+
+def _holds_lock(seen: ManagerObservation) -> bool:
+    lock = seen.view.manager_lock()
+    if seen.settings.pacing is Pacing.PVE:
+        return lock is not None and lock.node == seen.node and seen.quorate
+    return lock is not None and lock.holder == seen.holder and seen.quorate
+
+
+def _renewed(
+    memory: ManagerMemory, seen: ManagerObservation, decision: Decision[ManagerMemory]
+) -> Decision[ManagerMemory]:
+    """In `pve` pacing each round renews the lock; in `fast` pacing that is no part of a decision."""
+    if seen.settings.pacing is not Pacing.PVE:
+        return decision
+    renewal = locks.renew(seen.view, locks.MANAGER)
+    feed: tuple[Duty, ...] = () if memory.disarm_noted else (FeedWatchdog(),)
+    return replace(decision, transactions=(renewal, *decision.transactions), duties=(*feed, *decision.duties))
+
+
+def _lock_lost(memory: ManagerMemory, seen: ManagerObservation) -> Decision[ManagerMemory]:
+    """Both state changes in one round (2.1). What was remembered as master is dropped (R-2.5)."""
+    lost = CrmState.LOST_MANAGER_LOCK
+    bare = _without_mastership(memory)
+    if seen.shutdown_requested:
+        return Decision(
+            bare.with_state(lost), events=tuple(_change(memory, lost)), duties=(CloseWatchdog(), Exit())
+        )
+    events = [*_change(memory, lost), _state_event(lost, CrmState.WAIT_FOR_QUORUM)]
+    return Decision(bare, events=tuple(events), duties=(CloseWatchdog(),))
+
+
+def _without_mastership(memory: ManagerMemory) -> ManagerMemory:
+    return memory.as_new_master().with_state(CrmState.WAIT_FOR_QUORUM)
+
+
+def _idle_allowed(seen: ManagerObservation) -> tuple[bool, list[Event]]:
+    """R-2.3: and the error event if the record cannot be read."""
+    if not seen.readable:
+        return False, [_unreadable()]
+    record = seen.view.manager()
+    busy = (
+        _own_fence(seen)
+        or (record is not None and record.disarm is not None)
+        or bool(seen.view.configs())
+        or bool(seen.view.services())
+    )
+    return seen.quorate and seen.fresh and not busy and _may_idle(seen), []
+
+
+def _go_idle(memory: ManagerMemory, seen: ManagerObservation, events: list[Event]) -> Decision[ManagerMemory]:
+    sentence = f"nothing to do for {IDLE_ROUNDS} rounds: gives the manager lock back"
+    events.append(Event(Kind.CRM_IDLE, sentence, rule="R-2.3", fields={"rounds": IDLE_ROUNDS}))
+    events += _change(memory, CrmState.WAIT_FOR_QUORUM)
+    release = locks.release(seen.view, locks.MANAGER, seen.node)
+    bare = replace(_without_mastership(memory), idle_rounds=0)
+    duties: tuple[Duty, ...] = (CloseWatchdog(),)
+    if seen.shutdown_requested:
+        duties += (Exit(),)
+    return Decision(bare, (release,) if release else (), duties=duties, events=tuple(events))
+
+
+def _work(
+    memory: ManagerMemory, seen: ManagerObservation, now: Now, events: list[Event]
+) -> Decision[ManagerMemory]:
+    """R-2.4, the master's work."""
+    if seen.shutdown_requested:
+        return _leave(memory, seen, events)
+    if not seen.fresh:
+        sentence = "the view of the store may be old: nothing is decided"
+        events.append(Event(Kind.CFS_INCONSISTENT_SKIP, sentence, rule="R-2.4", level=Level.NOTICE))
+        return Decision(memory, events=tuple(events))
+    if not seen.readable:
+        fields = {"operation": "round_aborted"}
+        sentence = "the store cannot be read: nothing is decided"
+        events.append(Event(Kind.CFS_ERROR, sentence, rule="R-2.4", level=Level.ERR, fields=fields))
+        return Decision(memory, events=tuple(events))
+    return _round(memory, seen, now, events)
+
+
+def _leave(memory: ManagerMemory, seen: ManagerObservation, events: list[Event]) -> Decision[ManagerMemory]:
+    release = locks.release(seen.view, locks.MANAGER, seen.node)
+    fields = {"cause": "shutdown"}
+    events.append(Event(Kind.MANAGER_LOCK_RELEASED, "gives the manager lock back", rule="R-2.4", fields=fields))
     return Decision(
-        memory=memory,
+        memory,
+        (release,) if release else (),
+        duties=(CloseWatchdog(), Exit()),
+        events=tuple(events),
+    )
+
+
+def _round(
+    memory: ManagerMemory, seen: ManagerObservation, now: Now, events: list[Event]
+) -> Decision[ManagerMemory]:
+    desk = Desk(memory, seen, now)
+    after = run_round(desk)
+    if after is None:
+        return Decision(memory, events=(*events, *desk.events))
+    noted = _watchdog_of_disarm(desk, after)
+    transaction = desk.transaction((_lock_guard(seen),))
+    return Decision(
+        memory=replace(after, disarm_noted=noted),
         transactions=(transaction,) if transaction else (),
-        events=tuple(_node_events(observation) + round_.events),
-        wake_at_s=round_.wake_at_s(),
+        duties=tuple(desk.duties),
+        events=(*events, *desk.events),
+        wake_at_s=_next_hold_end_s(desk),
     )
 
 
-def _take_lock(memory: ManagerMemory, observation: ManagerObservation) -> Decision[ManagerMemory]:
-    """On one host a CRM runs once (its process holds a file lock), so the lock's old holder is dead."""
-    view = observation.view
-    transaction = Transaction(
-        view.incarnation,
-        guards=(Guard(LOCK_KEY, view.revision_of(LOCK_KEY)),),
-        writes=(Put(LOCK_KEY, Lock(observation.node, observation.holder)),),
-    )
-    events = (
-        Event(Kind.LOCK_ACQUIRED, "took the manager lock", rule="R-1.1", fields={"lock": "manager"}),
-        Event(
-            Kind.CRM_STATE,
-            "this host decides",
-            rule="R-2.5",
-            fields={"from": CrmState.WAIT_FOR_QUORUM, "to": CrmState.MASTER},
-        ),
-    )
-    return Decision(memory, transactions=(transaction,), events=events)
+def _lock_guard(seen: ManagerObservation) -> Guard:
+    key = "lock/manager"
+    return Guard(key, seen.view.revision_of(key))
 
 
-def _node_events(observation: ManagerObservation) -> list[Event]:
-    """A node seen for the first time becomes online (R-3.1)."""
-    if _is_known(observation):
-        return []
-    fields = {"node": observation.node, "from": NodeState.UNKNOWN, "to": NodeState.ONLINE}
-    return [Event(Kind.NODE_STATE, f"{observation.node} is online", rule="R-3.1", fields=fields)]
+def _watchdog_of_disarm(desk: Desk, memory: ManagerMemory) -> bool:
+    """R-7.31: a manager of a disarmed cluster cannot be fenced by its own watchdog."""
+    disarmed = desk.disarm is not None and desk.disarm.state is DisarmState.DISARMED
+    if disarmed and not memory.disarm_noted:
+        desk.tell(Kind.CRM_WATCHDOG_RELEASED, "the manager's watchdog is closed while disarmed", "R-7.31")
+        desk.duties.append(CloseWatchdog())
+    if not disarmed and memory.disarm_noted:
+        desk.tell(Kind.CRM_REARMED, "the manager takes care again", "R-7.31")
+    return disarmed
 
 
-def _is_known(observation: ManagerObservation) -> bool:
-    record = observation.view.manager()
-    return record is not None and observation.node in record.node_status
+def _next_hold_end_s(desk: Desk) -> float | None:
+    holds = [service.held for service in desk.services.values() if service.held]
+    left_s = min((hold.until.remaining_s(desk.now) for hold in holds), default=None)
+    return None if left_s is None else desk.now.boottime_s + left_s
 
 
-def _transaction(observation: ManagerObservation, round_: Round, now: Now) -> Transaction | None:
-    """Everything the round changed, guarded by the lock and by each record as it was read (SAFETY 8)."""
-    view = observation.view
-    writes: list[Put | Delete] = list(round_.writes())
-    if not writes and not observation.tick and _is_known(observation):
-        return None
-    record = ManagerRecord(observation.node, now.wall_s, CrmState.MASTER, {observation.node: NodeState.ONLINE})
-    guards = [Guard(LOCK_KEY, view.revision_of(LOCK_KEY))]
-    guards += [Guard(write.key, view.revision_of(write.key)) for write in writes]
-    return Transaction(view.incarnation, tuple(guards), (*writes, Put(MANAGER_KEY, record)))
+# Events
+
+
+def _change(memory: ManagerMemory, to: CrmState) -> list[Event]:
+    return [] if memory.state is to else [_state_event(memory.state, to)]
+
+
+_SENTENCES = {
+    CrmState.WAIT_FOR_QUORUM: "waits for something to decide",
+    CrmState.SLAVE: "another node's manager decides",
+    CrmState.MASTER: "this host decides",
+    CrmState.LOST_MANAGER_LOCK: "lost the manager lock",
+    CrmState.STARTUP: "starts",
+}
+
+
+def _state_event(before: CrmState, to: CrmState) -> Event:
+    return Event(Kind.CRM_STATE, _SENTENCES[to], rule="2.1", fields={"from": before, "to": to})
+
+
+def _unreadable() -> Event:
+    fields = {"operation": "read_manager_status"}
+    sentence = "the manager record cannot be read"
+    return Event(Kind.CFS_ERROR, sentence, rule="R-2.1", level=Level.ERR, fields=fields)

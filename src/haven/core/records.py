@@ -215,7 +215,8 @@ class Group:
 @dataclass(frozen=True, slots=True)
 class ClusterOptions:
     """The datacenter options that HA reads (spec 1.6). `hold_rounds`: rounds in a row that the imbalance must
-    last before something is moved; `threshold` and `margin` as plain values (0.3 is 30 %)."""
+    last before something is moved; `threshold` and `margin` as plain values (0.3 is 30 %). `given` names the
+    fields that a person set: only those are shown, as clients expect it."""
 
     shutdown_policy: ShutdownPolicy = ShutdownPolicy.CONDITIONAL
     max_workers: int = 4
@@ -226,6 +227,7 @@ class ClusterOptions:
     method: RebalanceMethod = RebalanceMethod.BRUTEFORCE
     hold_rounds: int = 3
     margin: float = 0.1
+    given: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

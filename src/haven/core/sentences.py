@@ -1,7 +1,7 @@
 """The sentences that people read: short, concrete, with names and numbers."""
 
 from haven.core.records import Command, Hold, Origin, ServiceConfig, ServiceStatus
-from haven.core.words import HoldCause
+from haven.core.words import HoldCause, ServiceState
 
 _ENDS = {
     HoldCause.DISK_MISSING: "at once when the disk is back",
@@ -18,8 +18,13 @@ def by(origin: Origin | None) -> str:
     return f" ({origin.via})" if origin.automatic else f" by {origin.who} with {origin.via}"
 
 
+def hold_cause(state: ServiceState) -> HoldCause:
+    """What kind of failure a failed order in this state is, when nobody said more."""
+    return HoldCause.STOP_FAILED if state is ServiceState.REQUEST_STOP else HoldCause.START_FAILED
+
+
 def command(command: Command) -> str:
-    """A queued command in words."""
+    """A queued stop in words."""
     how = "at once" if command.timeout_s == 0 else f"within {command.timeout_s} s"
     return f"{command.verb} {how}, asked for{by(command.origin)}"
 
@@ -55,6 +60,7 @@ def fill(
     limit = "" if timeout_s is None else " at once" if timeout_s == 0 else f" within {timeout_s} s"
     return sentence.format(
         node=service.node,
+        target=service.target,
         wanted=config.wanted.value,
         by=by(config.origin),
         timeout=limit,

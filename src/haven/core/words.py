@@ -287,6 +287,14 @@ class Kind(StrEnum):
     RESTART_POLICY_EXHAUSTED = "restart_policy_exhausted"
     CFS_ERROR = "cfs_error"
     CFS_INCONSISTENT_SKIP = "cfs_inconsistent_skip"
+    # the simulator's
+    SIM_START = "sim_start"
+    SIM_END = "sim_end"
+    CMD = "cmd"
+    NODE_POWERED_OFF = "node_powered_off"
+    DAEMON_ROUND_SKIPPED = "daemon_round_skipped"
+    DAEMON_KILLED = "daemon_killed"
+    DAEMON_EXIT = "daemon_exit"
     # haven's own
     VM_DOWN = "vm_down"
     VM_UP = "vm_up"
