@@ -18,7 +18,7 @@ class Workers:
 
     def in_time(self) -> bool:
         """Whether the round may still wait for its orders (R-5.2)."""
-        return self._book.now.boottime_s - self._book.memory.round_began_s <= ROUND_S
+        return self._book.now.boottime_s - self._book.memory.round_began_s < ROUND_S
 
     def give(self) -> None:
         """Give orders to the workers that are free. Without the agent lock nothing here is touched."""
