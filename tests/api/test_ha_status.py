@@ -1,12 +1,14 @@
 """`/cluster/ha/status` in Proxmox VE's exact forms."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
 from haven.core.clock import Deadline
 from haven.core.records import (
     AgentEpoch,
+    Disarm,
     Hold,
     LrmRecord,
     ManagerRecord,
@@ -14,7 +16,19 @@ from haven.core.records import (
     Result,
     ServiceStatus,
 )
-from haven.core.words import CrmState, ExitCode, HoldCause, LrmMode, LrmState, NodeState, ServiceState, Verb
+from haven.core.words import (
+    CrmState,
+    DisarmMode,
+    DisarmState,
+    ExitCode,
+    HoldCause,
+    LrmMode,
+    LrmState,
+    NodeState,
+    ServiceState,
+    Verb,
+)
+from tests.api.cluster import grow
 from tests.api.world import NODE, NOW_S, World, guest
 
 CURRENT = "/cluster/ha/status/current"
@@ -94,6 +108,8 @@ def test_nothing_to_do_is_idle(world: World) -> None:
     assert str(entry(world, "lrm:alpha")["status"]).startswith("alpha (idle, ")
     world.api.post("/cluster/ha/resources", sid="102")
     service(world, ServiceState.REQUEST_START)
+    assert str(entry(world, "lrm:alpha")["status"]).startswith("alpha (idle, ")
+    service(world, ServiceState.REQUEST_STOP)
     assert str(entry(world, "lrm:alpha")["status"]).startswith("alpha (wait_for_agent_lock, ")
 
 
@@ -203,5 +219,68 @@ def test_manager_status_shows_the_records(world: World) -> None:
 
 
 def test_the_indexes_name_what_is_below(world: World) -> None:
-    assert [entry["name"] for entry in world.api.get("/cluster/ha/status")] == ["current", "manager_status"]
+    below = [entry["name"] for entry in world.api.get("/cluster/ha/status")]
+    assert below == ["current", "manager_status", "disarm-ha", "arm-ha"]
     assert "resources" in [entry["id"] for entry in world.api.get("/cluster/ha")]
+
+
+@pytest.mark.parametrize(
+    ("mode", "state", "fencing", "watchdog"),
+    [
+        (DisarmMode.FREEZE, DisarmState.DISARMING, "disarming, resource mode: freeze", "active"),
+        (DisarmMode.FREEZE, DisarmState.DISARMED, "disarmed, resource mode: freeze", "released"),
+        (DisarmMode.IGNORE, DisarmState.DISARMED, "disarmed, resource mode: ignore", "released"),
+    ],
+)
+def test_disarming_is_told_with_its_mode(
+    world: World, mode: DisarmMode, state: DisarmState, fencing: str, watchdog: str
+) -> None:
+    world.api.put("/cluster/options", crs="ha=static")
+    grow(world, 201, disarm=Disarm(mode, state))
+    world.put("lrm/alpha", LrmRecord("alpha", LrmState.WAIT_FOR_AGENT_LOCK, LrmMode.DISARM, NOW_S))
+    world.put("service/vm:201", ServiceStatus("vm:201", ServiceState.STARTED, NODE, "uid", running=True))
+    assert entry(world, "master")["status"] == f"alpha (active, {CTIME}) - {fencing} - static load CRS"
+    assert entry(world, "fencing") == {
+        "id": "fencing",
+        "type": "fencing",
+        "node": NODE,
+        "status": f"{fencing} (CRM watchdog {watchdog})",
+        "armed-state": state.value,
+        "resource_mode": mode.value,
+    }
+    assert entry(world, "lrm:alpha")["status"] == f"alpha (disarm mode, watchdog released, {CTIME})"
+    ignored = mode is DisarmMode.IGNORE
+    assert entry(world, "service:vm:201")["state"] == ("ignore" if ignored else "started")
+    status = world.api.get("/cluster/ha/status/manager_status")["manager_status"]
+    assert status["disarm"] == {"mode": mode.value, "state": state.value}
+    [problem] = [one for one in world.api.get("/haven/status")["problems"] if "HA is" in one["text"]]
+    assert (problem["level"], problem["text"]) == ("warn", f"HA is {fencing}: a VM that dies is not restarted")
+
+
+def test_an_lrm_that_still_holds_its_right_while_it_disarms_says_so(world: World) -> None:
+    world.put(f"agent/{NODE}", AgentEpoch(NODE, "e", "b", "h", armed=True))
+    world.put("lrm/alpha", LrmRecord("alpha", LrmState.ACTIVE, LrmMode.DISARM, NOW_S))
+    assert entry(world, "lrm:alpha")["status"] == f"alpha (disarm mode, watchdog active, {CTIME})"
+
+
+def test_a_node_in_maintenance_is_told_where_clients_look(world: World) -> None:
+    grow(world, 201, maintenance=(NODE,))
+    world.put("lrm/alpha", LrmRecord("alpha", LrmState.MAINTENANCE, LrmMode.MAINTENANCE, NOW_S))
+    moving = ServiceStatus("vm:201", ServiceState.MIGRATE, NODE, "uid", target="beta", maintenance_node=NODE)
+    pending = PendingCommand(Verb.RELOCATE, target="gamma")
+    world.put("service/vm:201", replace(moving, cmd=pending))
+    assert "maintenance mode" in str(entry(world, "lrm:alpha")["status"])
+    assert entry(world, "service:vm:201")["state"] == "migrate"
+    status = world.api.get("/cluster/ha/status/manager_status")["manager_status"]
+    assert status["node_request"] == {NODE: {"maintenance": 1}}
+    assert status["node_status"][NODE] == "maintenance"
+    assert status["service_status"]["vm:201"] == {
+        "state": "migrate",
+        "node": NODE,
+        "uid": "uid",
+        "target": "beta",
+        "maintenance_node": NODE,
+        "cmd": ["relocate", "gamma"],
+    }
+    [node] = [one for one in world.api.get("/cluster/resources") if one["type"] == "node"]
+    assert node["hastate"] == "maintenance"

@@ -9,6 +9,7 @@ from haven.core.records import Group, NodeAffinityRule, Rule
 
 NODE_AFFINITY = "node-affinity"
 RESOURCE_AFFINITY = "resource-affinity"
+_TOLD_CHARACTERS = 300
 _NODE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,254})(?::([0-9]{1,9}))?")
 
 
@@ -70,19 +71,23 @@ def rules_digest(rules: Iterable[Rule]) -> str:
 
 
 def difference(before: Mapping[str, Value], after: Mapping[str, Value]) -> str:
-    """From what to what: `nodes node1 -> node2, comment taken out`; shortened where it is long."""
+    """From what to what: `nodes node1 -> node2, comment x taken out`."""
     parts = []
     for name in dict.fromkeys([*before, *after]):
         old, new = before.get(name), after.get(name)
         if old == new:
             continue
         if new is None:
-            parts.append(f"{name} {shown(str(old))} taken out")
+            parts.append(f"{name} {_told(old)} taken out")
         else:
-            parts.append(f"{name} " + ("" if old is None else f"{shown(str(old))} -> ") + shown(str(new)))
+            parts.append(f"{name} {_told(new)}" if old is None else f"{name} {_told(old)} -> {_told(new)}")
     return ", ".join(parts) or "nothing changed"
 
 
 def listed(options: Mapping[str, Value]) -> str:
     """All properties in words, for the story of what was there."""
-    return ", ".join(f"{name} {shown(str(value))}" for name, value in options.items())
+    return ", ".join(f"{name} {_told(value)}" for name, value in options.items())
+
+
+def _told(value: object) -> str:
+    return shown(str(value), _TOLD_CHARACTERS)

@@ -11,7 +11,9 @@ from starlette.routing import Route as StarletteRoute
 
 from haven.api import (
     cluster,
+    cluster_options,
     ha_commands,
+    ha_groups,
     ha_resources,
     ha_rules,
     ha_status,
@@ -36,8 +38,10 @@ log = logging.getLogger("haven.api")
 
 ROUTES: tuple[Route, ...] = (
     *cluster.ROUTES,
+    *cluster_options.ROUTES,
     *ha_resources.ROUTES,
     *ha_rules.ROUTES,
+    *ha_groups.ROUTES,
     *ha_commands.ROUTES,
     *ha_status.ROUTES,
     *nodes.ROUTES,

@@ -10,6 +10,7 @@ from haven.api.versions import VERSION_ENTRY
 from haven.api.vms import Machine, machines
 from haven.core.view import View
 from haven.core.vmid import MAX_VMID, MIN_VMID
+from haven.core.words import NodeState
 from haven.hypervisor.protocol import UnreachableError
 
 CLUSTER_NAME = "haven"
@@ -33,8 +34,15 @@ def resources(call: Call) -> object:
     if wanted in ("", "vm"):
         entries += _vm_entries(call)
     if wanted in ("", "node"):
-        entries.append({**node_entry(call.state.node), "hastate": "online"})
+        entries.append({**node_entry(call.state.node), "hastate": _node_hastate(call)})
     return entries
+
+
+def _node_hastate(call: Call) -> str:
+    """The manager's word for this node; before there is a manager, it is online."""
+    record = call.state.view().manager()
+    state = record.node_status.get(call.state.node) if record else None
+    return state.value if state else NodeState.ONLINE.value
 
 
 def tasks(call: Call) -> object:

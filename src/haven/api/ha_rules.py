@@ -217,7 +217,7 @@ def _resources_format(text: str) -> str | None:
 
 
 _MAX_LIST = 65536
-_RULE = Parameter(required=True, max_length=128, check=_rule_format)
+RULE = Parameter(required=True, max_length=128, check=_rule_format)
 _TYPE = Parameter(words=TYPES)
 _OPTIONS = {
     "resources": Parameter(max_length=_MAX_LIST, check=_resources_format),
@@ -226,7 +226,7 @@ _OPTIONS = {
     "affinity": Parameter(words=tuple(Affinity)),
     "disable": Parameter(bool),
     "comment": Parameter(max_length=4096, check=one_line),
-    "rule": _RULE,
+    "rule": RULE,
     "type": replace(_TYPE, required=True),
 }
 _CHANGES = {"delete": Parameter(max_length=4096), "digest": Parameter(max_length=64)}
@@ -243,7 +243,7 @@ ROUTES = (
         create,
         {**_OPTIONS, "resources": replace(_OPTIONS["resources"], required=True)},
     ),
-    Route("GET", _NAMED, "Sys.Audit", read, {"rule": _RULE}),
+    Route("GET", _NAMED, "Sys.Audit", read, {"rule": RULE}),
     Route("PUT", _NAMED, "Sys.Console", update, {**_OPTIONS, **_CHANGES}),
-    Route("DELETE", _NAMED, "Sys.Console", delete, {"rule": _RULE}),
+    Route("DELETE", _NAMED, "Sys.Console", delete, {"rule": RULE}),
 )

@@ -1,11 +1,12 @@
 """`/cluster/ha/status`: what the manager and the node daemon recorded, in PVE's forms (api-surface 5)."""
 
 from haven.api import ha_words as words
-from haven.api.errors import failed
 from haven.api.routes import Call, Route
 from haven.api.vms import uuids_present
-from haven.core.records import AgentEpoch, LrmRecord, ServiceStatus
+from haven.core.records import LrmRecord, PendingCommand, ServiceStatus
+from haven.core.rules.groups import with_group_failback
 from haven.core.view import View
+from haven.core.words import DisarmState, Verb
 
 Entry = dict[str, object]
 
@@ -15,12 +16,7 @@ def ha_index(_call: Call) -> object:
 
 
 def index(_call: Call) -> object:
-    return [{"name": name} for name in ("current", "manager_status")]
-
-
-def groups(_call: Call) -> object:
-    """As PVE 9 without groups left to migrate: every call fails."""
-    raise failed("cannot index groups: ha groups have been migrated to rules")
+    return [{"name": name} for name in ("current", "manager_status", "disarm-ha", "arm-ha")]
 
 
 def current(call: Call) -> object:
@@ -50,30 +46,31 @@ def _master(view: View, now_s: float) -> list[Entry]:
         return []
     timestamp = int(record.timestamp_wall_s)
     status = f"{record.master_node} ({words.master_word(record, view, now_s)}, {words.ctime(timestamp)})"
+    status += f" - {words.disarm_words(record.disarm)}" if record.disarm else ""
+    status += words.crs_words(view.options())
     entry: Entry = {"id": "master", "type": "master", "node": record.master_node, "status": status}
     return [entry | {"timestamp": timestamp}]
 
 
 def _fencing(view: View, node: str) -> Entry:
     """One host has nobody to be fenced by: its watchdog stands by."""
-    agents = view.agents().values()
-    state = "armed" if any(_is_armed(agent) for agent in agents) else "standby"
-    watchdog = "active" if state == "armed" else "standby"
     entry: Entry = {"id": "fencing", "type": "fencing", "node": node}
+    record = view.manager()
+    if record and (disarm := record.disarm):
+        watchdog = "released" if disarm.state is DisarmState.DISARMED else "active"
+        entry["status"] = f"{words.disarm_words(disarm)} (CRM watchdog {watchdog})"
+        return entry | {"armed-state": disarm.state.value, "resource_mode": disarm.mode.value}
+    armed = any(words.is_armed(agent) for agent in view.agents().values())
+    state, watchdog = ("armed", "active") if armed else ("standby", "standby")
     return entry | {"status": f"{state} (CRM watchdog {watchdog})", "armed-state": state}
 
 
 def _lrm(record: LrmRecord, view: View, now_s: float) -> Entry:
-    agent = view.agents().get(record.node)
-    watchdog = "watchdog active" if agent and _is_armed(agent) else "watchdog standby"
+    watchdog = words.lrm_watchdog_word(record, view.agents().get(record.node))
     timestamp = int(record.timestamp_wall_s)
-    text = f"{words.lrm_word(record, view, now_s)}, {watchdog}, {words.ctime(timestamp)}"
+    text = f"{words.lrm_word(record, view, now_s)}, watchdog {watchdog}, {words.ctime(timestamp)}"
     entry: Entry = {"id": f"lrm:{record.node}", "type": "lrm", "node": record.node}
     return entry | {"status": f"{record.node} ({text})", "timestamp": timestamp}
-
-
-def _is_armed(agent: AgentEpoch) -> bool:
-    return agent.armed and not agent.released
 
 
 def _service(view: View, sid: str, present: frozenset[str] | None) -> Entry:
@@ -86,10 +83,11 @@ def _service(view: View, sid: str, present: frozenset[str] | None) -> Entry:
     if service:
         entry["crm_state"] = service.state.value
     if config:
-        failback = 1 if config.failback is None else int(config.failback)
+        failback = int(with_group_failback(config, view.groups()).returns)
         entry |= {"request_state": config.wanted.value, "max_restart": config.restarts}
         entry |= {"max_relocate": config.relocates, "failback": failback}
         entry |= {} if config.comment is None else {"comment": config.comment}
+        entry |= {"group": config.group} if config.group is not None and view.groups() else {}
     return entry
 
 
@@ -97,25 +95,35 @@ def _manager_record(view: View) -> Entry:
     record = view.manager()
     if record is None:
         return {}
-    return {
+    entry: Entry = {
         "master_node": record.master_node,
         "timestamp": int(record.timestamp_wall_s),
         "node_status": {node: state.value for node, state in record.node_status.items()},
         "service_status": {sid: _service_record(service) for sid, service in view.services().items()},
     }
+    if record.maintenance:
+        entry["node_request"] = {node: {"maintenance": 1} for node in sorted(record.maintenance)}
+    if record.disarm:
+        entry["disarm"] = {"mode": record.disarm.mode.value, "state": record.disarm.state.value}
+    return entry
 
 
 def _service_record(service: ServiceStatus) -> Entry:
     entry: Entry = {"state": service.state.value, "node": service.node, "uid": service.uid}
-    if service.running:
-        entry["running"] = 1
-    if service.timeout_s is not None:
-        entry["timeout"] = service.timeout_s
-    if service.failed_nodes:
-        entry["failed_nodes"] = list(service.failed_nodes)
-    if service.cmd:
-        entry["cmd"] = [service.cmd.verb, service.cmd.timeout_s]
-    return entry
+    optional: Entry = {
+        "running": int(service.running) or None,
+        "target": service.target,
+        "timeout": service.timeout_s,
+        "failed_nodes": list(service.failed_nodes) or None,
+        "maintenance_node": service.maintenance_node,
+        "cmd": _command(service.cmd) if service.cmd else None,
+    }
+    return entry | {name: value for name, value in optional.items() if value is not None}
+
+
+def _command(pending: PendingCommand) -> list[object]:
+    argument = pending.timeout_s if pending.verb is Verb.STOP else pending.target
+    return [pending.verb.value, argument]
 
 
 def _lrm_record(record: LrmRecord) -> Entry:
@@ -132,6 +140,4 @@ ROUTES = (
     Route("GET", "/cluster/ha/status", "Sys.Audit", index),
     Route("GET", "/cluster/ha/status/current", "Sys.Audit", current),
     Route("GET", "/cluster/ha/status/manager_status", "Sys.Audit", manager_status),
-    Route("GET", "/cluster/ha/groups", "Sys.Audit", groups),
-    Route("POST", "/cluster/ha/groups", "Sys.Console", groups, {}),
 )

@@ -2,9 +2,10 @@
 
 import time
 
-from haven.core.records import LrmRecord, ManagerRecord, ServiceStatus
+from haven.core.active import active_services
+from haven.core.records import AgentEpoch, ClusterOptions, Disarm, LrmRecord, ManagerRecord, ServiceStatus
 from haven.core.view import View
-from haven.core.words import LrmState, ServiceState, Wanted
+from haven.core.words import DisarmMode, DisarmState, LrmMode, LrmState, SchedulerMode, ServiceState, Wanted
 
 STALE_S = 30.0
 DRIFT_S = 2.0
@@ -39,13 +40,37 @@ def lrm_word(record: LrmRecord, view: View, now_wall_s: float) -> str:
         return word
     if (mode := record.mode.value) != "active":
         return f"{mode} mode"
-    busy = any(service.node == record.node and is_active(service) for service in view.services().values())
-    return "idle" if record.state is LrmState.WAIT_FOR_AGENT_LOCK and not busy else record.state.value
+    waits = record.state is LrmState.WAIT_FOR_AGENT_LOCK
+    idle = waits and not active_services(record.node, view.services().values())
+    return "idle" if idle else record.state.value
 
 
-def is_active(service: ServiceStatus) -> bool:
-    """There is work for the node daemon in it."""
-    return service.state not in (ServiceState.STOPPED, ServiceState.ERROR)
+def lrm_watchdog_word(record: LrmRecord, agent: AgentEpoch | None) -> str:
+    """`released`: this node's part of disarming is done."""
+    if agent and is_armed(agent):
+        return "active"
+    let_go = record.mode is LrmMode.DISARM and record.state is LrmState.WAIT_FOR_AGENT_LOCK
+    return "released" if let_go else "standby"
+
+
+def is_armed(agent: AgentEpoch) -> bool:
+    """A watchdog stands behind the node's right to run VMs."""
+    return agent.armed and not agent.released
+
+
+def disarm_words(disarm: Disarm) -> str:
+    return f"{disarm.state}, resource mode: {disarm.mode}"
+
+
+def crs_words(options: ClusterOptions) -> str:
+    """What hangs on the master's line when services are not placed by their number alone."""
+    return "" if options.scheduler is SchedulerMode.BASIC else f" - {options.scheduler} load CRS"
+
+
+def ignores_all(view: View) -> bool:
+    """HA is disarmed, in the mode that leaves everything to people (R-7.32)."""
+    record = view.manager()
+    return record is not None and record.disarm == Disarm(DisarmMode.IGNORE, DisarmState.DISARMED)
 
 
 def hastate(view: View, sid: str) -> str | None:
@@ -68,6 +93,8 @@ def verbose_state(view: View, sid: str, *, exists: bool = True) -> str:
         return "not found"
     if service is None:
         return "queued"
+    if ignores_all(view):
+        return "ignore"
     return _verbose(service, config.wanted)
 
 

@@ -111,10 +111,10 @@ def check(schema: Schema, in_path: Mapping[str, str], given: Given) -> Params:
     return Params(values)
 
 
-def shown(text: str) -> str:
+def shown(text: str, limit: int = _SHOWN_CHARACTERS) -> str:
     """A value as an error may quote it: short, on one line."""
-    quoted = repr(text[: _SHOWN_CHARACTERS + 1])[1:-1]
-    return quoted if len(text) <= _SHOWN_CHARACTERS else quoted[:_SHOWN_CHARACTERS] + "..."
+    quoted = repr(text[: limit + 1])[1:-1]
+    return quoted if len(text) <= limit else quoted[:limit] + "..."
 
 
 def one_line(text: str) -> str | None:
@@ -127,12 +127,12 @@ def _take(name: str, spec: Parameter, texts: list[str], values: dict[str, Value]
         errors[name] = f"type check ('{_KIND_NAMES[spec.kind]}') failed - given {len(texts)} times"
         return
     try:
-        values[name] = _checked(spec, texts[0])
+        values[name] = typed(spec, texts[0])
     except ValueError as error:
         errors[name] = str(error)
 
 
-def _checked(spec: Parameter, text: str) -> Value:
+def typed(spec: Parameter, text: str) -> Value:
     """The text in its type; ValueError says what is wrong with it."""
     if spec.kind is bool:
         if text not in ("0", "1"):

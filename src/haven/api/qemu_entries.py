@@ -1,9 +1,8 @@
 """A VM's entry in PVE's lists."""
 
 from haven.api.ha_words import hastate
-from haven.api.vms import Machine
+from haven.api.vms import Machine, protection
 from haven.core.view import View
-from haven.core.words import Wanted
 
 OFF = "stopped"  # "shutdown" is QMP's word for a guest on its way down
 
@@ -43,8 +42,7 @@ def list_entry(machine: Machine, *, full: bool) -> dict[str, object]:
 
 def current(machine: Machine, view: View) -> dict[str, object]:
     """`status/current`: the list's entry in full, and what HA says of it."""
-    config, managed = view.configs().get(machine.sid), hastate(view, machine.sid)
     ha: dict[str, object] = {"managed": 0}
-    if config is not None and config.wanted is not Wanted.IGNORED and managed:
-        ha = {"managed": 1, "state": managed}
+    if protection(view, machine.sid) and (state := hastate(view, machine.sid)):
+        ha = {"managed": 1, "state": state}
     return list_entry(machine, full=True) | {"ha": ha}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from haven.api.changes import Change, make_change
 from haven.api.errors import RefusedError, failed
+from haven.api.ha_words import ignores_all
 from haven.api.params import Parameter
 from haven.api.state import State
 from haven.core.records import ServiceConfig, VmIdentity
@@ -61,9 +62,10 @@ def uuids_present(state: State) -> frozenset[str] | None:
 
 
 def protection(view: View, sid: str) -> ServiceConfig | None:
-    """The configuration under which haven keeps the VM; None when it leaves it alone."""
+    """The configuration under which haven keeps the VM; None when it leaves it alone: not configured, ignored,
+    or all are ignored while HA is disarmed (R-7.32)."""
     config = view.configs().get(sid)
-    return None if config is None or config.wanted is Wanted.IGNORED else config
+    return None if config is None or config.wanted is Wanted.IGNORED or ignores_all(view) else config
 
 
 def known_sid(state: State, text: str) -> str:
