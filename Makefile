@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV := .venv/bin
 SETUP := PYTHONPATH=src $(PYTHON) -m haven.lab.setup
 
-.PHONY: help demo test quick lint bench docs clean setup setup-dev
+.PHONY: help demo test quick lint conformance bench docs clean setup setup-dev
 
 help:
 	@echo "make demo    set up and show the main job on real VMs   (KEEP=1 leaves the lab host up, YES=1 does not ask)"
 	@echo "make test    set up and run every check and test"
 	@echo "make quick   the tests that need no VM"
 	@echo "make lint    style, types, rooms"
+	@echo "make conformance   hold the brain against the cases of the hand-over (SHARED=path)"
 	@echo "make bench   measure; writes bench/latest.json"
 	@echo "make docs    write the program's tables into docs/"
 	@echo "make clean   remove what make made (packages stay installed)"
@@ -34,6 +35,14 @@ lint: setup-dev
 	$(VENV)/ruff format --check src tests bench tools
 	$(VENV)/mypy
 	$(VENV)/lint-imports --no-cache
+
+SHARED ?= ../shared
+CASES := $(SHARED)/conformance
+
+conformance: setup-dev
+	PATH="$(CURDIR)/$(VENV):$$PATH" $(VENV)/python $(CASES)/compare.py --diff $(CASES)/cases/*.json
+	$(VENV)/haven sim cases $(CASES)/rules_cases/*.json $(CASES)/selection_cases/*.json \
+	  $(CASES)/bundle_cases/*.json $(CASES)/scheduler_cases/*.json $(CASES)/fence_cases/*.json
 
 bench: setup-dev
 	$(VENV)/python -m bench

@@ -18,6 +18,10 @@ def main() -> int:
         return 0
     if len(words) == 1 and words[0] in DAEMONS:
         return _daemon(words[0])
+    if words[:1] == ["sim"]:
+        from haven.sim.main import main as sim
+
+        return sim(words[1:])
     from haven.cli.main import main as cli
 
     return cli()

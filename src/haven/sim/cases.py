@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from haven.sim import bundle_cases, fence_cases, rules_cases, scheduler_cases, selection_cases
+from haven.sim import bundle_cases, conformance, fence_cases, rules_cases, scheduler_cases, selection_cases
 
 Json = Mapping[str, Any]
 _SHOWN = 3
@@ -33,6 +33,7 @@ def _kind(name: str, keys: str, differences: Callable[[Json], list[str]]) -> Cas
 
 
 KINDS = (
+    _kind("run", "inputs.hardware_status expected", conformance.differences),
     _kind("selection", "steps inputs.sid", selection_cases.differences),
     _kind("bundle", "inputs.positive_affinity expected", bundle_cases.differences),
     _kind("rules", "inputs.rules expected", rules_cases.differences),
