@@ -106,3 +106,12 @@ def test_nobody_releases_another_nodes_lock(shelf: Shelf) -> None:
 def test_the_news_names_the_lock_and_of_an_agent_lock_the_node() -> None:
     assert locks.acquired(locks.MANAGER).fields == {"lock": "manager"}
     assert locks.acquired(locks.agent("node2"), "node2").fields == {"lock": "agent", "node": "node2"}
+
+
+def test_the_lock_of_one_who_is_certainly_dead_is_taken_over_once(shelf: Shelf) -> None:
+    shelf.get("node1")
+    first = locks.take_over(shelf.view(), shelf.name, "node2", "node2-process")
+    second = locks.take_over(shelf.view(), shelf.name, "node3", "node3-process")
+    assert isinstance(shelf.store.commit(first), Committed)
+    assert isinstance(shelf.store.commit(second), Refused)
+    assert shelf.holder() == Lock("node2", "node2-process")

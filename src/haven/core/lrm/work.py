@@ -80,15 +80,12 @@ def _move(wanted: WaitingOrder, config: ServiceConfig, number: int, runs: bool) 
 
 def outcome(running: RunningOrder, *, ok: bool) -> tuple[ExitCode, tuple[Event, ...]]:
     """What an order came to: `ok` says that the guest is now as it was ordered to be (C-1, C-4)."""
-    sid = running.wanted.sid
+    sid, order = running.wanted.sid, running.order
     code = ExitCode.SUCCESS if ok else ExitCode.ERROR
-    match running.order:
-        case Start():
-            return code, (tell.done(sid, "start") if ok else tell.failed(sid, "start"),)
-        case Stop():
-            return code, (tell.done(sid, "stop") if ok else tell.failed(sid, "stop"),)
-        case Move():
-            return code, () if ok else (tell.failed(sid, "move"),)
+    if isinstance(order, Move):
+        return code, () if ok else (tell.failed(sid, "move"),)
+    action = "start" if isinstance(order, Start) else "stop"
+    return code, (tell.done(sid, action) if ok else tell.failed(sid, action),)
 
 
 def restart_policy(
