@@ -3,7 +3,7 @@
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from haven.core.fence_file import (
@@ -73,6 +73,17 @@ def test_without_a_number_it_is_device_number_one() -> None:
 def test_a_node_may_hang_on_some_of_the_parallel_devices_only() -> None:
     file = parse_fence_file("device d fence_1\ndevice d:2 fence_2\nconnect d:2 node=n")
     assert file.tries("n") == ((("fence_2",),),)
+
+
+def test_another_parallel_device_may_be_declared_after_the_first_is_connected() -> None:
+    file = parse_fence_file("device d a\nconnect d node=n\ndevice d:2 b\nconnect d:2 node=n")
+    assert file.tries("n") == ((("a",), ("b",)),)
+
+
+@pytest.mark.parametrize("number", ["", "x", "-1", "1:2", "9" * 10, "9" * 10_000, "\u0663"])
+def test_a_number_is_up_to_nine_digits(number: str) -> None:
+    assert wrong_with(f"device d:{number} fence_x") == [FenceError(1, FenceFault.BAD_DEVICE_NAME)]
+    assert parse_fence_file("device d:999999999 fence_x").devices[0].name == "d"
 
 
 def test_comments_and_empty_lines_are_no_lines_but_count() -> None:
@@ -182,6 +193,7 @@ words = st.sampled_from(
 files = st.lists(st.lists(words | st.text(max_size=5), max_size=6).map(" ".join), max_size=8).map("\n".join)
 
 
+@settings(deadline=None)
 @given(files | st.text())
 def test_no_text_raises_anything_but_the_errors_of_the_file(text: str) -> None:
     try:
@@ -196,6 +208,7 @@ def test_no_text_raises_anything_but_the_errors_of_the_file(text: str) -> None:
         assert file.commands_per_try(["n", "m"])[-1] == {"n": (), "m": ()}
 
 
+@settings(deadline=None)
 @given(files)
 def test_what_is_read_can_be_run(text: str) -> None:
     with contextlib.suppress(FenceFileError):

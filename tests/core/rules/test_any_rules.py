@@ -3,7 +3,7 @@
 import time
 from itertools import combinations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from haven.core.records import NodeAffinityRule, ResourceAffinityRule, Rule
@@ -46,6 +46,7 @@ def kept_ids(done: Compilation) -> set[str]:
     return ids
 
 
+@settings(deadline=None)
 @given(rule_sets())
 def test_every_rule_is_either_dropped_or_kept(rules: list[Rule]) -> None:
     done = compile_rules(rules, NODES)
@@ -54,6 +55,7 @@ def test_every_rule_is_either_dropped_or_kept(rules: list[Rule]) -> None:
     assert kept_ids(done) == {rule.id for rule in rules} - dropped
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_the_sequence_in_which_rules_and_nodes_are_given_does_not_matter(data: st.DataObject) -> None:
     rules = data.draw(rule_sets())
@@ -61,6 +63,7 @@ def test_the_sequence_in_which_rules_and_nodes_are_given_does_not_matter(data: s
     assert compile_rules(shuffled, nodes) == compile_rules(rules, NODES)
 
 
+@settings(deadline=None)
 @given(rule_sets())
 def test_partners_and_opponents_are_mutual_and_never_oneself(rules: list[Rule]) -> None:
     placed = compile_rules(rules, NODES).rules
@@ -71,6 +74,7 @@ def test_partners_and_opponents_are_mutual_and_never_oneself(rules: list[Rule]) 
             assert all(sid in sets[other] for other in others)
 
 
+@settings(deadline=None)
 @given(rule_sets())
 def test_a_report_names_enabled_rules_and_each_of_them_has_one_too(rules: list[Rule]) -> None:
     found = check_rules(rules, NODES)
@@ -79,6 +83,7 @@ def test_a_report_names_enabled_rules_and_each_of_them_has_one_too(rules: list[R
             assert any(two.rule_id == other and one.rule_id in two.others for two in found)
 
 
+@settings(deadline=None)
 @given(rule_sets())
 def test_what_is_implied_is_the_first_generation_only(rules: list[Rule]) -> None:
     """Every implied pair follows from one written negative rule and one positive group."""
@@ -102,6 +107,7 @@ def test_what_is_implied_is_the_first_generation_only(rules: list[Rule]) -> None
     assert compiled == expected
 
 
+@settings(deadline=None)
 @given(rule_sets())
 def test_those_that_stay_together_have_the_same_nodes(rules: list[Rule]) -> None:
     """Except where the one-pass quirk leaves groups that overlap."""
@@ -116,6 +122,7 @@ def test_those_that_stay_together_have_the_same_nodes(rules: list[Rule]) -> None
             assert len({str(done.rules.node_affinity.get(sid)) for sid in members}) == 1
 
 
+@settings(deadline=None)
 @given(rule_sets())
 def test_groups_are_as_the_slow_obvious_pass_makes_them(rules: list[Rule]) -> None:
     positive = [rule for rule in rules if isinstance(rule, ResourceAffinityRule)]
@@ -130,6 +137,7 @@ def test_groups_are_as_the_slow_obvious_pass_makes_them(rules: list[Rule]) -> No
     assert [group.rules for group in positive_groups(positive)] == [tuple(group) for group in groups]
 
 
+@settings(deadline=None)
 @given(rule_sets(), rule_sets())
 def test_a_rule_that_is_not_refused_drops_nothing_that_was_in_use(
     existing: list[Rule], others: list[Rule]

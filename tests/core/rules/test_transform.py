@@ -25,6 +25,11 @@ def test_connected_positive_rules_become_one_at_the_place_of_the_first() -> None
     assert merge_positives(rules) == (together("_merged-a-b", "vm:1 vm:2 vm:3", order=7),)
 
 
+def test_rules_with_the_same_smallest_resource_are_merged_in_the_order_of_their_ids() -> None:
+    rules = (together("q", "vm:1 vm:2", order=1), together("p", "vm:1 vm:3", order=2))
+    assert merge_positives(rules) == (together("_merged-p-q", "vm:1 vm:2 vm:3", order=2),)
+
+
 def test_a_positive_rule_alone_is_left_as_it_is() -> None:
     rules = (together("a", "vm:2 vm:1"), together("b", "vm:3 vm:4"), apart("n", "vm:1 vm:3"))
     assert merge_positives(rules) == rules
@@ -112,6 +117,11 @@ def test_node_affinity_does_not_spread_by_negative_or_disabled_rules() -> None:
 def test_a_disabled_node_affinity_rule_is_not_spread() -> None:
     off = replace(runs_on("a", "vm:1", "node1"), disabled=True)
     assert spread_node_affinity((off, together("p", "vm:1 vm:2")))[0] == off
+
+
+def test_node_affinity_spreads_over_all_that_was_merged() -> None:
+    rules = (runs_on("a", "vm:3", "node1", strict=True), together("p", "vm:1 vm:2"), together("q", "vm:2 vm:3"))
+    assert placed_by(*rules).node_affinity == {sid: {"node1": 0} for sid in ("vm:1", "vm:2", "vm:3")}
 
 
 # compiled
