@@ -8,9 +8,10 @@ from haven.api.haven_story import entry_of, incident_of
 from haven.api.outlook import VmOutlook, look
 from haven.api.params import shown
 from haven.api.routes import Call, Route
+from haven.api.rule_story import binding_rules
 from haven.api.vms import known_sid
 from haven.core.sentences import duration
-from haven.core.words import ServiceState, Wanted
+from haven.core.words import DisarmState, ServiceState, Verb, Wanted
 
 Entry = dict[str, object]
 
@@ -34,6 +35,7 @@ def explain(call: Call) -> object:
         "wanted": _wanted(vm),
         "seen": _seen(vm),
         "decision": _decision(vm),
+        "rules": binding_rules(call.state, seen.view, sid) if vm.protected else [],
         "next": _next(vm),
         "would_change": _would_change(vm),
         "hold": hold_entry(vm.hold, sid) if vm.hold else None,
@@ -98,18 +100,48 @@ def _next_sentence(vm: VmOutlook) -> str:
         return "nothing: if it stops, it stays off"
     if vm.missing:
         return "nothing, until it is defined in libvirt again"
-    if any(command.sid == vm.sid for command in vm.all.view.commands().values()):
-        return "it is about to be stopped, as ordered"
+    if asked := _asked(vm):
+        return asked
     if vm.waiting:
         return vm.waiting
     if vm.service and vm.service.state is ServiceState.REQUEST_STOP:
         given_s = DEFAULT_STOP_S if vm.service.timeout_s is None else vm.service.timeout_s
         return f"it is being stopped; the guest is given {duration(given_s)}" if given_s else "it is being stopped"
+    if vm.service and (sentence := _UNDER_WAY.get(vm.service.state)):
+        return sentence.format(node=vm.service.node, target=vm.service.target)
     if vm.config.wanted is Wanted.STARTED and vm.power == "paused":
         return "nothing: haven leaves a paused VM as it is"
     if vm.config.wanted is Wanted.STARTED:
         return "nothing while it runs; if it dies, it is started again" if vm.runs else "it is about to be started"
     return "it is about to be stopped" if vm.runs else "nothing: it stays off, also after a boot of the host"
+
+
+def _asked(vm: VmOutlook) -> str | None:
+    """What a person asked for that is still to be done; nothing is, while HA is disarmed."""
+    manager = vm.all.view.manager()
+    if manager and manager.disarm and manager.disarm.state is DisarmState.DISARMED:
+        return "nothing until HA is armed again: ha-manager crm-command arm-ha"
+    queued = [command for command in vm.all.view.commands().values() if command.sid == vm.sid]
+    if queued:
+        return _ORDERED[queued[-1].verb].format(target=queued[-1].node)
+    if vm.service and (pending := vm.service.cmd):
+        return _ORDERED[pending.verb].format(target=pending.target)
+    return None
+
+
+_ORDERED = {
+    Verb.STOP: "it is about to be stopped, as ordered",
+    Verb.MIGRATE: "it is about to be moved to {target} while it runs, as ordered",
+    Verb.RELOCATE: "it is about to be stopped here and started on {target}, as ordered",
+}
+_UNDER_WAY = {
+    ServiceState.MIGRATE: "it is being moved to {target} while it runs; if that fails, it stays on {node}",
+    ServiceState.RELOCATE: "it is being moved: stopped on {node}, then started on {target}",
+    ServiceState.REQUEST_START_BALANCE: "it is started on {target}, where it fits best",
+    ServiceState.FENCE: "it is started elsewhere as soon as it is certain that {node} cannot run it any more",
+    ServiceState.RECOVERY: "it is started on another node as soon as one may take it",
+    ServiceState.FREEZE: "nothing until the node daemon of {node} is back: VMs go on as they are meanwhile",
+}
 
 
 def _would_change(vm: VmOutlook) -> list[str]:

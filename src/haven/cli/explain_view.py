@@ -26,6 +26,11 @@ def explanation_lines(told: Explanation, now_s: float, width: int) -> Iterator[T
     for label, text in paragraphs.items():
         if text:
             yield hanging(f"{label:<{_LABEL_COLUMNS}}", Text(text), width, "bold")
+    if told.rules:
+        yield Text()
+        yield Text("Rules about it:", "bold")
+        for rule in told.rules:
+            yield hanging("  - ", Text(rule.sentence, "" if rule.in_force else "yellow"), width)
     if told.would_change:
         yield Text()
         yield Text("What would change it:", "bold")

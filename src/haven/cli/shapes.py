@@ -208,6 +208,15 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule that binds a VM, or would if it were in force."""
+
+    rule: str = ""
+    sentence: str = ""
+    in_force: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """GET /haven/explain/SID."""
 
@@ -217,6 +226,7 @@ class Explanation:
     seen: Point
     decision: Point
     next: Point
+    rules: tuple[Rule, ...]
     would_change: tuple[str, ...]
     hold: Hold | None
     incident: Incident | None
@@ -228,6 +238,7 @@ def read_explanation(data: Mapping[str, Any]) -> Explanation:
     return Explanation(
         sid=printable(str(data["sid"])),
         name=printable(str(data.get("name") or "")),
+        rules=tuple(_build(Rule, rule) for rule in data.get("rules") or ()),
         would_change=tuple(printable(str(line)) for line in data.get("would_change") or ()),
         hold=_build(Hold, data["hold"]) if data.get("hold") else None,
         incident=read_incident(data["incident"]) if data.get("incident") else None,
