@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 from haven.core.clock import Now
 from haven.core.event import Event
 from haven.core.hypervisor import Happening, Vm
+from haven.core.lease import LeaseFacts
 from haven.core.load import Figures
 from haven.core.order import Duty, Order, OrderResult
 from haven.core.settings import Settings
@@ -71,7 +72,8 @@ class NodeObservation:
     `vms` is the hypervisor's last word by uuid; None while it cannot be reached (then nothing is
     concluded from silence). `happenings` and `results` are what came since the step before. `host_stopping`
     stands from the moment it was found until it is found to be called off. `quorate`, `readable`, `fresh`: as
-    for the manager. `shutdown`: this process is asked to end, and why (spec 8.1).
+    for the manager. `shutdown`: this process is asked to end, and why (spec 8.1). `lease`: how long this node may
+    act on its agent lock; None: there is only this host, and its lock is its process.
     """
 
     node: str
@@ -87,6 +89,7 @@ class NodeObservation:
     readable: bool = True
     fresh: bool = True
     shutdown: ShutdownKind | None = None
+    lease: LeaseFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@
 | `journal/<uuid>`    | VmJournal       | the LRM of the VM's node                     |
 | `run/<uuid>`        | RunKey          | the LRM that may run the VM (SAFETY 1)       |
 | `agent/<node>`      | AgentEpoch      | that node's LRM (SAFETY 2)                   |
+| `fence/<node>`      | FenceMark       | the CRM that fences the node (SAFETY 5)      |
 | `lock/manager`      | Lock            | the CRM that decides                         |
 | `lock/agent/<node>` | Lock            | that node's LRM; a CRM that fences the node  |
 | `command/<id>`      | Command         | people through the API; deleted by the CRM   |
@@ -304,17 +305,24 @@ class VmJournal:
 
 @dataclass(frozen=True, slots=True)
 class RunKey:
-    """Who may run a VM (SAFETY 1)."""
+    """Who may run a VM (SAFETY 1). While it migrates, `target` may be running it as well as `node`, in its
+    epoch `target_epoch`: either may have it, and whoever finds that it has it takes the key over (SAFETY 6)."""
 
     uuid: str
     node: str
     epoch: str
     uid: str
+    target: str | None = None
+    target_epoch: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AgentEpoch:
-    """A node's hold on its agent lock (SAFETY 2). On one host the epoch is the boot id."""
+    """A node's hold on its agent lock (SAFETY 2). On one host the epoch is the boot id.
+
+    `armed`: a watchdog stands behind it. `released`: given back in order, with `running`, the VMs (uuids) that
+    still ran. `retired`: a manager has proof that nothing of this epoch runs any more (SAFETY 5).
+    """
 
     node: str
     epoch: str
@@ -323,6 +331,15 @@ class AgentEpoch:
     armed: bool = False
     released: bool = False
     running: tuple[str, ...] = ()
+    retired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FenceMark:
+    """This node is being fenced: its LRM takes no lock while the mark is there (SAFETY 5)."""
+
+    node: str
+    epoch: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,6 +381,7 @@ Record = (
     | VmJournal
     | RunKey
     | AgentEpoch
+    | FenceMark
     | Lock
     | Command
     | VmIdentity
