@@ -104,8 +104,7 @@ def _by_score(sid: str, preference: Preference, placement: Placement, left: Set[
     assert best is not None, "of several nodes one is the best"
     if preference is Preference.TRY_NEXT and service.node in left:
         yield {best}, f"comes next after {service.node} ({_score(scores[best], usage)})"
-    others = sorted(scores[node] for node in left if node != best)
-    yield {best}, f"{_score(scores[best], usage)}, others {_plain(others[0])} to {_plain(others[-1])}"
+    yield {best}, f"{_score(scores[best], usage)}, others {_range([scores[node] for node in left - {best}])}"
     for node in left:
         tie = f", but {best} comes first by name" if scores[node] == scores[best] else ""
         yield {node}, f"{_score(scores[node], usage)}, {best} {_plain(scores[best])}{tie}"
@@ -120,6 +119,12 @@ def _score(score: float, usage: Usage) -> str:
 
 def _plain(score: float) -> str:
     return f"{abs(score):.3g}"
+
+
+def _range(scores: list[float]) -> str:
+    sizes = [abs(score) for score in scores]
+    low, high = _plain(min(sizes)), _plain(max(sizes))
+    return low if low == high else f"{low} to {high}"
 
 
 def _uses(sid: str, node: str, placement: Placement) -> bool:
