@@ -31,7 +31,7 @@ from haven.core.words import (
     ShutdownKind,
     Wanted,
 )
-from tests.core.fake_store import FakeStore
+from tests.core.fake_store import FakeStore, Mood
 
 NODE = "node1"
 ROUND_S = 20.0
@@ -80,7 +80,10 @@ class OneNode:
     # What others write
 
     def write(self, *writes: Write) -> None:
+        """Others have no trouble with the store."""
+        mood, self.store.mood = self.store.mood, Mood.WELL
         outcome = self.store.commit(Transaction(self.store.incarnation, (), writes))
+        self.store.mood = mood
         assert isinstance(outcome, Committed)
 
     def manager(
