@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from haven.sim import bundle_cases, conformance, fence_cases, rules_cases, scheduler_cases, selection_cases
+from haven.sim.commands import CommandError
+from haven.sim.errors import CaseError
+from haven.sim.rounds import RunError
 
 Json = Mapping[str, Any]
 _SHOWN = 3
@@ -61,9 +64,11 @@ def _run(path: Path) -> tuple[CaseKind, list[str]]:
         raise CaseFileError(f"{path}: not a case of any known kind ({known}): it has {_short(_keys_of(case))}")
     try:
         return kind, kind.differences(case)
+    except (CaseError, CommandError, RunError) as error:
+        raise CaseFileError(f"{path}: {error}") from error
     except KeyError as error:
         raise CaseFileError(f"{path}: not a complete {kind.name} case: {error} is missing or unknown") from error
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
         raise CaseFileError(f"{path}: not a valid {kind.name} case: {error}") from error
 
 
@@ -74,7 +79,7 @@ def read_case(path: Path) -> Json:
     except OSError as error:
         raise CaseFileError(f"{path}: cannot be read: {error.strerror}") from error
     except json.JSONDecodeError as error:
-        raise CaseFileError(f"{path}, line {error.lineno}: not valid JSON: {error.msg}") from error
+        raise CaseFileError(f"{path}:{error.lineno}: not valid JSON: {error.msg}") from error
     except (UnicodeDecodeError, RecursionError) as error:
         raise CaseFileError(f"{path}: not valid JSON: {error}") from error
     if not isinstance(case, dict):
