@@ -133,6 +133,7 @@ EXPLANATION = {
     },
     "decision": {"rule": "R-4.13", "sentence": "runs on pve", "at": NOW - 3 * MINUTE + 1},
     "next": {"sentence": "nothing, it runs as it should", "at": None},
+    "rules": [],
     "would_change": ["a crash: it is restarted at once", "qm stop 102: it stays off until somebody starts it"],
     "hold": None,
     "incident": INCIDENT,

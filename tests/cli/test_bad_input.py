@@ -22,6 +22,7 @@ ADD, SET, STOP = (
     "ha-manager crm-command stop <sid> <timeout> [OPTIONS]",
 )
 START, SET_MEMORY = "qm start <vmid> [OPTIONS]", "qm set <vmid> [OPTIONS]"
+ADD_RULE = "ha-manager rules add <type> <rule> [OPTIONS]"
 STATES = "started, stopped, enabled, disabled, ignored"
 Output = pytest.CaptureFixture[str]
 
@@ -58,6 +59,48 @@ TABLE: list[tuple[list[str], list[str]]] = [
     (
         ["ha-manager", "remove", ""],
         [FAILED, "sid: invalid format - value is empty", "ha-manager remove <sid> [OPTIONS]"],
+    ),
+    (
+        ["ha-manager", "crm-command", "node-maintenance", "enable"],
+        ["400 not enough arguments", "ha-manager crm-command node-maintenance enable <node> [OPTIONS]"],
+    ),
+    (
+        ["ha-manager", "crm-command", "node-maintenance", "pve2"],
+        [
+            "ERROR: unknown command 'ha-manager crm-command node-maintenance pve2', see 'ha-manager help'",
+        ],
+    ),
+    (
+        ["ha-manager", "crm-command", "disarm-ha", "off"],
+        [
+            FAILED,
+            "resource-mode: value 'off' does not have a value in the enumeration 'freeze, ignore'",
+            "ha-manager crm-command disarm-ha <resource-mode> [OPTIONS]",
+        ],
+    ),
+    (
+        ["ha-manager", "rules"],
+        [
+            "ERROR: no command specified after 'ha-manager rules': one of add, config, list, remove, set",
+        ],
+    ),
+    (["ha-manager", "rules", "add", "node-affinity"], ["400 not enough arguments", ADD_RULE]),
+    (
+        ["ha-manager", "rules", "add", "affinity", "home", "--strict=very"],
+        [
+            FAILED,
+            "strict: type check ('boolean') failed - got 'very'",
+            "type: value 'affinity' does not have a value in the enumeration 'node-affinity, resource-affinity'",
+            ADD_RULE,
+        ],
+    ),
+    (
+        ["ha-manager", "rules", "set", "resource-affinity", "pair", "--affinity", "together"],
+        [
+            FAILED,
+            "affinity: value 'together' does not have a value in the enumeration 'positive, negative'",
+            "ha-manager rules set <type> <rule> [OPTIONS]",
+        ],
     ),
     (["qm", "begin", "102"], ["ERROR: unknown command 'qm begin', see 'qm help'"]),
     (["qm", "start"], ["400 not enough arguments", START]),

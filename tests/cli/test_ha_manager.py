@@ -141,14 +141,57 @@ def test_set_remove_and_stop_reach_their_resource(api: FakeApi, capsys: Output) 
 
 
 @pytest.mark.parametrize(
-    "line", ["migrate vm:102 pve2", "relocate vm:102 pve2", "crm-command migrate vm:102 pve2"]
+    ("line", "verb"),
+    [
+        ("migrate vm:102 pve2", "migrate"),
+        ("crm-command migrate vm:102 pve2", "migrate"),
+        ("relocate vm:102 pve2", "relocate"),
+        ("crm-command relocate vm:102 pve2", "relocate"),
+    ],
 )
-def test_moving_a_vm_on_a_single_host_is_refused_in_words(api: FakeApi, capsys: Output, line: str) -> None:
-    verb = "relocate" if line.startswith("relocate") else "migrate"
-    api.fail(f"POST {RESOURCES}/vm:102/{verb}", 501, "not implemented")
-    assert run(line) == 255
-    expected = f"cannot {verb} vm:102 to 'pve2': haven runs on this host alone, there is no other node\n"
+def test_a_move_is_silent_but_for_those_who_come_along(api: FakeApi, capsys: Output, line: str, verb: str) -> None:
+    answer: dict[str, object] = {"sid": "vm:102", "requested-node": "pve2"}
+    along = answer | {"comigrated-resources": ["vm:103", "vm:104"]}
+    api.answer(f"POST {RESOURCES}/vm:102/{verb}", answer, along)
+    assert run(line) == 0
+    assert capsys.readouterr() == ("", "")
+    assert run(line) == 0
+    assert capsys.readouterr().out == "".join(
+        f"also {verb} resource '{other}' in positive affinity with resource 'vm:102' to target node 'pve2'\n"
+        for other in ("vm:103", "vm:104")
+    )
+    assert api.asked(f"POST {RESOURCES}/vm:102/{verb}") == [{"node": "pve2"}] * 2
+
+
+def test_a_move_to_where_it_must_not_be_is_an_error_that_names_who_is_there(api: FakeApi, capsys: Output) -> None:
+    blocking = [{"sid": "vm:103", "cause": "resource-affinity"}, {"sid": "vm:104", "cause": "resource-affinity"}]
+    answer = {"sid": "vm:102", "requested-node": "pve2", "blocking-resources": blocking}
+    api.answer(f"POST {RESOURCES}/vm:102/migrate", answer)
+    assert run("migrate vm:102 pve2") == 255
+    expected = (
+        "cannot migrate resource 'vm:102' to node 'pve2': it is kept apart from 'vm:103', 'vm:104',"
+        " which is there (negative affinity)\n"
+    )
     assert capsys.readouterr() == ("", expected)
+
+
+@pytest.mark.parametrize(
+    ("line", "request_line", "params"),
+    [
+        ("crm-command node-maintenance enable pve2", "PUT /nodes/pve2/maintenance", {"enable": "1"}),
+        ("crm-command node-maintenance disable pve2", "PUT /nodes/pve2/maintenance", {"enable": "0"}),
+        ("crm-command disarm-ha freeze", "POST /cluster/ha/status/disarm-ha", {"resource-mode": "freeze"}),
+        ("crm-command disarm ignore", "POST /cluster/ha/status/disarm-ha", {"resource-mode": "ignore"}),
+        ("crm-command arm-ha", "POST /cluster/ha/status/arm-ha", {}),
+    ],
+)
+def test_commands_to_the_manager_are_silent(
+    api: FakeApi, capsys: Output, line: str, request_line: str, params: dict[str, str]
+) -> None:
+    api.answer(request_line, None)
+    assert run(line) == 0
+    assert capsys.readouterr() == ("", "")
+    assert api.asked(request_line) == [params]
 
 
 def test_json_is_the_answer_of_the_api_unchanged(api: FakeApi, capsys: Output) -> None:

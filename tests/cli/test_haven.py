@@ -143,6 +143,29 @@ def test_explain_names_a_hold_until_when_and_what_ends_it(api: FakeApi, capsys: 
     )
 
 
+def test_explain_lists_the_rules_about_a_vm(api: FakeApi, capsys: Output) -> None:
+    rules = [
+        {
+            "rule": "home",
+            "in_force": 1,
+            "sentence": "runs only on pve1, and waits when it cannot (rule home, strict)",
+        },
+        {"rule": "apart", "in_force": 0, "sentence": "rule apart is not used: too few nodes"},
+    ]
+    api.answer("GET /haven/explain/102", answers.EXPLANATION | {"rules": rules})
+    assert run("explain", "102") == 0
+    shown = lines(capsys)
+    at = shown.index("Rules about it:")
+    assert shown[at - 1 : at + 5] == [
+        "",
+        "Rules about it:",
+        "  - runs only on pve1, and waits when it cannot (rule home, strict)",
+        "  - rule apart is not used: too few nodes",
+        "",
+        "What would change it:",
+    ]
+
+
 @pytest.mark.parametrize(
     ("words", "line", "answer"),
     [

@@ -4,28 +4,29 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from haven.api.client import ApiClient, ApiError
+from haven.api.client import ApiClient
+from haven.cli import ha_groups, ha_rules
 from haven.cli.pve_args import Call, Command, Kind, Param
 from haven.cli.pve_tool import RefusedError, Report, Verb, canonical_json, run_tool, wants_json
 from haven.cli.session import segment
 from haven.cli.text import printable
 
-NOT_IMPLEMENTED = 501
 RESTART_ON_HINT = (
     "note: a clean power-off inside the guest is taken as an intention; --restart_on always starts it again"
 )
 
 _STATES = ("started", "stopped", "enabled", "disabled", "ignored")
 _SID = Param("sid", "the VM: vm:102, 102 or its libvirt name", max_chars=255)
-_NODE = Param("node", "the node it should run on", max_chars=64)
+_NODE = Param("node", "the node it should run on", max_chars=255)
 _SETTINGS = (
     Param("state", "what should be (default: started)", choices=_STATES),
     Param("max_restart", "repeats of a failed start before it is held (default: 1)", Kind.INTEGER, minimum=0),
     Param("max_relocate", "tries on other nodes; no meaning on one host (default: 1)", Kind.INTEGER, minimum=0),
     Param("restart_on", "failure: a clean power-off in the guest is respected; always: it is started again",
           choices=("failure", "always")),
-    Param("failback", "back to its preferred node; no meaning on one host", Kind.BOOLEAN),
+    Param("failback", "back to its preferred node when that is there again (default: 1)", Kind.BOOLEAN),
     Param("comment", "a description", may_be_empty=True),
+    Param("group", "its group (only while groups wait to become rules)", max_chars=128),
     Param("type", "the kind of guest; the sid says it already", choices=("vm", "ct")),
 )  # fmt: skip
 _NAMES = tuple(param.name for param in _SETTINGS)
@@ -77,17 +78,34 @@ def stop(api: ApiClient, call: Call) -> Report:
 
 
 def move(api: ApiClient, call: Call) -> Report:
-    """Migrate or relocate; with one host there is nowhere to go, and the refusal says so."""
-    verb = call.command.words[-1]
-    try:
-        return Report(api.post(f"{_resource(call)}/{verb}", **call.given(["node"])))
-    except ApiError as error:
-        if error.status != NOT_IMPLEMENTED:
-            raise
+    """Migrate or relocate; says who comes along. Refused when somebody to be kept apart from is there."""
+    verb, node = call.command.words[-1], call.text("node")
+    answer = api.post(f"{_resource(call)}/{verb}", node=node)
+    if blocking := [str(one["sid"]) for one in answer.get("blocking-resources", ())]:
+        there = ", ".join(f"'{printable(sid)}'" for sid in blocking)
         raise RefusedError(
-            f"cannot {verb} {call.text('sid')} to '{call.text('node')}': haven runs on this host alone, "
-            "there is no other node"
-        ) from error
+            f"cannot {verb} resource '{answer['sid']}' to node '{node}': it is kept apart from {there},"
+            " which is there (negative affinity)"
+        )
+    lines = [
+        f"also {verb} resource '{printable(str(other))}' in positive affinity with resource '{answer['sid']}'"
+        f" to target node '{node}'"
+        for other in answer.get("comigrated-resources", ())
+    ]
+    return Report(answer, "\n".join(lines))
+
+
+def maintenance(api: ApiClient, call: Call) -> Report:
+    enable = int(call.command.words[-1] == "enable")
+    return Report(api.put(f"/nodes/{segment(call.text('node'))}/maintenance", enable=enable))
+
+
+def disarm(api: ApiClient, call: Call) -> Report:
+    return Report(api.post("/cluster/ha/status/disarm-ha", **{"resource-mode": call.text("resource-mode")}))
+
+
+def arm(api: ApiClient, _call: Call) -> Report:
+    return Report(api.post("/cluster/ha/status/arm-ha"))
 
 
 def _resource(call: Call) -> str:
@@ -99,18 +117,28 @@ _TYPE = Param("type", "only this kind of guest", choices=("ct", "vm"))
 _PURGE = Param("purge", "take it out of rules as well", Kind.BOOLEAN)
 _TIMEOUT = Param("timeout", "seconds for the guest to shut down; 0: at once", Kind.INTEGER, minimum=0)
 
+_HOST = Param("node", "the node to clear of VMs, or to use again", max_chars=255)
+_MODE = Param("resource-mode", "freeze: VMs stay as they are; ignore: they are left to you",
+              choices=("freeze", "ignore"))  # fmt: skip
+_MIGRATE = "Move a VM to another node while it runs."
+_RELOCATE = "Stop a VM and start it on another node."
+_ON, _OFF = "Move all VMs off a node, and keep it free.", "Use a node again."
+
 VERBS = (
     Verb(Command(("add",), "Protect a VM.", (_SID,), _SETTINGS), add),
     Verb(Command(("config",), "Show what is protected, and how.", (), (_TYPE,)), config),
+    Verb(Command(("crm-command", "arm-ha"), "Take care of VMs again."), arm),
+    Verb(Command(("crm-command", "disarm-ha"), "Take no care of VMs for a while.", (_MODE,)), disarm),
+    Verb(Command(("crm-command", "migrate"), _MIGRATE, (_SID, _NODE)), move),
+    Verb(Command(("crm-command", "node-maintenance", "disable"), _OFF, (_HOST,)), maintenance),
+    Verb(Command(("crm-command", "node-maintenance", "enable"), _ON, (_HOST,)), maintenance),
+    Verb(Command(("crm-command", "relocate"), _RELOCATE, (_SID, _NODE)), move),
     Verb(Command(("crm-command", "stop"), "Stop a VM and leave it off.", (_SID, _TIMEOUT)), stop),
-    Verb(Command(("crm-command", "migrate"), "Move a VM while it runs (needs a cluster).", (_SID, _NODE)), move),
-    Verb(
-        Command(("crm-command", "relocate"), "Stop a VM, start it elsewhere (needs a cluster).", (_SID, _NODE)),
-        move,
-    ),
-    Verb(Command(("migrate",), "Move a VM while it runs (needs a cluster).", (_SID, _NODE)), move),
-    Verb(Command(("relocate",), "Stop a VM, start it elsewhere (needs a cluster).", (_SID, _NODE)), move),
+    *ha_groups.VERBS,
+    Verb(Command(("migrate",), _MIGRATE, (_SID, _NODE)), move),
+    Verb(Command(("relocate",), _RELOCATE, (_SID, _NODE)), move),
     Verb(Command(("remove",), "Stop protecting a VM; it goes on as it is.", (_SID,), (_PURGE,)), remove),
+    *ha_rules.VERBS,
     Verb(Command(("set",), "Change how a VM is protected.", (_SID,), _SETTINGS + _CHANGES), change),
     Verb(Command(("status",), "Show what the HA manager sees.", (), (_VERBOSE,)), status),
 )

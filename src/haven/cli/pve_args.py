@@ -220,10 +220,14 @@ def _checked(raw: Sequence[Raw], usage: str) -> dict[str, Value]:
     return values
 
 
-def verification_failed(errors: Mapping[str, str], usage: str) -> UsageError:
-    """Proxmox VE's text for bad parameters: a head line, a line for each, the usage."""
-    lines = [f"{name}: {text}" for name, text in sorted(errors.items())]
-    return UsageError("400 Parameter verification failed.", *lines, usage=usage)
+BAD_PARAMETERS = "400 Parameter verification failed."
+
+
+def verification_failed(errors: Mapping[str, str], usage: str, head: str = BAD_PARAMETERS) -> UsageError:
+    """Proxmox VE's text for bad parameters: a head line, a line for each text, the usage. Several texts on
+    one parameter come joined by a backslash and an n."""
+    lines = [f"{name}: {part}" for name, text in sorted(errors.items()) for part in text.split(r"\n")]
+    return UsageError(head, *lines, usage=usage)
 
 
 def _value(param: Param, word: str) -> Value:

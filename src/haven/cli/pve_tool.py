@@ -9,11 +9,13 @@ from haven.api.client import ApiClient, ApiError, ApiUnreachable
 from haven.cli.console import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, abandon_stdout, complain, tolerate_any_text
 from haven.cli.pve_args import Call, Command, Kind, Param, Tool, UsageError, verification_failed
 from haven.cli.session import TaskFailedError, connect, error_text
+from haven.cli.text import one_line
+from haven.cli.yaml_text import yaml_text
 
 EXIT_FAILED = 255
 _HELP_WORDS = ("help", "--help", "-help", "-h")
 _JSON = Param("json", "print the API's answer as JSON", Kind.BOOLEAN)
-_FORMAT = Param("output-format", "how to print the answer", choices=("text", "json", "json-pretty"))
+_FORMAT = Param("output-format", "how to print the answer", choices=("text", "json", "json-pretty", "yaml"))
 
 
 class RefusedError(Exception):
@@ -59,7 +61,7 @@ def run_tool(name: str, verbs: Sequence[Verb], argv: Sequence[str] | None = None
 
 def wants_json(call: Call) -> bool:
     """Whether the answer is for a program."""
-    return call.flag("json") or call.text("output-format").startswith("json")
+    return call.flag("json") or call.text("output-format") in ("json", "json-pretty", "yaml")
 
 
 def canonical_json(data: object) -> str:
@@ -87,7 +89,8 @@ def _run(tool: Tool, verbs: Sequence[Verb], words: list[str]) -> None:
         report = verb.run(connect(short_form(call)), call)
     except ApiError as error:
         if error.errors:
-            raise verification_failed(error.errors, tool.usage(call.command)) from error
+            head = f"{error.status} {one_line(error.message)}"
+            raise verification_failed(error.errors, tool.usage(call.command), head) from error
         raise RefusedError(error_text(error)) from error
     _print(report, call)
 
@@ -98,5 +101,7 @@ def _print(report: Report, call: Call) -> None:
             print(report.text)
     elif call.text("output-format") == "json-pretty":
         print(canonical_json(report.data))
+    elif call.text("output-format") == "yaml":
+        print(yaml_text(report.data))
     else:
         print(json.dumps(report.data, ensure_ascii=False))
