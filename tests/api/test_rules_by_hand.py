@@ -1,11 +1,16 @@
 """`ha-manager` on a real API: a person keeps VMs at home, together and apart, and is told what came of it."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from haven.cli import ha_manager
 from haven.cli.main import main as haven
+from haven.core.records import ManagerRecord
+from haven.core.words import CrmState, NodeState
 from tests.api.cluster import grow, protect
-from tests.api.world import NODE, World
+from tests.api.world import NODE, NOW_S, World
 
 Output = pytest.CaptureFixture[str]
 ADD = "ha-manager rules add <type> <rule> [OPTIONS]"
@@ -41,6 +46,19 @@ def test_rules_from_the_first_to_the_last(host: World, capsys: Output) -> None:
     assert run("rules remove apart") == 0
     assert run("rules remove apart") == 0
     assert [rule.id for rule in host.store.read().rules()] == ["home"]
+
+
+def test_the_commands_of_the_page_about_rules_work_in_its_order(host: World, capsys: Output) -> None:
+    states = dict.fromkeys((NODE, "node1", "node2"), NodeState.ONLINE)
+    host.put("manager", ManagerRecord(NODE, NOW_S, CrmState.MASTER, states))
+    protect(host, 102, 103, 104, 105, 106)
+    page = (Path(__file__).parents[2] / "docs" / "rules.md").read_text()
+    commands = re.findall(r"^    (ha-manager .*?)(?: +#.*)?$", page, re.MULTILINE)
+    commands += re.findall(r"`(ha-manager [^`]+)`", page)
+    assert len(commands) > 10
+    done = {command: run(command.removeprefix("ha-manager ")) for command in commands if "<" not in command}
+    assert [command for command, status in done.items() if status != 0] == []
+    assert host.store.read().rules()[0].id == "shop"
 
 
 def test_a_contradiction_is_named_with_the_other_rule(host: World, capsys: Output) -> None:
