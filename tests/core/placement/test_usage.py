@@ -169,6 +169,12 @@ def test_dynamic_adds_only_what_is_placed_and_does_not_run_yet(one: ServiceStatu
         assert scores[added_on] == max(scores.values()) > min(scores.values())
 
 
+def test_what_is_measured_has_untracked_guests_in_it_already() -> None:
+    others = (OtherGuest("node2", guest(load(8, 32))),)
+    scores = Usage(DYNAMIC, ONLINE, {}, replace(IDLE, others=others)).score("vm:104")
+    assert scores["node1"] == scores["node2"]
+
+
 def test_dynamic_starts_are_judged_by_what_is_measured() -> None:
     scores = Usage(DYNAMIC, ONLINE, {}, replace(BUSY, guests=GUESTS)).score("vm:104")
     assert scores["node2"] < scores["node1"]

@@ -102,10 +102,12 @@ def movable_bundles(
     together: Mapping[str, tuple[str, ...]], placement: Placement, nodes: Sequence[NodeLoad]
 ) -> list[Movable]:
     """The bundles that have a node to go to, sorted by leader; their targets are sorted, too."""
-    index_of = {node.node: index for index, node in enumerate(nodes)}
+    names = [node.node for node in nodes]
+    index_of = {name: index for index, name in enumerate(names)}
     found = []
     for leader, members in sorted(together.items()):
-        targets = tuple(sorted(index_of[node] for node in _targets(leader, placement)))
+        allowed = _targets(leader, placement)
+        targets = tuple([index for index, name in enumerate(names) if name in allowed])
         if targets:
             loads = [placement.usage.carried_by(sid) for sid in members]
             load = Load(sum([load.cpus for load in loads]), sum([load.memory_bytes for load in loads]))

@@ -30,8 +30,6 @@ def select_node(sid: str, preference: Preference, placement: Placement) -> str |
     rules, online, services = placement.rules, placement.online, placement.services
     service = services[sid]
     allowed, preferred = allowed_and_preferred(sid, rules, online)
-    if not preferred:
-        return None
     partners = together(sid, rules, services, online)
     opponents = separate(sid, rules, services, online)
     stays = preference is Preference.NONE
