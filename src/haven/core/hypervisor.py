@@ -39,7 +39,7 @@ class Vm:
 
     `ended_by_signal` is read from QEMU's own log when a VM is off with reason `shutdown`: the signal that
     ended QEMU from outside (15), or None when the log says nothing of one. `vmid_hint` is the VMID that
-    haven left in the definition's metadata.
+    haven left in the definition's metadata. `moving`: a migration of it is under way, to or from here.
     """
 
     uuid: str
@@ -52,6 +52,7 @@ class Vm:
     autostart: bool = False
     persistent: bool = True
     vmid_hint: int | None = None
+    moving: bool = False
 
 
 class Moment(StrEnum):

@@ -9,7 +9,7 @@ from haven.core import locks
 from haven.core.clock import Now
 from haven.core.contract import Decision, ManagerObservation
 from haven.core.crm.desk import Desk
-from haven.core.crm.memory import ManagerMemory
+from haven.core.crm.memory import ManagerMemory as ManagerMemory
 from haven.core.crm.round import run_round
 from haven.core.event import Event
 from haven.core.order import CloseWatchdog, Duty, Exit, FeedWatchdog

@@ -12,61 +12,63 @@ from haven.core.hypervisor import Vm
 from haven.core.node_absorb import Absorb
 from haven.core.node_memory import NodeMemory, to_journal
 from haven.core.node_plan import Plan
-from haven.core.records import AgentEpoch, LrmRecord, Origin, PendingWork, VmIdentity
+from haven.core.node_standing import Standing, agent_key, stand
+from haven.core.records import LrmRecord, Origin, PendingWork, VmIdentity
 from haven.core.transaction import Delete, Guard, Put, Transaction
 from haven.core.vmid import Unnumbered, assign_vmids, identity_writes
-from haven.core.words import LrmMode, LrmState
 
 
 def step(memory: NodeMemory, observation: NodeObservation, now: Now) -> Decision[NodeMemory]:
-    """Absorb what was seen, then decide what to do and what to write."""
+    """Absorb what was seen, find out what this node may do, then decide what to do and what to write."""
     absorbed = Absorb(memory, observation, now)
     absorbed.run()
-    plan = Plan(absorbed.memory(), observation, now)
+    known = absorbed.memory()
+    standing = stand(known, observation, now)
+    plan = Plan(_standing_in(known, standing), observation, now, standing)
     plan.run()
-    if _agent_is_ours(observation, now):
-        transaction = _transaction(plan, observation, now)
-    else:
-        transaction = _claim_agent(observation, now)
+    transactions = standing.transactions
+    if not transactions and (transaction := _transaction(plan, observation, now)):
+        transactions = (transaction,)
     return Decision(
         memory=plan.memory(),
-        transactions=(transaction,) if transaction else (),
+        transactions=transactions,
         performed_first=tuple(plan.first),
         orders=tuple(plan.orders),
-        events=tuple(absorbed.events + plan.events),
-        wake_at_s=plan.wake_at_s,
+        duties=standing.duties,
+        events=(*absorbed.events, *standing.events, *plan.events),
+        wake_at_s=_wake_at_s(plan, memory, standing, now),
     )
 
 
-def agent_key(node: str) -> str:
-    return f"agent/{node}"
+def _standing_in(memory: NodeMemory, standing: Standing) -> NodeMemory:
+    return replace(
+        memory,
+        state=standing.state,
+        mode=standing.mode,
+        idle_rounds=standing.idle_rounds,
+        since_s=standing.since_s,
+    )
 
 
-def _agent_is_ours(observation: NodeObservation, now: Now) -> bool:
-    agent = observation.view.agents().get(observation.node)
-    return agent is not None and agent.holder == observation.holder and agent.epoch == now.boot_id
-
-
-def _claim_agent(observation: NodeObservation, now: Now) -> Transaction:
-    """Begin an epoch (SAFETY 2): on one host it is the boot. VMs of an earlier boot of this very host are
-    dead, so their run keys pass to the new epoch."""
-    view, node, key = observation.view, observation.node, agent_key(observation.node)
-    stale = [run for run in view.runs().values() if run.node == node and run.epoch != now.boot_id]
-    puts = [Put(f"run/{run.uuid}", replace(run, epoch=now.boot_id)) for run in stale]
-    guards = [Guard(put.key, view.revision_of(put.key)) for put in puts]
-    agent = AgentEpoch(node, epoch=now.boot_id, boot_id=now.boot_id, holder=observation.holder)
-    return Transaction(view.incarnation, (Guard(key, view.revision_of(key)), *guards), (Put(key, agent), *puts))
+def _wake_at_s(plan: Plan, before: NodeMemory, standing: Standing, now: Now) -> float | None:
+    """At once after a change of state: the new one may allow what the old one did not."""
+    return now.boottime_s if standing.state is not before.state else plan.wake_at_s
 
 
 def _transaction(plan: Plan, observation: NodeObservation, now: Now) -> Transaction | None:
     """One guarded write of all that is new: a death and the intention seen in it are never torn apart."""
     view = observation.view
-    guarded: list[Put | Delete] = [*_intentions(plan, observation), *plan.run_keys, *_identities(observation)]
+    guarded: list[Put | Delete] = [
+        *_intentions(plan, observation),
+        *plan.moved,
+        *plan.run_keys,
+        *_identities(observation),
+    ]
     own: list[Put | Delete] = [*_journals(plan, observation), *_record(plan, observation, now)]
     if not guarded and not own:
         return None
     agent = Guard(agent_key(observation.node), view.revision_of(agent_key(observation.node)))
-    guards = (agent, *(Guard(write.key, view.revision_of(write.key)) for write in guarded))
+    guards = (agent, *plan.guards, *(Guard(write.key, view.revision_of(write.key)) for write in guarded))
     return Transaction(view.incarnation, guards, (*guarded, *own))
 
 
@@ -98,8 +100,9 @@ def _renamed(identity: VmIdentity | None, vm: Vm) -> bool:
 
 
 def _journals(plan: Plan, observation: NodeObservation) -> list[Put | Delete]:
-    old = observation.view.journals()
-    new = {uuid: to_journal(uuid, vm) for uuid, vm in plan.vms.items()}
+    node = observation.node
+    old = {uuid: j for uuid, j in observation.view.journals().items() if j.node in ("", node)}
+    new = {uuid: to_journal(uuid, vm, node) for uuid, vm in plan.vms.items()}
     writes: list[Put | Delete] = [
         Put(f"journal/{uuid}", journal) for uuid, journal in new.items() if old.get(uuid) != journal
     ]
@@ -112,8 +115,8 @@ def _record(plan: Plan, observation: NodeObservation, now: Now) -> list[Put | De
     old = observation.view.lrms().get(observation.node)
     record = LrmRecord(
         node=observation.node,
-        state=LrmState.ACTIVE,
-        mode=LrmMode.ACTIVE,
+        state=plan.standing.state,
+        mode=plan.standing.mode,
         timestamp_wall_s=now.wall_s,
         hypervisor_ok=observation.vms is not None,
         looked_wall_s=plan.memory().looked_wall_s,

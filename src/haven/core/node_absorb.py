@@ -64,7 +64,7 @@ class Absorb:
         book = self.book
         for uuid in book.configs:
             journal = self._view.journals().get(uuid)
-            if uuid not in book.vms and journal:
+            if uuid not in book.vms and journal and journal.node in ("", self._seen.node):
                 book.vms[uuid] = from_journal(journal, self._now.boot_id)
         book.take_over()
 
@@ -102,7 +102,7 @@ class Absorb:
             instance = vm.instance if vm else None
             self.book.vms[config.uuid] = VmMemory(lives, self._now.wall_s, self._now.boot_id, instance)
             return
-        if known.inflight or (vm and vm.checked_boottime_s < known.as_of_s):
+        if known.inflight or (vm and vm.checked_boottime_s < known.as_of_s) or self._is_moving(config):
             return  # an order's own result will tell; or this was read before it
         if known.unsure:
             known = self.book.vms[config.uuid] = replace(known, unsure=False)
@@ -110,6 +110,11 @@ class Absorb:
             self._down(config, known, vm)
         elif lives and vm:
             self._up(config, known, vm)
+
+    def _is_moving(self, config: ServiceConfig) -> bool:
+        """Gone from here means nothing then: it may run on the target."""
+        key = self._view.runs().get(config.uuid)
+        return key is not None and key.target is not None
 
     def _up(self, config: ServiceConfig, known: VmMemory, vm: Vm) -> None:
         """Alive: as before, in another process, or started by somebody else."""

@@ -1,5 +1,7 @@
 """The working copy of what a node knows, within one step: VMs, results, and what there is to tell."""
 
+from dataclasses import replace
+
 from haven.core.brake import Brake
 from haven.core.clock import Now
 from haven.core.contract import NodeObservation
@@ -27,15 +29,17 @@ class Book:
         self.hypervisor_ok = memory.hypervisor_ok
         self.restored = memory.restored
         self.looked_wall_s = memory.looked_wall_s
+        self._memory = memory
         self.took_over_s, self.taken_over_wall_s = memory.took_over_s, memory.taken_over_wall_s
         self.events: list[Event] = []
 
     def memory(self) -> NodeMemory:
-        return NodeMemory(
-            self.vms,
-            self.results,
-            frozenset(self.ended),
-            self.hypervisor_ok,
+        return replace(
+            self._memory,
+            vms=self.vms,
+            results=self.results,
+            ended_causes=frozenset(self.ended),
+            hypervisor_ok=self.hypervisor_ok,
             restored=True,
             looked_wall_s=self.now.wall_s if self.hypervisor_ok else self.looked_wall_s,
             took_over_s=self.took_over_s,

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 from haven.core.contract import NodeObservation
 from haven.core.ending import Ending
 from haven.core.hypervisor import Happening, Moment, Power, Vm, Why
-from haven.core.order import Start, Stop
+from haven.core.order import Move, Start, Stop
 from haven.core.records import Instance, Origin, Result, ServiceConfig, VmJournal
-from haven.core.words import Cause, RestartOn, Wanted
+from haven.core.words import Cause, LrmMode, LrmState, RestartOn, Wanted
 
 SEQUENCE_GAP_S = 30.0
 """Happenings further apart than this do not belong to one end: QEMU quits at once after announcing it."""
@@ -38,6 +39,24 @@ class Intention:
     under: Origin | None
 
 
+class MoveOutcome(StrEnum):
+    """How a move ended. `unknown`: it may run here, on the target, or nowhere (SAFETY 6)."""
+
+    MOVED = "moved"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class MoveEnded:
+    """The end of the move that the order `uid` asked for."""
+
+    uid: str
+    outcome: MoveOutcome
+    live: bool
+    detail: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class VmMemory:
     """One VM, as far as this node knows it.
@@ -50,7 +69,7 @@ class VmMemory:
     `restart_at_s`: boottime before which it is not started; `retry_at_s`: the same while a failure of the
     order `retry_uid` was reported that the manager has not read. `tries`: failed starts in a row for the
     order `tries_uid`. `number` counts the orders given, so that each result finds its own. `blocked_uid`:
-    the hold in which a probe saw the obstacle.
+    the hold in which a probe saw the obstacle. `move_ended`: how its last move ended, until the manager knows.
     """
 
     running: bool
@@ -73,11 +92,12 @@ class VmMemory:
     retry_at_s: float = 0.0
     tries: int = 0
     tries_uid: str = ""
-    inflight: Start | Stop | None = None
+    inflight: Start | Stop | Move | None = None
     number: int = 0
     probed_at_s: float = 0.0
     probing: bool = False
     blocked_uid: str = ""
+    move_ended: MoveEnded | None = None
 
     def with_happening(self, happening: Happening) -> "VmMemory":
         return replace(self, trail=(*self.trail, happening)[-TRAIL_LIMIT:])
@@ -88,7 +108,8 @@ class NodeMemory:
     """Everything a node remembers. `results` wait to be read by the manager, by uid; `ended_causes` are
     uids of held services whose trouble has gone. `restored`: what an earlier process wrote was taken over.
     `looked_wall_s`: when the hypervisor last answered. `took_over_s`: boottime at which this process went on
-    where an earlier one had last looked, at `taken_over_wall_s`."""
+    where an earlier one had last looked, at `taken_over_wall_s`. `state`, `mode`, `idle_rounds` and `since_s`
+    (boottime) are the LRM's own (spec 2.2)."""
 
     vms: Mapping[str, VmMemory] = field(default_factory=dict)
     results: Mapping[str, Result] = field(default_factory=dict)
@@ -98,6 +119,10 @@ class NodeMemory:
     looked_wall_s: float = 0.0
     took_over_s: float | None = None
     taken_over_wall_s: float = 0.0
+    state: LrmState = LrmState.WAIT_FOR_AGENT_LOCK
+    mode: LrmMode = LrmMode.ACTIVE
+    idle_rounds: int = 0
+    since_s: float = 0.0
 
 
 def own_configs(observation: NodeObservation) -> dict[str, ServiceConfig]:
@@ -144,7 +169,7 @@ def from_journal(journal: VmJournal, boot_id: str) -> VmMemory:
     )
 
 
-def to_journal(uuid: str, vm: VmMemory) -> VmJournal:
+def to_journal(uuid: str, vm: VmMemory, node: str) -> VmJournal:
     return VmJournal(
         uuid=uuid,
         running=vm.running,
@@ -154,12 +179,18 @@ def to_journal(uuid: str, vm: VmMemory) -> VmJournal:
         crashes_boottime_s=vm.crashes_s,
         incident=vm.incident,
         last_cause=vm.last_cause,
+        node=node,
     )
 
 
 def suspended(vm: Vm) -> bool:
     """Paused by a client: off by intention, and never to be destroyed for it."""
     return vm.power is Power.PAUSED and vm.why is Why.USER
+
+
+def occupied(vm: Vm | None) -> bool:
+    """Whether there is a QEMU process of it here that runs the guest, or might go on with it."""
+    return vm is not None and vm.power not in (Power.OFF, Power.CRASHED)
 
 
 def alive(vm: Vm | None, restart_on: RestartOn | None = None) -> bool:

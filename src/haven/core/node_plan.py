@@ -7,10 +7,13 @@ from haven.core.clock import Now
 from haven.core.contract import NodeObservation
 from haven.core.event import Event, Scalar
 from haven.core.hypervisor import Vm
+from haven.core.lrm.queue import MOVES
 from haven.core.node_memory import Intention, NodeMemory, VmMemory, own_configs, suspended
-from haven.core.order import CollectEvidence, Order, Probe, Settle, Start, Stop
+from haven.core.node_moves import Moves
+from haven.core.node_standing import Standing
+from haven.core.order import CollectEvidence, Move, Order, Probe, Settle, Start, Stop
 from haven.core.records import Result, RunKey, ServiceConfig, ServiceStatus
-from haven.core.transaction import Delete, Put
+from haven.core.transaction import Delete, Guard, Put
 from haven.core.words import ExitCode, HoldCause, Kind, Policy, ServiceState, Wanted
 
 DEFAULT_STOP_TIMEOUT_S = 60
@@ -20,7 +23,10 @@ PROBE_EVERY_S = 2.0
 class Plan:
     """The working copy of one step's second half."""
 
-    def __init__(self, memory: NodeMemory, observation: NodeObservation, now: Now) -> None:
+    def __init__(self, memory: NodeMemory, observation: NodeObservation, now: Now, standing: Standing) -> None:
+        self.standing = standing
+        self.guards: list[Guard] = []
+        self.moved: list[Put | Delete] = []
         self.first: list[Order] = []
         self.orders: list[Order] = []
         self.events: list[Event] = []
@@ -37,6 +43,7 @@ class Plan:
         self._pve = observation.settings.policy is Policy.PVE
         self._now = now
         self._workers = observation.settings.max_workers
+        self.moving = sum(isinstance(vm.inflight, Move) for vm in self.vms.values())
         self._starting = sum(isinstance(vm.inflight, Start) for vm in self.vms.values())
         self._stopping = sum(isinstance(vm.inflight, Stop) for vm in self.vms.values())
 
@@ -47,19 +54,28 @@ class Plan:
         self.wake_at_s = at_s if self.wake_at_s is None else min(self.wake_at_s, at_s)
 
     def run(self) -> None:
+        """What the standing allows: without it nothing is touched, but what people meant is written."""
         services, facts = self._view.services(), self._seen.vms
+        if self.standing.may_act:
+            Moves(self, self._seen).accept()
         for config in own_configs(self._seen).values():
             known = self.vms.get(config.uuid)
             if known is None:
                 continue
             known = self.vms[config.uuid] = self._settle_intention(config, known)
             service = services.get(config.sid)
-            if facts is not None and service and service.node == self._seen.node and not known.unsure:
+            if facts is None or not service or not self.standing.may_act:
+                continue
+            if service.node == self._seen.node and not known.unsure:
                 self._plan(config, service, known, facts.get(config.uuid))
 
     def _plan(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, vm: Vm | None) -> None:
         """`vm` says nothing when it is older than the result of an order."""
         vm = vm if vm and vm.checked_boottime_s >= known.as_of_s else None
+        key = self._view.runs().get(config.uuid)
+        if key and key.target is not None and service.state not in MOVES:
+            Moves(self, self._seen).resolve(config, key)  # a move that was not finished: nothing else before
+            return
         match service.state:
             case ServiceState.STARTED:
                 self._keep_running(config, service, known)
@@ -69,8 +85,10 @@ class Plan:
                 self._keep_stopped(config, service, known, vm)
             case ServiceState.ERROR:
                 self._watch_hold(config, service, known)
-            case ServiceState.REQUEST_START:
-                pass  # the manager places it first (R-5.1)
+            case ServiceState.MIGRATE | ServiceState.RELOCATE | ServiceState.REQUEST_START_BALANCE:
+                Moves(self, self._seen).move(config, service, known)
+            case ServiceState.REQUEST_START | ServiceState.FENCE | ServiceState.RECOVERY | ServiceState.FREEZE:
+                pass  # nothing is ordered in these (R-5.1)
         if vm and vm.persistent and (self._seen.tick or f"config/{config.sid}" in self._view.changed):
             self._settle(config, vm)
 
@@ -143,16 +161,16 @@ class Plan:
             self.orders.append(CollectEvidence(config.uuid, config.sid, known.incident))
 
     def _holds_run_key(self, config: ServiceConfig) -> bool:
-        """On one host the epoch is the boot id, so a key of this boot is ours even when nothing can be
-        written."""
+        """Ours alone, in our epoch: on one host that is the boot id, even when nothing can be written."""
         run = self._view.runs().get(config.uuid)
-        return run is not None and run.node == self._seen.node and run.epoch == self._now.boot_id
+        ours = run is not None and run.node == self._seen.node and run.epoch == self.standing.epoch
+        return ours and run is not None and run.target is None
 
     def _claim_run_key(self, config: ServiceConfig, service: ServiceStatus) -> None:
         """SAFETY 1: nobody else's key is ever overwritten."""
         run = self._view.runs().get(config.uuid)
         if run is None:
-            key = RunKey(config.uuid, self._seen.node, self._now.boot_id, service.uid)
+            key = RunKey(config.uuid, self._seen.node, self.standing.epoch, service.uid)
             self.run_keys.append(Put(f"run/{config.uuid}", key))
         elif run.node != self._seen.node:
             self.waiting[config.sid] = f"not started here: {run.node} may run it (it holds its run key)"

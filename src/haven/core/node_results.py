@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from haven.core.brake import retry_pause_s
 from haven.core.node_book import Book
-from haven.core.node_memory import VmMemory, last_sequence
-from haven.core.order import CollectEvidence, OrderResult, Probe, Start, Stop
+from haven.core.node_memory import MoveEnded, MoveOutcome, VmMemory, last_sequence
+from haven.core.order import CollectEvidence, Move, OrderResult, Probe, Start, Stop
 from haven.core.records import Result
 from haven.core.words import Cause, ExitCode, HoldCause, Kind, Level, ServiceState
 
@@ -14,12 +14,14 @@ def order_done(book: Book, result: OrderResult) -> None:
     """Take one result in. One that an order given later has overtaken says nothing any more."""
     order = result.order
     vm = book.vms.get(order.uuid)
-    if vm is None or (isinstance(order, (Start, Stop)) and vm.inflight != order):
+    if vm is None or (isinstance(order, (Start, Stop, Move)) and vm.inflight != order):
         return
     match order:
         case Start() | Stop():
             vm = replace(vm, inflight=None, as_of_s=result.ended_boottime_s, unsure=result.unreachable)
             book.vms[order.uuid] = vm if result.unreachable else _done(book, order, vm, result)
+        case Move():
+            book.vms[order.uuid] = _move_ended(book, order, vm, result)
         case Probe():
             _probe_done(book, order, vm, result)
         case CollectEvidence():
@@ -107,6 +109,27 @@ def _stop_failed(book: Book, order: Stop, vm: VmMemory, result: OrderResult) -> 
     failed = Result(order.sid, ServiceState.REQUEST_STOP, ExitCode.ERROR, HoldCause.STOP_FAILED, detail)
     book.results[order.uid] = failed
     return vm
+
+
+def _move_ended(book: Book, order: Move, vm: VmMemory, result: OrderResult) -> VmMemory:
+    """What it means for the run key is planned from the records (SAFETY 6)."""
+    detail = result.obstacle.detail if result.obstacle else ""
+    if result.unreachable:
+        outcome, sentence, level = MoveOutcome.UNKNOWN, "the move ended, nobody knows how", Level.WARN
+    elif result.ok:
+        outcome, sentence, level = MoveOutcome.MOVED, f"moved to {order.target}", Level.INFO
+    else:
+        words = f": {detail}" if detail else ""
+        outcome, sentence, level = MoveOutcome.FAILED, f"the move to {order.target} failed{words}", Level.ERR
+    phase = {MoveOutcome.MOVED: "ok", MoveOutcome.FAILED: "fail", MoveOutcome.UNKNOWN: "unknown"}[outcome]
+    book.say(Kind.EXEC, order.sid, sentence, "5.2", level, action="move", phase=phase, target=order.target)
+    return replace(
+        vm,
+        inflight=None,
+        as_of_s=result.ended_boottime_s,
+        running=vm.running and outcome is not MoveOutcome.MOVED,
+        move_ended=MoveEnded(order.uid, outcome, order.live, detail),
+    )
 
 
 def _probe_done(book: Book, order: Probe, vm: VmMemory, result: OrderResult) -> None:

@@ -290,7 +290,7 @@ class VmJournal:
     """What the LRM last knew of a VM; it survives the daemon, so that nothing is missed or counted twice.
 
     `crashes_boottime_s` are the recent crashes of the boot `boot_id`, for the brake. `incident` is the id
-    of the incident that is still open.
+    of the incident that is still open. `node`: whose LRM knew it (empty in journals of older versions).
     """
 
     uuid: str
@@ -301,12 +301,15 @@ class VmJournal:
     crashes_boottime_s: tuple[float, ...] = ()
     incident: str | None = None
     last_cause: Cause | None = None
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class RunKey:
     """Who may run a VM (SAFETY 1). While it migrates, `target` may be running it as well as `node`, in its
-    epoch `target_epoch`: either may have it, and whoever finds that it has it takes the key over (SAFETY 6)."""
+    epoch `target_epoch`: either may have it, and whoever finds that it has it takes the key over (SAFETY 6).
+    `asks`: the move has ended and nobody knows how: the target is to take the key, or to refuse it. `mover`
+    is the process that was about to begin the move."""
 
     uuid: str
     node: str
@@ -314,6 +317,8 @@ class RunKey:
     uid: str
     target: str | None = None
     target_epoch: str | None = None
+    asks: bool = False
+    mover: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,233 @@
+"""What this node may do now: its LRM's state (spec 2.2), its agent lock and epoch (SAFETY 2, 3, 5).
+
+The states and their table are those of core.lrm.daemon; here an event may wake the node at any time, and a
+round is a tick. On a single host the lock is the process itself, and is always got.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from haven.core import locks
+from haven.core.clock import Now
+from haven.core.contract import NodeObservation
+from haven.core.event import Event
+from haven.core.lrm import daemon, tell
+from haven.core.lrm.daemon import Condition, LrmFacts
+from haven.core.lrm.memory import LrmReading
+from haven.core.lrm.reading import active_services, has_services, mode_after, read, to_be_fenced
+from haven.core.node_memory import NodeMemory, occupied
+from haven.core.order import CloseWatchdog, Duty
+from haven.core.records import AgentEpoch, Lock, RunKey
+from haven.core.transaction import ABSENT, Delete, Guard, Put, Transaction
+from haven.core.words import LrmMode, LrmState, ServiceState
+
+ACTING = (LrmState.ACTIVE, LrmState.MAINTENANCE)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """`epoch`: ours and alive; empty: none. `may_act`: orders may be given in this step. `transactions` take
+    or give back the lock, before anything else is written."""
+
+    state: LrmState
+    mode: LrmMode
+    reading: LrmReading
+    epoch: str
+    may_act: bool
+    idle_rounds: int
+    since_s: float
+    transactions: tuple[Transaction, ...] = ()
+    duties: tuple[Duty, ...] = ()
+    events: tuple[Event, ...] = ()
+
+
+def stand(memory: NodeMemory, seen: NodeObservation, now: Now) -> Standing:
+    """The LRM's next state, and what it takes to get or give back the lock."""
+    return _Stand(memory, seen, now).result()
+
+
+def agent_key(node: str) -> str:
+    return f"agent/{node}"
+
+
+def fence_key(node: str) -> str:
+    return f"fence/{node}"
+
+
+def own_epoch(seen: NodeObservation, now: Now) -> AgentEpoch | None:
+    """The epoch that this process holds, as the store says; None: none that is alive."""
+    agent = seen.view.agents().get(seen.node)
+    if agent is None or agent.released or agent.retired:
+        return None
+    ours = agent.holder == seen.holder and agent.boot_id == now.boot_id
+    if ours and seen.lease and not locks.is_ours(seen.view, locks.agent(seen.node), seen.node):
+        return None
+    return agent if ours else None
+
+
+class _Stand:
+    """One step's working copy."""
+
+    def __init__(self, memory: NodeMemory, seen: NodeObservation, now: Now) -> None:
+        self._memory, self._seen, self._now = memory, seen, now
+        self._reading = read(seen.view, seen.node)
+        self._mode = mode_after(memory.mode, self._reading)
+        self._agent = own_epoch(seen, now)
+        self._events: list[Event] = []
+        self._duties: list[Duty] = []
+        self._transactions: list[Transaction] = []
+
+    def result(self) -> Standing:
+        memory, facts = self._memory, self._facts()
+        needs = daemon.needs_lock(memory.state, facts)
+        locked = self._is_locked()
+        if (needs and not locked) or (self._seen.lease is None and self._agent is None):
+            self._ask_for_lock()
+        condition = daemon.finding(memory.state, facts, locked=locked)
+        state, since_s = memory.state, memory.since_s
+        if condition:
+            state, since_s = self._enter(condition), self._now.boottime_s
+        self._give_back(state, facts)
+        idle = 0 if condition else facts.idle_rounds
+        return Standing(
+            state,
+            self._mode,
+            self._reading,
+            self._epoch(),
+            may_act=state in ACTING and locked and not (self._seen.lease and self._transactions),
+            idle_rounds=idle,
+            since_s=since_s,
+            transactions=tuple(self._transactions),
+            duties=tuple(self._duties),
+            events=tuple(self._events),
+        )
+
+    def _facts(self) -> LrmFacts:
+        memory, reading = self._memory, self._reading
+        workers = any(vm.inflight for vm in memory.vms.values())
+        idle = self._seen.tick and not has_services(reading) and not workers
+        return LrmFacts(
+            to_be_fenced=to_be_fenced(reading) or fence_key(self._seen.node) in self._seen.view.entries,
+            active=active_services(reading) if self._mode is LrmMode.MAINTENANCE else _attended(reading),
+            workers=workers,
+            mode=self._mode,
+            idle_rounds=memory.idle_rounds + 1 if idle else 0 if has_services(reading) else memory.idle_rounds,
+        )
+
+    def _is_locked(self) -> bool:
+        """On one host the lock is the process, whatever could be written."""
+        lease = self._seen.lease
+        if lease is None:
+            return True
+        return self._agent is not None and self._now.boottime_s < lease.act_until_s
+
+    def _epoch(self) -> str:
+        """On one host it is the boot, even when nothing can be written."""
+        if self._seen.lease is None:
+            return self._now.boot_id
+        return self._agent.epoch if self._agent else ""
+
+    def _enter(self, condition: Condition) -> LrmState:
+        before = self._memory.state
+        row = daemon.transition(before, condition)
+        if condition is Condition.TO_BE_FENCED:
+            self._events.append(tell.fence_requested(during_maintenance=before is LrmState.MAINTENANCE))
+        elif condition is Condition.DISARM:
+            self._events.append(tell.disarm_release(during_maintenance=before is LrmState.MAINTENANCE))
+        elif condition is Condition.IDLE:
+            self._events.append(tell.idle())
+        self._events.append(tell.state(before, row))
+        return row.to
+
+    # The lock
+
+    def _ask_for_lock(self) -> None:
+        """Take it, or take it over from an earlier process or boot of this very host. Never while this node is
+        being fenced, and never from anybody else (SAFETY 5)."""
+        seen = self._seen
+        lock, name = seen.view.lock(locks.agent(seen.node)), locks.agent(seen.node)
+        if self._facts().to_be_fenced and seen.lease:
+            self._confess()
+        elif seen.quorate and (lock is None or lock.node == seen.node or seen.lease is None):
+            self._transactions.append(self._acquisition(f"lock/{name}"))
+
+    def _acquisition(self, key: str) -> Transaction:
+        """A new epoch, unless this is another process of the same boot that finds the lock still held. The
+        run keys of this node pass to it: what they name either still runs here, or died with this host."""
+        seen, view, now = self._seen, self._seen.view, self._now
+        epoch = self._next_epoch(still_held=key in view.entries)
+        agent = AgentEpoch(seen.node, epoch, now.boot_id, seen.holder, armed=bool(seen.lease and seen.lease.armed))
+        puts = [Put(agent_key(seen.node), agent), *_passed_on(view.runs().values(), seen.node, epoch)]
+        guards = [Guard(put.key, view.revision_of(put.key)) for put in puts]
+        if seen.lease:
+            guards += [Guard(key, view.revision_of(key)), Guard(fence_key(seen.node), ABSENT)]
+            puts.append(Put(key, Lock(seen.node, seen.holder)))
+        return Transaction(view.incarnation, tuple(guards), tuple(puts))
+
+    def _next_epoch(self, *, still_held: bool) -> str:
+        if self._seen.lease is None:
+            return self._now.boot_id
+        agent = self._seen.view.agents().get(self._seen.node)
+        same = agent and agent.boot_id == self._now.boot_id and not agent.released and not agent.retired
+        if agent and same and still_held:
+            return agent.epoch
+        return f"{self._now.boot_id[:13]}-{self._seen.view.revision:x}"
+
+    def _confess(self) -> None:
+        """A node that is to be fenced and can still write says what it runs (SAFETY 3): its VMs were stopped
+        when its lease ran out, and this spares everybody the wait for a proof."""
+        agent = self._seen.view.agents().get(self._seen.node)
+        if (
+            agent
+            and not agent.released
+            and not agent.retired
+            and self._seen.quorate
+            and self._seen.vms is not None
+        ):
+            same_boot = agent.boot_id == self._now.boot_id
+            self._transactions.append(self._release(agent, self._running() if same_boot else ()))
+
+    def _give_back(self, state: LrmState, facts: LrmFacts) -> None:
+        """Nothing here needs the lock any more: idle, disarmed, or empty for maintenance."""
+        empty = state is LrmState.MAINTENANCE and not facts.busy
+        if self._seen.lease is None or self._agent is None or not (state is LrmState.WAIT_FOR_AGENT_LOCK or empty):
+            return
+        if self._transactions or self._seen.vms is None or daemon.needs_lock(state, facts):
+            return
+        self._transactions.append(self._release(self._agent, self._running()))
+        self._duties.append(CloseWatchdog())
+
+    def _release(self, agent: AgentEpoch, running: tuple[str, ...]) -> Transaction:
+        """An orderly end of the epoch, with what still runs (SAFETY 2)."""
+        view, key, lock = self._seen.view, agent_key(agent.node), f"lock/{locks.agent(agent.node)}"
+        guards = (Guard(key, view.revision_of(key)), Guard(lock, view.revision_of(lock)))
+        writes: tuple[Put | Delete, ...] = (Put(key, replace(agent, released=True, running=running)),)
+        held = locks.is_ours(view, locks.agent(agent.node), agent.node)
+        return Transaction(view.incarnation, guards, (*writes, Delete(lock)) if held else writes)
+
+    def _running(self) -> tuple[str, ...]:
+        """The VMs of this node that may still run: all that are not known to be off."""
+        vms = self._seen.vms or {}
+        keys = self._seen.view.runs().values()
+        mine = {key.uuid for key in keys if self._seen.node in (key.node, key.target)}
+        return tuple(sorted(uuid for uuid in mine if occupied(vms.get(uuid))))
+
+
+def _attended(reading: LrmReading) -> int:
+    """How many services this node looks after: also stopped and held ones, because somebody else may start
+    what is to be off, and what a held one waits for may come (`haven` policy; compare R-2.13)."""
+    return sum(service.state is not ServiceState.FREEZE for service in reading.services.values())
+
+
+def _passed_on(keys: Iterable[RunKey], node: str, epoch: str) -> list[Put]:
+    """The run keys of this node, and those of what was moving here, in the new epoch."""
+    puts = []
+    for key in keys:
+        new = key
+        if key.node == node:
+            new = replace(new, epoch=epoch)
+        if key.target == node:
+            new = replace(new, target_epoch=epoch)
+        if new != key:
+            puts.append(Put(f"run/{key.uuid}", new))
+    return puts
