@@ -13,8 +13,8 @@ from haven.core import (
     ending,
     event,
     hypervisor,
+    lease,
     load,
-    manager,
     node_memory,
     order,
     records,
@@ -22,7 +22,9 @@ from haven.core import (
     transaction,
     view,
 )
+from haven.core.crm import memory as crm_memory
 from haven.core.lrm import memory as lrm_memory
+from haven.core.rules import compiled
 
 
 def _dataclasses(modules: Iterable[ModuleType]) -> dict[str, type]:
@@ -30,20 +32,23 @@ def _dataclasses(modules: Iterable[ModuleType]) -> dict[str, type]:
         name: item
         for module in modules
         for name, item in vars(module).items()
-        if isinstance(item, type) and is_dataclass(item) and not name.startswith("_")
+        if isinstance(item, type) and is_dataclass(item) and item.__module__ == module.__name__
+        if not name.startswith("_")
     }
 
 
 KINDS: Mapping[str, type] = _dataclasses(
     (
         clock,
+        compiled,
         contract,
+        crm_memory,
         ending,
         event,
         hypervisor,
+        lease,
         load,
         lrm_memory,
-        manager,
         node_memory,
         order,
         records,

@@ -72,9 +72,10 @@ def _as_slave(memory: ManagerMemory, seen: ManagerObservation, now: Now) -> Deci
 def _take_lock(seen: ManagerObservation) -> Transaction | None:
     """What makes the lock ours; None when somebody else has it.
 
-    On a single host a CRM runs once (its process holds a file lock), so the lock's old holder is dead.
+    On a host a CRM runs once (its process holds a file lock), so an earlier holder of this host is dead.
     """
-    if seen.members is None and seen.view.manager_lock() is not None:
+    lock = seen.view.manager_lock()
+    if lock and (seen.members is None or (lock.node == seen.node and lock.holder != seen.holder and seen.quorate)):
         return locks.take_over(seen.view, locks.MANAGER, seen.node, seen.holder)
     return locks.obtain(seen.view, locks.MANAGER, seen.node, seen.holder, quorate=seen.quorate)
 
@@ -140,10 +141,10 @@ def _has_work(seen: ManagerObservation) -> bool:
 
 
 def _as_master(memory: ManagerMemory, seen: ManagerObservation, now: Now) -> Decision[ManagerMemory]:
-    if memory.round_due:
-        return _work(replace(memory, round_due=False), seen, now, [])
     if not _holds_lock(seen):
         return _lock_lost(memory, seen)
+    if memory.round_due:
+        return _work(replace(memory, round_due=False), seen, now, [])
     idle_allowed, events = _idle_allowed(seen)
     rounds = memory.idle_rounds + (1 if seen.tick else 0) if idle_allowed else 0
     if rounds > IDLE_ROUNDS:

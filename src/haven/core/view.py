@@ -1,8 +1,9 @@
 """The store's content as the core reads it: typed, immutable, with what changed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from operator import attrgetter
+from typing import Any, Generic, TypeVar
 
 from haven.core.records import (
     AgentEpoch,
@@ -35,6 +36,22 @@ class Versioned(Generic[R]):
     revision: int
 
 
+_NAMED_BY: Mapping[type, str] = {
+    ServiceConfig: "sid",
+    ServiceStatus: "sid",
+    Command: "id",
+    VmIdentity: "uuid",
+    VmJournal: "uuid",
+    RunKey: "uuid",
+    LrmRecord: "node",
+    AgentEpoch: "node",
+    Group: "id",
+    NodeAffinityRule: "id",
+    ResourceAffinityRule: "id",
+}
+"""The field by which records of each kind are found."""
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """One consistent reading of the store.
@@ -47,7 +64,31 @@ class View:
     revision: int
     entries: Mapping[str, Versioned[Record]]
     changed: frozenset[str] = frozenset()
+    _unsorted: dict[type, list[Record]] = field(default_factory=dict, repr=False, compare=False)
     _typed: dict[type, dict[str, Record]] = field(default_factory=dict, repr=False, compare=False)
+
+    def after(self, revision: int, changes: Mapping[str, Versioned[Record] | None]) -> "View":
+        """The next reading: this one, with some entries written or deleted (None) up to that revision.
+
+        What was sorted of kinds in which nothing changed is not sorted again.
+        """
+        entries = dict(self.entries)
+        gone, come = [], []
+        for key, entry in changes.items():
+            before = entries.pop(key, None) if entry is None else entries.get(key)
+            if before:
+                gone.append(before.record)
+            if entry:
+                entries[key] = entry
+                come.append(entry.record)
+        out, into = _by_kind(gone), _by_kind(come)
+        touched = out.keys() | into.keys()
+        unsorted = {kind: records for kind, records in self._unsorted.items() if kind not in touched}
+        typed = {kind: records for kind, records in self._typed.items() if kind not in touched}
+        # An identity is kept under two keys: with one of them gone the other still counts.
+        for kind in touched & self._typed.keys() - {VmIdentity}:
+            typed[kind] = _changed(kind, self._typed[kind], out.get(kind, ()), into.get(kind, ()))
+        return View(self.incarnation, revision, entries, frozenset(changes), unsorted, typed)
 
     def revision_of(self, key: str) -> int:
         """The revision of a key, `ABSENT` when it does not exist."""
@@ -56,41 +97,41 @@ class View:
 
     def configs(self) -> Mapping[str, ServiceConfig]:
         """Configured services by sid."""
-        return self._of(ServiceConfig, "sid")
+        return self._of(ServiceConfig)
 
     def services(self) -> Mapping[str, ServiceStatus]:
         """The manager's services by sid."""
-        return self._of(ServiceStatus, "sid")
+        return self._of(ServiceStatus)
 
     def commands(self) -> Mapping[str, Command]:
         """Queued commands by id, oldest first."""
-        return self._of(Command, "id")
+        return self._of(Command)
 
     def identities(self) -> Mapping[str, VmIdentity]:
         """VM identities by uuid."""
-        return self._of(VmIdentity, "uuid")
+        return self._of(VmIdentity)
 
     def journals(self) -> Mapping[str, VmJournal]:
-        return self._of(VmJournal, "uuid")
+        return self._of(VmJournal)
 
     def runs(self) -> Mapping[str, RunKey]:
-        return self._of(RunKey, "uuid")
+        return self._of(RunKey)
 
     def lrms(self) -> Mapping[str, LrmRecord]:
-        return self._of(LrmRecord, "node")
+        return self._of(LrmRecord)
 
     def agents(self) -> Mapping[str, AgentEpoch]:
-        return self._of(AgentEpoch, "node")
+        return self._of(AgentEpoch)
 
     def groups(self) -> Mapping[str, Group]:
         """Legacy groups by id."""
-        return self._of(Group, "id")
+        return self._of(Group)
 
     def rules(self) -> tuple[Rule, ...]:
         """Rules in the order in which they are kept."""
         rules: list[Rule] = [
-            *self._of(NodeAffinityRule, "id").values(),
-            *self._of(ResourceAffinityRule, "id").values(),
+            *self._of(NodeAffinityRule).values(),
+            *self._of(ResourceAffinityRule).values(),
         ]
         return tuple(sorted(rules, key=lambda rule: (rule.order, rule.id)))
 
@@ -111,10 +152,38 @@ class View:
     def manager_lock(self) -> Lock | None:
         return self.lock("manager")
 
-    def _of(self, kind: type, name: str) -> dict:  # type: ignore[type-arg]
-        """Records of one kind by the field `name`, sorted by it; grouped on first use."""
+    def _of(self, kind: type) -> dict[str, Any]:
+        """Records of one kind by name, sorted by it; the kinds are told apart on first use."""
         if kind not in self._typed:
-            found = [entry.record for entry in self.entries.values() if isinstance(entry.record, kind)]
-            by_name = {getattr(record, name): record for record in found}
-            self._typed[kind] = {key: by_name[key] for key in sorted(by_name)}
+            if kind not in self._unsorted:
+                self._unsorted.update({each: [] for each in _NAMED_BY})
+                self._unsorted.update(_by_kind(entry.record for entry in self.entries.values()))
+            self._typed[kind] = _by_name(kind, self._unsorted[kind])
         return self._typed[kind]
+
+
+def _by_kind(records: Iterable[Record]) -> dict[type, list[Record]]:
+    found: dict[type, list[Record]] = {}
+    for record in records:
+        found.setdefault(type(record), []).append(record)
+    return found
+
+
+def _by_name(kind: type, records: Iterable[Record]) -> dict[str, Record]:
+    name = attrgetter(_NAMED_BY[kind])
+    return _sorted({name(record): record for record in records})
+
+
+def _changed(
+    kind: type, records: Mapping[str, Record], gone: Iterable[Record], come: Iterable[Record]
+) -> dict[str, Record]:
+    """Records of one kind as they are by name, after some left and some came."""
+    name = attrgetter(_NAMED_BY[kind])
+    left = dict(records)
+    for record in gone:
+        left.pop(name(record), None)
+    return _sorted(left | {name(record): record for record in come})
+
+
+def _sorted(records: Mapping[str, Record]) -> dict[str, Record]:
+    return {name: records[name] for name in sorted(records)}

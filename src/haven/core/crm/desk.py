@@ -1,0 +1,317 @@
+"""The manager's desk: the working copy of one round, and the ways in which the steps change it."""
+
+from dataclasses import replace
+from typing import Any
+
+from haven.core import sentences
+from haven.core.brake import hold_length_s
+from haven.core.clock import Now, deadline_after
+from haven.core.contract import ManagerObservation
+from haven.core.crm.memory import ManagerMemory
+from haven.core.event import Event, Scalar
+from haven.core.order import Duty
+from haven.core.placement.select import Placement, select_node
+from haven.core.placement.usage import Usage
+from haven.core.records import (
+    Disarm,
+    Hold,
+    LrmRecord,
+    ManagerRecord,
+    NodeAffinityRule,
+    Result,
+    ServiceConfig,
+    ServiceStatus,
+)
+from haven.core.rules.compiled import CompiledRules
+from haven.core.service import Trigger, transition
+from haven.core.transaction import Delete, Guard, Put, Transaction, Write
+from haven.core.words import (
+    CrmState,
+    Kind,
+    Level,
+    LrmMode,
+    NodeState,
+    Policy,
+    Preference,
+    ServiceState,
+    Wanted,
+)
+
+OFFLINE_DELAY_S = 60.0
+
+
+class Desk:
+    """It lives within one step: nothing of it is kept but what is written, told, and remembered.
+
+    `services`, `configs`, `nodes` are live: each step of the round sees what the steps before it changed.
+    `configs` are what is in force (a legacy group overrules failback); `changed_configs` what is written.
+    """
+
+    def __init__(self, memory: ManagerMemory, observation: ManagerObservation, now: Now) -> None:
+        view = observation.view
+        record = view.manager()
+        self.seen = observation
+        self.view = view
+        self.now = now
+        self.pve = observation.settings.policy is Policy.PVE
+        self.options = view.options()
+        self.events: list[Event] = []
+        self.duties: list[Duty] = []
+        self.taken_locks: set[str] = set()
+        self.handled_commands: list[str] = []
+        self._more_guards: list[Guard] = []
+        self._more_writes: list[Write] = []
+        self.services = dict(view.services())
+        self.configs = dict(view.configs())
+        self.changed_configs: dict[str, ServiceConfig] = {}
+        self.nodes: dict[str, NodeState] = dict(record.node_status) if record else {}
+        self.maintenance = set(record.maintenance) if record else set()
+        self.disarm: Disarm | None = record.disarm if record else None
+        self.modes: dict[str, LrmMode] = {}
+        self.results: dict[str, Result] = {}
+        self.ended_causes: frozenset[str] = frozenset()
+        self.rules = CompiledRules()
+        self.migrated_rules: tuple[NodeAffinityRule, ...] = ()
+        self.last_online_s = dict(memory.last_online_s)
+        self.memory = memory
+        self.settled = memory.settled
+        self.usage: Usage | None = None
+        self._placement: Placement | None = None
+        self._uids = 0
+        self._uid_stem = f"{view.incarnation[:8]}-{view.revision_of('lock/manager'):x}-{view.revision:x}"
+        self._read_lrms()
+
+    def _read_lrms(self) -> None:
+        """4.1 step 1: the LRM records of the nodes that are recorded, alive or not (R-1.8, R-1.9)."""
+        lrms = self.view.lrms()
+        for node in self.nodes:
+            record: LrmRecord | None = lrms.get(node)
+            self.modes[node] = record.mode if record else LrmMode.ACTIVE
+            if record:
+                self.results |= record.results
+                self.ended_causes |= record.ended_causes
+
+    # Nodes
+
+    def node_state(self, node: str) -> NodeState:
+        return self.nodes.get(node, NodeState.UNKNOWN)
+
+    def is_online(self, node: str) -> bool:
+        return self.nodes.get(node) is NodeState.ONLINE
+
+    def set_node(self, node: str, state: NodeState, sentence: str, rule: str) -> None:
+        before = self.node_state(node)
+        self.nodes[node] = state
+        self.tell(Kind.NODE_STATE, sentence, rule, node=node, **{"from": before, "to": state})
+
+    def is_offline_for(self, node: str, delay_s: float = OFFLINE_DELAY_S) -> bool:
+        """ "offline delayed" (R-3.5): about when it was last seen, not about its state."""
+        if self.is_online(node):
+            return False
+        if node not in self.last_online_s:
+            self.last_online_s[node] = self.now.boottime_s
+            return False
+        return self.now.boottime_s - self.last_online_s[node] >= delay_s
+
+    # Services
+
+    def result_of(self, service: ServiceStatus) -> Result | None:
+        return self.results.get(service.uid)
+
+    def open_usage(self) -> Usage:
+        """4.1 step 7: the usage table, as the data are now."""
+        online = frozenset(node for node, state in self.nodes.items() if state is NodeState.ONLINE)
+        self.usage = Usage(self.options.scheduler, online, dict(self.services), self.seen.figures)
+        self._placement = Placement(self.rules, self.usage, online, self.services, self.configs)
+        return self.usage
+
+    def use_rules(self, rules: CompiledRules) -> None:
+        self.rules = rules
+        if self._placement:
+            self._placement = replace(self._placement, rules=rules)
+
+    @property
+    def placement(self) -> Placement:
+        """What nodes are selected by; there from step 7 on."""
+        assert self._placement is not None
+        return self._placement
+
+    def select(self, service: ServiceStatus, preference: Preference) -> str | None:
+        """The node that the service belongs on (6.1); None: no node will do."""
+        return select_node(service.sid, preference, self.placement)
+
+    def put(self, service: ServiceStatus) -> ServiceStatus:
+        """Change a service's data without a change of state: the usage table is not told (4.1)."""
+        self.services[service.sid] = service
+        return service
+
+    def write_config(self, sid: str, **changes: Any) -> None:
+        """Change a service's configuration, in the store and for this round."""
+        stored = self.changed_configs.get(sid) or self.view.configs()[sid]
+        self.changed_configs[sid] = replace(stored, **changes)
+        self.configs[sid] = replace(self.configs[sid], **changes)
+
+    def move(
+        self,
+        service: ServiceStatus,
+        trigger: Trigger,
+        *,
+        node: str | None = None,
+        target: str | None = None,
+        timeout_s: int | None = None,
+        result: Result | None = None,
+        detail: str = "",
+        ended: str = "",
+    ) -> ServiceStatus:
+        """set(new state) of spec 4.2: a new uid, all but what lasts is dropped, and it is told.
+
+        `node`, `target` and `timeout_s` are the data that 4.4 gives "with" the new state.
+        """
+        row = transition(service.state, trigger)
+        config = self.configs.get(service.sid) or _missing(service)
+        state = row.leads_to(config.wanted)
+        placed = replace(service, node=node or service.node, target=target or service.target)
+        sentence = sentences.fill(
+            row.sentence, placed, config, detail=detail or _detail(result), timeout_s=timeout_s, ended=ended
+        )
+        held = self._hold_for(service, state, result) if not self.pve else None
+        after = ServiceStatus(
+            sid=service.sid,
+            state=state,
+            node=placed.node,
+            uid=self.new_uid(),
+            timeout_s=timeout_s,
+            failed_nodes=service.failed_nodes,
+            target=target,
+            maintenance_node=service.maintenance_node,
+            held=held,
+            hold_tries=held.tries if held else service.hold_tries,
+            rule=row.rule,
+            reason=sentence,
+            since_wall_s=self.now.wall_s,
+        )
+        self._store(service, after)
+        fields: dict[str, Any] = {"from": service.state, "to": state}
+        given = {"node": node, "target": target, "timeout": timeout_s}
+        fields |= {name: value for name, value in given.items() if value is not None}
+        self.say(Kind.SERVICE_STATE, service.sid, sentence, row.rule, **fields)
+        if held:
+            self._say_held(config, held)
+        return after
+
+    def _store(self, before: ServiceStatus, after: ServiceStatus) -> None:
+        self.services[after.sid] = after
+        if self.usage:
+            self.usage.changed(before, after)
+
+    def _hold_for(self, service: ServiceStatus, to: ServiceState, result: Result | None) -> Hold | None:
+        """The hold that goes with an entry into error; None for every other state."""
+        if to is not ServiceState.ERROR or result is None:
+            return None
+        tries = service.hold_tries + 1
+        length_s = result.hold_s or hold_length_s(tries)
+        return Hold(
+            cause=result.hold or sentences.hold_cause(service.state),
+            detail=result.detail,
+            until=deadline_after(self.now, length_s),
+            since_wall_s=self.now.wall_s,
+            tries=tries,
+            config_revision=self.view.revision_of(f"config/{service.sid}"),
+        )
+
+    def _say_held(self, config: ServiceConfig, held: Hold) -> None:
+        journal = self.view.journals().get(config.uuid)
+        self.say(
+            Kind.VM_HELD,
+            config.sid,
+            sentences.held(held),
+            "held",
+            Level.ERR,
+            incident=journal.incident if journal else None,
+            cause=held.cause,
+            detail=held.detail,
+            until_wall_s=held.until.wall_s,
+        )
+
+    def new_uid(self) -> str:
+        """Never the same twice: what commits raises the revision, even when nobody hears of it (SAFETY 9)."""
+        self._uids += 1
+        return f"{self._uid_stem}-{self._uids:x}"
+
+    # What is told and written
+
+    def say(
+        self,
+        kind: Kind,
+        sid: str | None,
+        sentence: str,
+        rule: str,
+        level: Level = Level.INFO,
+        /,
+        **fields: Scalar | tuple[str, ...],
+    ) -> None:
+        self.events.append(Event(kind, sentence, sid, rule, level, fields))
+
+    def tell(
+        self,
+        kind: Kind,
+        sentence: str,
+        rule: str,
+        level: Level = Level.INFO,
+        /,
+        **fields: Scalar | tuple[str, ...],
+    ) -> None:
+        """Something that is about no single service."""
+        self.say(kind, None, sentence, rule, level, **fields)
+
+    def also(self, transaction: Transaction) -> None:
+        """Make this part of what the round writes."""
+        self._more_guards += transaction.guards
+        self._more_writes += transaction.writes
+
+    def changes(self) -> list[Put | Delete]:
+        """Every record of services and their configuration that is not as it was read, and what is done."""
+        stored, before = self.view.configs(), self.view.services()
+        puts = [Put(f"config/{sid}", c) for sid, c in self.changed_configs.items() if c != stored.get(sid)]
+        for sid, service in self.services.items():
+            known = before.get(sid)
+            if known is not service and known != service:
+                puts.append(Put(f"service/{sid}", service))
+        gone = [f"service/{sid}" for sid in before if sid not in self.services]
+        gone += [f"command/{command_id}" for command_id in self.handled_commands]
+        return [*puts, *(Delete(key) for key in gone)]
+
+    def transaction(self, guards: tuple[Guard, ...]) -> Transaction | None:
+        """All that the round wants to make true, guarded by each record as it was read; None: nothing."""
+        changes = self.changes()
+        if not changes and not self._more_writes and not self.seen.tick and self._is_known():
+            return None
+        guards += tuple(self._more_guards)
+        guards += tuple(Guard(write.key, self.view.revision_of(write.key)) for write in changes)
+        writes = (*self._more_writes, *changes, Put("manager", self.record()))
+        return Transaction(self.view.incarnation, guards, writes)
+
+    def _is_known(self) -> bool:
+        """Whether what the manager record says is what it would say now."""
+        record = self.view.manager()
+        now = self.record()
+        return record is not None and replace(record, timestamp_wall_s=now.timestamp_wall_s) == now
+
+    def record(self) -> ManagerRecord:
+        return ManagerRecord(
+            self.seen.node,
+            self.now.wall_s,
+            CrmState.MASTER,
+            dict(self.nodes),
+            frozenset(self.maintenance),
+            self.disarm,
+        )
+
+
+def _detail(result: Result | None) -> str:
+    return result.detail if result else ""
+
+
+def _missing(service: ServiceStatus) -> ServiceConfig:
+    """A service whose configuration is gone while HA is disarmed counts as disabled (4.3)."""
+    return ServiceConfig(service.sid, "", service.node, Wanted.DISABLED)

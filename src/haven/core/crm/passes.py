@@ -1,0 +1,77 @@
+"""Passes over the services until nothing moves any more (spec 4.1, step 11)."""
+
+from collections.abc import Collection, Iterable
+
+from haven.core.crm.desk import Desk
+from haven.core.crm.fencing import fence_lost_nodes
+from haven.core.crm.moving import moving
+from haven.core.crm.recovering import recovery
+from haven.core.crm.resting import error, freeze
+from haven.core.crm.settled import Basis, Settling
+from haven.core.crm.started import started
+from haven.core.crm.starting import request_start
+from haven.core.crm.stopping import request_stop, stopped
+from haven.core.records import ServiceConfig, ServiceStatus
+from haven.core.service import Trigger
+from haven.core.words import LrmMode, ServiceState, Wanted
+
+MAX_PASSES = 60
+"""More than any chain of states is long; a loop in the table must not become a loop in the daemon."""
+
+FREEZABLE = (ServiceState.STARTED, ServiceState.STOPPED, ServiceState.REQUEST_STOP)
+
+
+def run_passes(desk: Desk, only: Collection[str] | None = None) -> None:
+    """`only`: the deferred services, while disarming waits for them (R-7.21)."""
+    settings, online = desk.seen.settings, desk.placement.online
+    basis = Basis(online, desk.modes, desk.rules, desk.options, settings)
+    settling = Settling(desk.settled, basis, desk.services, desk.configs, desk.results)
+    sids = sorted(desk.services if only is None else only)
+    for _ in range(MAX_PASSES):
+        sids = settling.unsettled(sids)
+        if not _pass(desk, settling, sids):
+            break
+    desk.settled = settling.settled()
+
+
+def _pass(desk: Desk, settling: Settling, sids: Iterable[str]) -> bool:
+    """Look at each of the services once, then fence; True when another pass is needed."""
+    again = False
+    for sid in sids:
+        service = desk.services[sid]
+        told = len(desk.events)
+        look_at(desk, service)
+        _freeze_with_its_lrm(desk, desk.services[sid])
+        after = desk.services[sid]
+        settling.looked_at(after, quiet=after is service and len(desk.events) == told)
+        again = again or after.state is not service.state
+    return fence_lost_nodes(desk) or again
+
+
+def _freeze_with_its_lrm(desk: Desk, service: ServiceStatus) -> None:
+    if desk.modes.get(service.node) is LrmMode.RESTART and service.state in FREEZABLE:
+        desk.move(service, Trigger.FROZEN)
+
+
+def look_at(desk: Desk, service: ServiceStatus) -> None:
+    """The rules of spec 4.4 for the state it is in."""
+    config = desk.configs.get(service.sid) or ServiceConfig(service.sid, "", service.node, Wanted.DISABLED)
+    match service.state:
+        case ServiceState.REQUEST_START:
+            request_start(desk, service)
+        case ServiceState.STARTED:
+            started(desk, service, config)
+        case ServiceState.REQUEST_STOP:
+            request_stop(desk, service)
+        case ServiceState.STOPPED:
+            stopped(desk, service, config)
+        case ServiceState.MIGRATE | ServiceState.RELOCATE | ServiceState.REQUEST_START_BALANCE:
+            moving(desk, service)
+        case ServiceState.RECOVERY:
+            recovery(desk, service, config)
+        case ServiceState.FREEZE:
+            freeze(desk, service)
+        case ServiceState.ERROR:
+            error(desk, service, config)
+        case ServiceState.FENCE:
+            pass  # it leaves when its node is fenced (R-3.7)

@@ -1,0 +1,87 @@
+"""Settled services: a look at them did nothing, and would do nothing again, so it need not be repeated.
+
+A shortcut, not a rule: a round that remembers nothing decides the same (tests/core/test_settled.py). What a look
+reads is the service's own (`Own`), or the same for all (`Basis`), or else the service is never settled.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from haven.core.records import ClusterOptions, Result, ServiceConfig, ServiceStatus
+from haven.core.rules.compiled import CompiledRules
+from haven.core.settings import Settings
+from haven.core.words import LrmMode, ServiceState
+
+Own = tuple[ServiceStatus, ServiceConfig | None, Result | None]
+"""What is read of the service itself; the result is the one for its uid."""
+
+RESTING = (ServiceState.STARTED, ServiceState.STOPPED, ServiceState.FREEZE, ServiceState.ERROR)
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What is read beside that. Scores are not in it: they only tell where to go, once a service has to."""
+
+    online: frozenset[str]
+    modes: Mapping[str, LrmMode]
+    rules: CompiledRules
+    options: ClusterOptions
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What the last look at each settled service read, by sid. It holds on the same basis only."""
+
+    basis: Basis | None = None
+    looks: Mapping[str, Own] = field(default_factory=dict)
+
+
+class Settling:
+    """Who is settled, during one round's passes: the mappings, `results` by uid, are read as they are then."""
+
+    def __init__(
+        self,
+        before: Settled,
+        basis: Basis,
+        services: Mapping[str, ServiceStatus],
+        configs: Mapping[str, ServiceConfig],
+        results: Mapping[str, Result],
+    ) -> None:
+        self._basis = basis
+        self._services = services
+        self._looks = dict(before.looks) if before.basis == basis else {}
+        self._configs = configs
+        self._results = results
+
+    def unsettled(self, sids: Iterable[str]) -> list[str]:
+        """Those that are to be looked at, in the same order."""
+        looks, services, configs, results = self._looks, self._services, self._configs, self._results
+        return [
+            sid
+            for sid in sids
+            if looks.get(sid) != (service := services[sid], configs.get(sid), results.get(service.uid))
+        ]
+
+    def looked_at(self, service: ServiceStatus, *, quiet: bool) -> None:
+        """`quiet`: the look changed nothing and told nothing."""
+        if quiet and not self._restless(service):
+            config, result = self._configs.get(service.sid), self._results.get(service.uid)
+            self._looks[service.sid] = service, config, result
+        else:
+            self._looks.pop(service.sid, None)
+
+    def settled(self) -> Settled:
+        """What to remember for the next round."""
+        return Settled(self._basis, {sid: own for sid, own in self._looks.items() if sid in self._services})
+
+    def _restless(self, service: ServiceStatus) -> bool:
+        """Time, or where others are, may change what the next look does."""
+        rules = self._basis.rules
+        return (
+            service.state not in RESTING
+            or service.held is not None
+            or service.node not in self._basis.online
+            or service.sid in rules.positive
+            or service.sid in rules.negative
+        )

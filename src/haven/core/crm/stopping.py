@@ -1,0 +1,78 @@
+"""States request_stop and stopped (R-4.20 to R-4.23)."""
+
+from dataclasses import replace
+
+from haven.core.crm import user_moves
+from haven.core.crm.desk import Desk
+from haven.core.records import ServiceConfig, ServiceStatus
+from haven.core.service import Trigger
+from haven.core.words import ExitCode, Kind, Level, NodeState, Verb, Wanted
+
+
+def request_stop(desk: Desk, service: ServiceStatus) -> None:
+    """R-4.20. A later stop command with another timeout replaces the one under way (`haven`: R-7.3 loses it)."""
+    result = desk.result_of(service)
+    if service.cmd and service.cmd.verb is Verb.STOP and not desk.pve and _differs(service):
+        desk.move(service, Trigger.STOP_COMMAND, timeout_s=service.cmd.timeout_s)
+    elif result is None:
+        if desk.is_offline_for(service.node):
+            desk.move(service, Trigger.NODE_LOST)
+    elif result.exit_code is ExitCode.SUCCESS:
+        calm = service if desk.pve else replace(service, failed_nodes=(), hold_tries=0)
+        desk.move(calm, Trigger.STOP_CONFIRMED)
+    else:
+        code = int(result.exit_code)
+        sentence = result.detail or f"could not be stopped (exit code {code})"
+        desk.say(Kind.STOP_FAILED, service.sid, sentence, "R-4.20", Level.ERR, exit_code=code)
+        desk.move(service, Trigger.STOP_FAILED, result=result)
+
+
+def _differs(service: ServiceStatus) -> bool:
+    return service.cmd is not None and service.cmd.timeout_s != service.timeout_s
+
+
+def stopped(desk: Desk, service: ServiceStatus, config: ServiceConfig) -> None:
+    """R-4.21 to R-4.23. Results are not looked at."""
+    if service.node != config.node and config.uuid:
+        service = _fix_location(desk, service, config)
+    if service.cmd:
+        left = _command(desk, service)
+        if left is None:
+            return
+        service = left
+    if config.wanted is Wanted.DISABLED:
+        return
+    in_maintenance = desk.node_state(service.node) is NodeState.MAINTENANCE
+    if desk.is_offline_for(service.node) and not in_maintenance:
+        desk.move(service, Trigger.NODE_LOST)
+    elif config.wanted is Wanted.STARTED:
+        desk.move(service, Trigger.WANTED_STARTED, node=service.node)
+
+
+def _fix_location(desk: Desk, service: ServiceStatus, config: ServiceConfig) -> ServiceStatus:
+    sentence = f"its configuration lies on {config.node}, not on {service.node}"
+    fields = {"from": service.node, "to": config.node}
+    desk.say(Kind.SERVICE_LOCATION_FIXED, service.sid, sentence, "R-4.21", **fields)
+    return desk.put(replace(service, node=config.node))
+
+
+def _command(desk: Desk, service: ServiceStatus) -> ServiceStatus | None:
+    """R-4.22. None: it moves, or is stopped once more. In `haven` policy a stop is passed on: the VM may run
+    all the same, started or suspended by another client, and the LRM looks."""
+    assert service.cmd is not None
+    if service.cmd.verb is not Verb.STOP:
+        if user_moves.carry_out(desk, service):
+            return None
+    elif desk.pve:
+        desk.say(
+            Kind.SERVICE_COMMAND_IGNORED,
+            service.sid,
+            "stop ignored: it is stopped already",
+            "R-4.22",
+            command=service.cmd.verb,
+            reason="already_stopped",
+        )
+    else:
+        desk.move(service, Trigger.STOP_COMMAND, timeout_s=service.cmd.timeout_s)
+        return None
+    return desk.put(replace(service, cmd=None))

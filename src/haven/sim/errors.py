@@ -1,0 +1,14 @@
+"""What is wrong with a file that was given to the simulator."""
+
+
+class CaseError(Exception):
+    """A file cannot be used. `where` names the place in words (`service_config vm:101`); `line` is its line,
+    when it is known."""
+
+    def __init__(self, what: str, *, line: int | None = None) -> None:
+        super().__init__(what)
+        self.what, self.line = what, line
+
+    def at(self, path: str) -> str:
+        """One line for people: file, line, what is wrong."""
+        return f"{path}:{self.line}: {self.what}" if self.line else f"{path}: {self.what}"

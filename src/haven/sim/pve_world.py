@@ -1,0 +1,69 @@
+"""A World in `pve` pacing: the rounds of spec chapter 10. Things happen between rounds, every 20 s."""
+
+from haven.core.crm.desk import Desk
+from haven.core.crm.rules_in_force import take_group_failback
+from haven.core.placement.select import Placement
+from haven.core.view import View
+from haven.core.words import CrmState, Kind
+from haven.sim import happenings
+from haven.sim.cluster import Cluster, Role
+from haven.sim.daemons import manager_sees
+from haven.sim.inputs import Inputs
+from haven.sim.rounds import Rounds, RunError
+from haven.sim.world import Tell, Watch
+
+ABORT_AFTER_S = 10_000
+
+
+class PveWorld:
+    """Made of inputs as they are: the nodes that have power are switched on by `power NODE on`."""
+
+    def __init__(self, inputs: Inputs, tell: Tell, watch: Watch) -> None:
+        self.cluster = Cluster(inputs, tell)
+        self._rounds = Rounds(self.cluster, watch)
+        self._watch = watch
+        self.cluster.tell_of("hardware", Kind.SIM_START, "the run begins")
+
+    @property
+    def now_s(self) -> float:
+        return self.cluster.now_s
+
+    def run_until(self, at_s: float) -> None:
+        while self.cluster.now_s < at_s:
+            self._rounds.next_round()
+            if self.cluster.now_s > ABORT_AFTER_S:
+                raise RunError(f"still running after {ABORT_AFTER_S} s of virtual time")
+
+    def carry_out(self, line: str) -> None:
+        if happenings.knows(line):
+            happenings.execute(self.cluster, line)
+            self._watch(self.cluster.now_s)
+        else:
+            self._rounds.carry_out(line)
+
+    def view(self) -> View:
+        return self.cluster.store.read(self.cluster.now_s)
+
+    def running(self) -> frozenset[tuple[str, str]]:
+        return frozenset(self.cluster.guests.running)
+
+    def powered(self) -> frozenset[str]:
+        return frozenset(name for name, host in self.cluster.hosts.items() if host.power)
+
+    def placement(self) -> Placement | None:
+        return placement_of(self.cluster)
+
+
+def placement_of(cluster: Cluster) -> Placement | None:
+    """What the master would select a node by, if it looked now."""
+    for host in cluster.hosts.values():
+        memory = host.crm
+        if memory is None or memory.state is not CrmState.MASTER or memory.rules is None:
+            continue
+        seen = manager_sees(cluster, host, tick=False)
+        desk = Desk(memory, seen, cluster.now(host, Role.CRM))
+        take_group_failback(desk)
+        desk.open_usage()
+        desk.use_rules(memory.rules.compiled)
+        return desk.placement
+    return None
