@@ -5,7 +5,7 @@ import pytest
 from haven.core.lrm.memory import LrmReading, WaitingOrder
 from haven.core.lrm.queue import ROUND_S, in_turn, queue_of
 from haven.core.records import Result, ServiceStatus
-from haven.core.words import ExitCode, ServiceState
+from haven.core.words import ExitCode, ServiceState, ShutdownKind
 from tests.core.lrm.rig import NODE, OneNode
 
 START = ServiceState.STARTED
@@ -190,3 +190,22 @@ def test_nothing_is_ordered_once_the_lock_is_gone_in_mid_round() -> None:
     node.lock_belongs_to("node2")
     assert node.finish("vm:101") == ["exec vm:101 start ok"]
     assert len(node.given) == 1
+
+
+def test_an_order_that_is_under_way_is_not_queued_behind_itself_r_5_1() -> None:
+    node = OneNode()
+    node.slow = True
+    node.fails.add("vm:101")
+    node.service("vm:101")
+    node.rounds(2)
+    assert node.finish("vm:101") == ["exec vm:101 start fail", "restart_policy_retry vm:101 1"]
+
+
+def test_the_stop_of_a_shutdown_waits_for_the_order_under_way() -> None:
+    node = OneNode(max_workers=4)
+    node.slow = True
+    node.service("vm:101")
+    node.rounds()
+    node.ask_to_end(ShutdownKind.SHUTDOWN)
+    assert node.rounds() == []
+    assert node.finish("vm:101") == ["exec vm:101 start ok", "exec vm:101 stop begin"]
