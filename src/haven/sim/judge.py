@@ -68,7 +68,9 @@ class _Marks:
     ended: list[_Mark] = field(default_factory=list)
 
 
-def run_scenario(scenario: Scenario, world: World, track: Track, until_s: float | None = None) -> Story:
+def run_scenario(
+    scenario: Scenario, world: World, track: Track, pacing: Pacing, until_s: float | None = None
+) -> Story:
     """Let everything happen, then judge. `until_s`: no further than that, and judge nothing.
 
     Raises RunError and CommandError.
@@ -89,7 +91,7 @@ def run_scenario(scenario: Scenario, world: World, track: Track, until_s: float 
         marks.began.append(_mark(world, track))
     world.run_until(end_s)
     marks.ended.append(_mark(world, track))
-    verdicts = _judge(scenario, track, marks) if until_s is None else []
+    verdicts = _judge(scenario, track, marks, pacing) if until_s is None else []
     return Story(track, world.now_s, done, verdicts)
 
 
@@ -105,19 +107,19 @@ def end_of(scenario: Scenario) -> float:
     return max([scenario.blocks[-1].at_s + SETTLE_S, *(at_s + SETTLE_S / 10 for at_s in bounds)])
 
 
-def _judge(scenario: Scenario, track: Track, marks: _Marks) -> list[Verdict]:
+def _judge(scenario: Scenario, track: Track, marks: _Marks, pacing: Pacing) -> list[Verdict]:
     verdicts = []
     for number, block in enumerate(scenario.blocks):
         for expectation in block.expectations:
-            stretch = _stretch(expectation, track, marks, number)
+            stretch = _stretch(expectation, track, marks, number, pacing)
             found = expectation.claim.judge(stretch)
             verdicts.append(Verdict(expectation, found.met, found.sentence))
     return verdicts
 
 
-def _stretch(expectation: Expectation, track: Track, marks: _Marks, number: int) -> Stretch:
+def _stretch(expectation: Expectation, track: Track, marks: _Marks, number: int, pacing: Pacing) -> Stretch:
     began, ended, end = marks.began[number], marks.ended[number + 1], marks.ended[-1]
-    seconds = expectation.seconds(Pacing.PVE)
+    seconds = expectation.seconds(pacing)
     return Stretch(
         track=track,
         begin_s=began.at_s,

@@ -15,11 +15,27 @@ from haven.sim.world import Tell, Watch
 ABORT_AFTER_S = 10_000
 
 
-class PveWorld:
+class PveScene:
+    """A cluster as it is now."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+
+    def view(self) -> View:
+        return self.cluster.store.read(self.cluster.now_s)
+
+    def running(self) -> frozenset[tuple[str, str]]:
+        return frozenset(self.cluster.guests.running)
+
+    def powered(self) -> frozenset[str]:
+        return frozenset(name for name, host in self.cluster.hosts.items() if host.power)
+
+
+class PveWorld(PveScene):
     """Made of inputs as they are: the nodes that have power are switched on by `power NODE on`."""
 
     def __init__(self, inputs: Inputs, tell: Tell, watch: Watch) -> None:
-        self.cluster = Cluster(inputs, tell)
+        super().__init__(Cluster(inputs, tell))
         self._rounds = Rounds(self.cluster, watch)
         self._watch = watch
         self.cluster.tell_of("hardware", Kind.SIM_START, "the run begins")
@@ -40,15 +56,6 @@ class PveWorld:
             self._watch(self.cluster.now_s)
         else:
             self._rounds.carry_out(line)
-
-    def view(self) -> View:
-        return self.cluster.store.read(self.cluster.now_s)
-
-    def running(self) -> frozenset[tuple[str, str]]:
-        return frozenset(self.cluster.guests.running)
-
-    def powered(self) -> frozenset[str]:
-        return frozenset(name for name, host in self.cluster.hosts.items() if host.power)
 
     def placement(self) -> Placement | None:
         return placement_of(self.cluster)

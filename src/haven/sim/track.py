@@ -7,7 +7,7 @@ from haven.core.records import ServiceConfig, ServiceStatus
 from haven.core.view import View
 from haven.core.words import NodeState, ServiceState, Wanted
 from haven.sim.told import Told
-from haven.sim.world import World
+from haven.sim.world import Scene
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Track:
 
     told: list[Told] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
-    world: World | None = None
+    world: Scene | None = None
 
     def look(self, at_s: float) -> None:
         """Remember how it is now, if that is news."""

@@ -11,7 +11,20 @@ Tell = Callable[[Told], None]
 Watch = Callable[[float], None]
 
 
-class World(Protocol):
+class Scene(Protocol):
+    """How a simulated cluster is now."""
+
+    def view(self) -> View:
+        """The records as they are now."""
+
+    def running(self) -> frozenset[tuple[str, str]]:
+        """What really runs now: (node, sid)."""
+
+    def powered(self) -> frozenset[str]:
+        """The nodes that have power now."""
+
+
+class World(Scene, Protocol):
     """A cluster in virtual time. It is made with a `Tell`, which gets every event, and a `Watch`, which is
     called with the time after everything that may have changed something: then the rest of this can be asked.
     """
@@ -26,15 +39,6 @@ class World(Protocol):
 
     def carry_out(self, line: str) -> None:
         """Let something happen now: a command of spec 10.3 or of happenings.py. Raises CommandError."""
-
-    def view(self) -> View:
-        """The records as they are now."""
-
-    def running(self) -> frozenset[tuple[str, str]]:
-        """What really runs now: (node, sid)."""
-
-    def powered(self) -> frozenset[str]:
-        """The nodes that have power now."""
 
     def placement(self) -> Placement | None:
         """What the manager selects nodes by now; None while there is none."""

@@ -1,0 +1,88 @@
+"""Running a scenario file, of haven's own format or of the conformance cases, and remembering what happened."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from haven.core.placement.select import Placement
+from haven.core.words import Pacing
+from haven.sim import commands
+from haven.sim.case import line_of, read_case
+from haven.sim.cluster import Cluster
+from haven.sim.errors import CaseError
+from haven.sim.inputs import Inputs
+from haven.sim.judge import Story, run_scenario
+from haven.sim.pve_world import PveScene, placement_of
+from haven.sim.rounds import Run
+from haven.sim.scenario.model import Scenario
+from haven.sim.scenario.read import is_scenario, read_scenario
+from haven.sim.told import Told
+from haven.sim.track import Track
+from haven.sim.world import Tell
+from haven.sim.worlds import WORLDS
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A run of a file. `placement`: what the manager would select nodes by at its end."""
+
+    story: Story
+    placement: Placement | None
+    title: str = ""
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+
+def run_file(
+    text: str, pacing: Pacing, *, seed: int = 0, tell: Tell | None = None, until_s: float | None = None
+) -> Ran:
+    """Run what the file says; `tell` hears every event as it comes. `until_s`: no further than that.
+
+    Raises CaseError, CommandError and RunError.
+    """
+    track = Track()
+
+    def hear(told: Told) -> None:
+        track.told.append(told)
+        if tell:
+            tell(told)
+
+    if is_scenario(text):
+        return _run_own(read_scenario(text), pacing, seed, track, hear, until_s)
+    if pacing is not Pacing.PVE:
+        raise CaseError(f"a conformance case runs in pve pacing only, not in {pacing}")
+    return _run_case(text, track, hear, until_s)
+
+
+def _run_own(
+    scenario: Scenario, pacing: Pacing, seed: int, track: Track, tell: Tell, until_s: float | None
+) -> Ran:
+    if pacing is not Pacing.PVE:
+        _refuse_pve_only(scenario)
+    world = WORLDS[pacing](scenario.inputs, tell, track.look, seed=seed)
+    track.world = world
+    story = run_scenario(scenario, world, track, pacing, until_s)
+    return Ran(story, world.placement(), scenario.title, scenario.titles)
+
+
+def _refuse_pve_only(scenario: Scenario) -> None:
+    for step in (step for block in scenario.blocks for step in block.steps):
+        if step.pve_only:
+            raise CaseError(f"{step.text!r} is about rounds: it can happen in pve pacing only", line=step.line)
+
+
+def _run_case(text: str, track: Track, tell: Tell, until_s: float | None) -> Ran:
+    inputs = read_case(text)
+    check_commands(text, inputs)
+    cluster = Cluster(inputs, tell)
+    track.world = PveScene(cluster)
+    Run(cluster, inputs.command_lists, track.look).run(math.inf if until_s is None else until_s)
+    return Ran(Story(track, cluster.now_s), placement_of(cluster))
+
+
+def check_commands(text: str, inputs: Inputs) -> None:
+    """Raises CaseError for the first line that is no command, before anything happens."""
+    for line in (line for one in inputs.command_lists for line in one):
+        try:
+            commands.check(line, set(inputs.nodes))
+        except commands.CommandError as error:
+            raise CaseError(str(error), line=line_of(text, ("cmdlist", line))) from error

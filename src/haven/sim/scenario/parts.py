@@ -1,0 +1,280 @@
+"""The parts of a scenario that say what there is: cluster, guests, rules, groups, options."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from haven.core.load import GuestFigures, Load
+from haven.core.records import (
+    ClusterOptions,
+    Group,
+    NodeAffinityRule,
+    Record,
+    ResourceAffinityRule,
+    Rule,
+    ServiceConfig,
+)
+from haven.core.rules.checks import check_rules
+from haven.core.words import Affinity, Wanted
+from haven.sim.inputs import DEFAULT_CAPACITY, DEFAULT_CONFIGURED, DEFAULT_MEASURED, Inputs, NodeInput
+from haven.sim.scenario.names import Names, WordsError, hint, one_of
+from haven.sim.scenario.options import checked_option
+from haven.sim.scenario.phrases import Phrase, Phrasebook, check_sid
+
+MAX_NODES = 29
+"""With more, a round of the simulator would be longer than a watchdog waits (10.2)."""
+
+
+@dataclass(slots=True)
+class Parts:
+    """What was read so far. `lines`: where each rule and guest stands."""
+
+    names: Names = field(default_factory=Names)
+    nodes: dict[str, NodeInput] = field(default_factory=dict)
+    configs: dict[str, ServiceConfig] = field(default_factory=dict)
+    figures: dict[str, GuestFigures] = field(default_factory=dict)
+    running: set[tuple[str, str]] = field(default_factory=set)
+    titles: dict[str, str] = field(default_factory=dict)
+    rules: dict[str, Rule] = field(default_factory=dict)
+    groups: dict[str, Group] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    lines: dict[str, int] = field(default_factory=dict)
+
+    def inputs(self) -> Inputs:
+        """What a world begins with. No node has power yet: it is given by the first commands."""
+        records: dict[str, Record] = {f"config/{sid}": config for sid, config in self.configs.items()}
+        records |= {f"rule/{name}": rule for name, rule in self.rules.items()}
+        records |= {f"group/{name}": group for name, group in self.groups.items()}
+        records["options"] = replace(ClusterOptions(max_workers=1), **self.options)
+        off = {name: replace(node, power=False, network=False) for name, node in self.nodes.items()}
+        return Inputs(off, records, self.figures, frozenset(self.running))
+
+    def first_commands(self) -> tuple[str, ...]:
+        return tuple(f"power {name} on" for name, node in self.nodes.items() if node.power)
+
+
+# Fields: "8 cpus, 32 GiB, off"
+
+_CPUS = re.compile(r"(\d+(?:\.\d+)?) cpus?")
+_MEMORY = re.compile(r"(\d+(?:\.\d+)?) ([MGT]iB)")
+_BYTES = {"MiB": 1024.0**2, "GiB": 1024.0**3, "TiB": 1024.0**4}
+
+
+def _sized(text: str, load: Load) -> Load | None:
+    """The load with what the text says of it; None when it is about something else."""
+    if found := _CPUS.fullmatch(text):
+        return replace(load, cpus=float(found[1]))
+    if found := _MEMORY.fullmatch(text):
+        return replace(load, memory_bytes=float(found[1]) * _BYTES[found[2]])
+    return None
+
+
+def _unknown(text: str, what: str, known: str) -> WordsError:
+    return WordsError(f"{text!r} says nothing about a {what} that haven knows; known are {known}")
+
+
+# cluster
+
+
+def read_node(parts: Parts, line: str) -> None:
+    names, _, rest = line.partition(":")
+    for name in (one.strip() for one in names.split(",")):
+        if not re.fullmatch(r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?", name):
+            raise WordsError(f"{name!r} is no name for a node; expected for example node1")
+        if name in parts.nodes:
+            raise WordsError(f"node {name!r} is there twice")
+        parts.nodes[name] = _node(rest)
+        parts.names.nodes.append(name)
+    if len(parts.nodes) > MAX_NODES:
+        raise WordsError(f"{len(parts.nodes)} nodes; at most {MAX_NODES} can be simulated")
+
+
+def _node(rest: str) -> NodeInput:
+    node = NodeInput(power=True, network=True, capacity=DEFAULT_CAPACITY)
+    for text in _fields(rest):
+        assert node.capacity is not None
+        capacity = _sized(text, node.capacity)
+        word, _, value = text.partition(" ")
+        if capacity:
+            if not capacity.cpus or not capacity.memory_bytes:
+                raise WordsError(f"{text!r}: a node has more than that")
+            node = replace(node, capacity=capacity)
+        elif text == "off":
+            node = replace(node, power=False)
+        elif word == "version" and value:
+            node = replace(node, version=value)
+        else:
+            raise _unknown(text, "node", "8 cpus, 32 GiB, off, version 9.0.0")
+    return node
+
+
+def _fields(rest: str) -> list[str]:
+    return [text.strip() for text in rest.split(",") if text.strip()]
+
+
+# guests
+
+_GUEST = re.compile(r'(\S+)(?: "([^"]*)")? on ([^\s:,]+)(?::\s*(.*))?')
+
+
+def read_guest(parts: Parts, line: str) -> None:
+    found = _GUEST.fullmatch(line)
+    if found is None:
+        raise WordsError(f'expected for example: vm:101 "router" on node1: 2 cpus, 4 GiB, started; not {line!r}')
+    sid, title, node, rest = found.groups()
+    check_sid(sid)
+    if sid in parts.configs:
+        raise WordsError(f"guest {sid} is there twice")
+    parts.configs[sid] = ServiceConfig(sid, sid, parts.names.node(node), Wanted.STARTED)
+    parts.figures[sid] = GuestFigures(DEFAULT_CONFIGURED, DEFAULT_MEASURED)
+    parts.names.guests.append(sid)
+    parts.titles[sid] = title or ""
+    for text in _fields(rest or ""):
+        _guest_field(parts, sid, text)
+
+
+def _guest_field(parts: Parts, sid: str, text: str) -> None:
+    config, figures = parts.configs[sid], parts.figures[sid]
+    word, _, value = text.partition(" ")
+    size, used = _sized(text, figures.configured), _sized(value, figures.measured)
+    if size:
+        parts.figures[sid] = replace(figures, configured=size)
+    elif word == "uses" and used:
+        parts.figures[sid] = replace(figures, measured=used)
+    elif word in _GUEST_FIELDS and value:
+        changes: dict[str, Any] = _GUEST_FIELDS[word](parts, value)
+        parts.configs[sid] = replace(config, **changes)
+    elif text == "running":
+        parts.running.add((config.node, sid))
+    elif text in list(Wanted):
+        parts.configs[sid] = replace(config, state=Wanted(text))
+    else:
+        known = f"2 cpus, 4 GiB, uses 1 cpu, uses 2 GiB, running, {', '.join(Wanted)}, max_restart 3, "
+        raise _unknown(text, "guest", f"{known}max_relocate 1, failback off, group web")
+
+
+def _count(key: str) -> Callable[[Parts, str], dict[str, Any]]:
+    def read(_parts: Parts, value: str) -> dict[str, Any]:
+        if not value.isdecimal() or int(value) > 10:
+            raise WordsError(f"{key} {value}: expected a number from 0 to 10")
+        return {key: int(value)}
+
+    return read
+
+
+_GUEST_FIELDS: dict[str, Callable[[Parts, str], dict[str, Any]]] = {
+    "max_restart": _count("max_restart"),
+    "max_relocate": _count("max_relocate"),
+    "failback": lambda _parts, value: {"failback": one_of(value, ("on", "off"), "failback") == "on"},
+    "group": lambda _parts, value: {"group": value},
+}
+
+# rules
+
+
+def _affinity(word: str, guests: tuple[str, ...]) -> dict[str, Any]:
+    if len(guests) < 2:
+        raise WordsError("a rule about guests together or apart needs at least two of them")
+    affinity = Affinity.POSITIVE if word == "together" else Affinity.NEGATIVE
+    return {"kind": ResourceAffinityRule, "resources": guests, "affinity": affinity}
+
+
+def _binding(guests: tuple[str, ...], nodes: dict[str, int], *, strict: bool) -> dict[str, Any]:
+    return {"kind": NodeAffinityRule, "resources": guests, "nodes": nodes, "strict": strict}
+
+
+RULES: Phrasebook[dict[str, Any]] = Phrasebook(
+    "rule",
+    (
+        Phrase(
+            "<guests> stay (together|apart)",
+            "resource-affinity, positive or negative",
+            lambda guests, word: _affinity(word, guests),
+        ),
+        Phrase(
+            "<guests> (prefer|prefers) <priorities>",
+            "node-affinity; a higher number is better, none is 0",
+            lambda guests, _, nodes: _binding(guests, nodes, strict=False),
+        ),
+        Phrase(
+            "<guests> (run|runs) only on <priorities>",
+            "node-affinity, strict: nowhere else",
+            lambda guests, _, nodes: _binding(guests, nodes, strict=True),
+        ),
+    ),
+)
+_RULE = re.compile(r"([\w.-]+):\s*(.+?)(, disabled)?")
+
+
+def read_rule(parts: Parts, line: str) -> None:
+    found = _RULE.fullmatch(line)
+    if found is None:
+        raise WordsError(f"expected for example: apart: vm:101 and vm:102 stay apart; not {line!r}")
+    name, text, disabled = found.groups()
+    if name in parts.rules:
+        raise WordsError(f"rule {name!r} is there twice")
+    _, said = RULES.read(text, parts.names)
+    kind: type[Rule] = said.pop("kind")
+    parts.rules[name] = kind(id=name, order=len(parts.rules) + 1, disabled=bool(disabled), **said)
+    parts.names.rules.append(name)
+
+
+# groups and options
+
+
+def read_group(parts: Parts, line: str) -> None:
+    name, _, rest = line.partition(":")
+    words = _fields(rest)
+    flags = {word for word in words if word in ("restricted", "nofailback")}
+    nodes = {}
+    for word in words:
+        if word not in flags:
+            node, _, priority = word.partition(":")
+            nodes[parts.names.node(node)] = int(priority) if priority.isdecimal() else 0
+    if not nodes:
+        raise WordsError(f"group {name!r} names no node; expected for example: web: node1:2, node2, restricted")
+    parts.groups[name] = Group(name, nodes, "restricted" in flags, "nofailback" in flags)
+    parts.names.groups.append(name)
+
+
+def read_option(parts: Parts, line: str) -> None:
+    name, separator, value = (text.strip() for text in line.partition(":"))
+    if not separator:
+        raise WordsError(f"expected for example: shutdown_policy: migrate; not {line!r}")
+    key, read = checked_option(name, value)
+    parts.options[key] = read
+
+
+# The whole
+
+
+def check_whole(parts: Parts) -> None:
+    """What can only be seen when all is read. Raises WordsError, with the name that is at fault first."""
+    if not parts.nodes:
+        raise WordsError("the scenario has no cluster; it begins with cluster: and a line for each node")
+    for sid, config in parts.configs.items():
+        if config.group is not None and config.group not in parts.groups:
+            raise PlaceError(
+                sid,
+                f"group {config.group!r} does not exist; {hint(config.group, parts.names.groups, 'there are')}",
+            )
+    for dropped in check_rules(parts.rules.values(), parts.nodes):
+        raise PlaceError(dropped.rule_id, f"rule {dropped.rule_id!r} cannot be used: {dropped.sentence}")
+
+
+class PlaceError(WordsError):
+    """Something is wrong with what stands under this name."""
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(text)
+        self.name = name
+
+
+SECTIONS: dict[str, Callable[[Parts, str], None]] = {
+    "cluster": read_node,
+    "guests": read_guest,
+    "rules": read_rule,
+    "groups": read_group,
+    "options": read_option,
+}

@@ -1,0 +1,190 @@
+"""Reading haven's own scenario format: line by line, each complaint with its line."""
+
+import re
+from dataclasses import dataclass, field
+
+from haven.core.words import Pacing
+from haven.sim.errors import CaseError
+from haven.sim.scenario.expectations import EXPECTATIONS
+from haven.sim.scenario.model import Block, Bound, Expectation, Scenario, Step
+from haven.sim.scenario.names import WordsError, hint
+from haven.sim.scenario.parts import SECTIONS, Parts, PlaceError, check_whole
+from haven.sim.scenario.phrases import MAX_S, seconds
+from haven.sim.scenario.steps import ANY_NODE, STEPS
+
+_TIME = r"\d+(?:\.\d+)? [a-z]+"
+_AT = re.compile(rf"at ({_TIME}):\s*(.*)")
+_LATER = re.compile(rf"({_TIME}) later:\s*(.*)")
+_END = re.compile(rf"end:\s*(?:at )?({_TIME})")
+_BOUND = re.compile(rf"(.*?) (within|for) ({_TIME})(?: \(fast: ({_TIME})\))?")
+_DOWN_FOR = " is down for at most "
+_BEGINNINGS = (
+    "scenario: a title",
+    *(f"{name}:" for name in SECTIONS),
+    "at 120 s:",
+    "60 s later:",
+    "expect:",
+    "end:",
+)
+
+
+def is_scenario(text: str) -> bool:
+    """Whether it is haven's own format; a case of the conformance format is a JSON object."""
+    return not text.lstrip().startswith(("{", "["))
+
+
+def read_scenario(text: str) -> Scenario:
+    """Raises CaseError with the line."""
+    reader = _Reader()
+    number = 0
+    for number, line in enumerate(text.splitlines(), 1):
+        try:
+            reader.read(number, _without_comment(line))
+        except WordsError as error:
+            raise CaseError(str(error), line=number) from error
+    try:
+        return reader.finish()
+    except PlaceError as error:
+        raise CaseError(str(error), line=reader.parts.lines.get(error.name, number)) from error
+    except WordsError as error:
+        raise CaseError(str(error), line=max(number, 1)) from error
+
+
+def _without_comment(line: str) -> str:
+    """Without what follows a #, unless it is in quotes; blanks as one."""
+    outside = re.sub(r'"[^"]*"', lambda found: "x" * len(found[0]), line)
+    return " ".join(line[: outside.find("#") if "#" in outside else len(line)].split())
+
+
+@dataclass(slots=True)
+class _Moment:
+    at_s: float
+    steps: list[Step] = field(default_factory=list)
+    expectations: list[Expectation] = field(default_factory=list)
+
+
+class _Reader:
+    """What was read so far: the section that is open, and the moment that steps are added to."""
+
+    def __init__(self) -> None:
+        self.parts = Parts()
+        self._title = ""
+        self._section: str | None = None
+        self._moments: list[_Moment] = []
+        self._end_s: float | None = None
+        self._end_line = 0
+
+    def read(self, number: int, line: str) -> None:
+        if not line:
+            return
+        word, colon, rest = line.partition(":")
+        if colon and word in SECTIONS and not rest:
+            self._open(word)
+        elif colon and word in ("scenario", "title"):
+            self._title = rest.strip()
+        elif self._timed(number, line):
+            self._section = None
+        elif self._section:
+            self._add(number, line)
+        elif self._moments:
+            self._step(number, line)
+        else:
+            raise WordsError(
+                f"{line!r} is in no section; {hint(word + ':', list(_BEGINNINGS), 'a line begins with')}"
+            )
+
+    def _open(self, section: str) -> None:
+        if self._moments:
+            raise WordsError(
+                f"{section}: stands behind the first step; what there is comes first, then what happens"
+            )
+        self._section = section
+
+    def _add(self, number: int, line: str) -> None:
+        assert self._section is not None
+        name = line.split(",")[0].split()[0].rstrip(":")
+        self.parts.lines.setdefault(name if self._section == "guests" else name.partition(":")[0], number)
+        SECTIONS[self._section](self.parts, line)
+
+    def _timed(self, number: int, line: str) -> bool:
+        """A line that is about time: a moment, an expectation, the end."""
+        if found := _AT.fullmatch(line):
+            self._moment(seconds(found[1]))
+            self._step(number, found[2])
+        elif found := _LATER.fullmatch(line):
+            self._moment(self._now_s + seconds(found[1]))
+            self._step(number, found[2])
+        elif line.startswith("expect:"):
+            self._expect(number, line.removeprefix("expect:").strip())
+        elif found := _END.fullmatch(line):
+            self._end_s, self._end_line = seconds(found[1]), number
+        else:
+            return False
+        return True
+
+    @property
+    def _now_s(self) -> float:
+        return self._moments[-1].at_s if self._moments else 0.0
+
+    def _moment(self, at_s: float) -> None:
+        if at_s < self._now_s:
+            raise WordsError(f"{at_s:g} s is before {self._now_s:g} s: steps stand in the order of time")
+        if at_s > MAX_S:
+            raise WordsError(f"{at_s:g} s is too late; a run can last {MAX_S} s")
+        self._moments.append(_Moment(at_s))
+
+    def _step(self, number: int, text: str) -> None:
+        if not text:
+            return
+        phrase, commands = STEPS.read(text, self.parts.names)
+        if " is added on " in text:
+            self.parts.names.guests.append(text.split()[0])
+        filled = tuple(command.replace(ANY_NODE, next(iter(self.parts.nodes))) for command in commands)
+        self._moments[-1].steps.append(Step(number, text, filled, phrase.pve_only))
+
+    def _expect(self, number: int, text: str) -> None:
+        if not self._moments:
+            self._moments.append(_Moment(0.0))
+        self._moments[-1].expectations.append(_expectation(number, text, self.parts))
+
+    def finish(self) -> Scenario:
+        check_whole(self.parts)
+        moments = self._moments
+        if not moments or moments[0].at_s > 0:
+            moments = [_Moment(0.0), *moments]
+        blocks = tuple(Block(one.at_s, tuple(one.steps), tuple(one.expectations)) for one in moments)
+        scenario = Scenario(
+            self._title, self.parts.inputs(), blocks, self._end_s, self.parts.titles, self.parts.first_commands()
+        )
+        self._check_end(scenario)
+        return scenario
+
+    def _check_end(self, scenario: Scenario) -> None:
+        if self._end_s is None:
+            return
+        last_s = scenario.blocks[-1].at_s
+        if self._end_s <= last_s:
+            self.parts.lines["end"] = self._end_line
+            raise PlaceError("end", f"the run ends at {self._end_s:g} s, but something happens at {last_s:g} s")
+        for block in scenario.blocks:
+            for one in block.expectations:
+                bound_s = one.seconds(Pacing.PVE)
+                if block.at_s + bound_s > self._end_s:
+                    self.parts.lines["end"] = one.line
+                    text = f"cannot be judged: {block.at_s:g} s and {bound_s:g} s is behind the end at {self._end_s:g} s"
+                    raise PlaceError("end", text)
+
+
+def _expectation(number: int, text: str, parts: Parts) -> Expectation:
+    found = None if _DOWN_FOR in text else _BOUND.fullmatch(text)
+    if found is None:
+        _, claim = EXPECTATIONS.read(text, parts.names)
+        return Expectation(number, text, claim)
+    plain, word, pve, fast = found.groups()
+    _, claim = EXPECTATIONS.read(plain, parts.names)
+    bound = Bound(word)
+    if not (claim.within if bound is Bound.WITHIN else claim.lasts):
+        other = "it is about all the time from here on" if bound is Bound.WITHIN else "it is about a moment"
+        raise WordsError(f'{plain!r} cannot be judged "{word} {pve}": {other}')
+    pve_s = seconds(pve)
+    return Expectation(number, text, claim, bound, pve_s, seconds(fast) if fast else pve_s)
