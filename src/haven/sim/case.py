@@ -65,7 +65,7 @@ def read_case(text: str) -> Inputs:
         inputs = _mapping(_mapping(whole, "the file").get("inputs"), "inputs")
         return _inputs(inputs)
     except _WrongError as wrong:
-        raise CaseError(wrong.what, line=_line_of(text, wrong.names)) from wrong
+        raise CaseError(wrong.what, line=line_of(text, wrong.names)) from wrong
 
 
 class _WrongError(Exception):
@@ -76,8 +76,8 @@ class _WrongError(Exception):
         self.what, self.names = what, names
 
 
-def _line_of(text: str, names: Iterable[str]) -> int | None:
-    """The line of the last name, searched behind the line of the one before it."""
+def line_of(text: str, names: Iterable[str]) -> int | None:
+    """The line of the last name (in quotes), searched behind the line of the one before it."""
     lines, found = text.splitlines(), 0
     for name in names:
         found = next((n for n, line in enumerate(lines[found:], found) if f'"{name}"' in line), found)
