@@ -142,7 +142,8 @@ def _has_work(seen: ManagerObservation) -> bool:
 
 def _as_master(memory: ManagerMemory, seen: ManagerObservation, now: Now) -> Decision[ManagerMemory]:
     if not _holds_lock(seen):
-        return _lock_lost(memory, seen)
+        again = _take_expired(seen)
+        return _go_on(memory, seen, again, now) if again else _lock_lost(memory, seen)
     if memory.round_due:
         return _work(replace(memory, round_due=False), seen, now, [])
     idle_allowed, events = _idle_allowed(seen)
@@ -152,6 +153,29 @@ def _as_master(memory: ManagerMemory, seen: ManagerObservation, now: Now) -> Dec
     memory = replace(memory, idle_rounds=rounds)
     decision = _work(memory, seen, now, events)
     return _renewed(memory, seen, decision)
+
+
+def _take_expired(seen: ManagerObservation) -> Transaction | None:
+    """In `pve` pacing an own lock that has expired is taken like any other (C-18): to get it is to renew it. In
+    `fast` pacing a master that was late has lost it, whoever was faster."""
+    if seen.settings.pacing is not Pacing.PVE or not locks.is_free(seen.view, locks.MANAGER):
+        return None
+    return locks.obtain(seen.view, locks.MANAGER, seen.node, seen.holder, quorate=seen.quorate)
+
+
+def _go_on(
+    memory: ManagerMemory, seen: ManagerObservation, taking: Transaction, now: Now
+) -> Decision[ManagerMemory]:
+    """Still master; the round follows in a step that sees the lock taken."""
+    idle_allowed, events = _idle_allowed(seen)
+    after = replace(memory, round_due=True, idle_rounds=memory.idle_rounds + 1 if idle_allowed else 0)
+    told = (locks.acquired(locks.MANAGER), *events)
+    return Decision(after, (taking,), duties=_feed(memory), events=told, wake_at_s=now.boottime_s)
+
+
+def _feed(memory: ManagerMemory) -> tuple[Duty, ...]:
+    """R-1.4, and its exception: a disarmed master has no watchdog (R-7.31)."""
+    return () if memory.disarm_noted else (FeedWatchdog(),)
 
 
 def _holds_lock(seen: ManagerObservation) -> bool:
@@ -168,8 +192,8 @@ def _renewed(
     if seen.settings.pacing is not Pacing.PVE:
         return decision
     renewal = locks.renew(seen.view, locks.MANAGER)
-    feed: tuple[Duty, ...] = () if memory.disarm_noted else (FeedWatchdog(),)
-    return replace(decision, transactions=(renewal, *decision.transactions), duties=(*feed, *decision.duties))
+    transactions = (renewal, *decision.transactions)
+    return replace(decision, transactions=transactions, duties=(*_feed(memory), *decision.duties))
 
 
 def _lock_lost(memory: ManagerMemory, seen: ManagerObservation) -> Decision[ManagerMemory]:
