@@ -3,7 +3,10 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from haven.api.rule_story import binding_rules
 from haven.core.records import (
     Command,
     Disarm,
@@ -14,6 +17,7 @@ from haven.core.records import (
     ResourceAffinityRule,
     ServiceStatus,
 )
+from haven.core.view import Versioned, View
 from haven.core.words import Affinity, DisarmMode, DisarmState, ServiceState, Verb
 from tests.api.cluster import RESOURCES, grow, protect
 from tests.api.world import NODE, NOW_S, World
@@ -134,6 +138,28 @@ def test_no_rule_binds_a_vm_that_haven_leaves_alone(world: World) -> None:
     world.api.post(RULES, rule="home", type="node-affinity", resources="vm:201", nodes="beta")
     world.api.put(f"{RESOURCES}/vm:201", state="ignored")
     assert rules_of(world, "vm:201") == []
+
+
+SIDS = ("vm:201", "vm:202", "vm:203", "vm:204", "vm:205")
+_some = st.lists(st.sampled_from(SIDS), min_size=1, max_size=3, unique=True).map(tuple)
+_home = st.builds(
+    lambda resources, nodes: lambda name, order: NodeAffinityRule(name, order, resources, nodes),
+    _some,
+    st.dictionaries(st.sampled_from(("alpha", "beta", "gamma")), st.integers(0, 1), min_size=1),
+)
+_pact = st.builds(
+    lambda resources, how: lambda name, order: ResourceAffinityRule(name, order, resources, how),
+    _some,
+    st.sampled_from(Affinity),
+)
+
+
+@given(st.lists(st.one_of(_home, _pact), max_size=6), st.sampled_from(SIDS))
+def test_whatever_rules_there_are_each_about_the_vm_is_told_of(makers: list[Any], sid: str) -> None:
+    rules = [make(f"rule{order}", order) for order, make in enumerate(makers, 1)]
+    view = View("i", 1, {f"rule/{rule.id}": Versioned(rule, 1) for rule in rules})
+    told = " ".join(str(one["sentence"]) for one in binding_rules(NODE, view, sid))
+    assert [rule.id for rule in rules if sid in rule.resources and rule.id not in told] == []
 
 
 def coming(world: World) -> str:

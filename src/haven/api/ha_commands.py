@@ -42,8 +42,8 @@ def maintenance(call: Call) -> None:
     node = _node(call)
 
     def plan(view: View) -> Change:
-        if node not in node_names(call.state, view):
-            raise no_such_node(call.state, view, node)
+        if node not in node_names(call.state.node, view):
+            raise no_such_node(call.state.node, view, node)
         return _queued(call, view, new_command(call, verb, node=node), f"{verb} {node}")
 
     make_change(call.state, plan)
@@ -68,7 +68,7 @@ def _move(call: Call, verb: Verb) -> dict[str, object]:
 
     def plan(view: View) -> Change:
         _check_movable(call, view, command)
-        rules = compiled(call.state, view).rules
+        rules = compiled(call.state.node, view).rules
         answer.clear()
         answer.update({"sid": sid, "requested-node": command.node})
         if blocking := blockers(view, rules, sid, command.node):
@@ -106,8 +106,8 @@ def _check_movable(call: Call, view: View, command: Command) -> None:
     if service and service.state is ServiceState.ERROR:
         why = f": it is held ({service.held.detail})" if service.held else ""
         raise failed(f"service '{sid}' in error state, must be disabled and fixed first{why}")
-    if command.node not in node_names(call.state, view):
-        raise no_such_node(call.state, view, command.node)
+    if command.node not in node_names(call.state.node, view):
+        raise no_such_node(call.state.node, view, command.node)
 
 
 def _queued(call: Call, view: View, command: Command, text: str) -> Change:

@@ -110,7 +110,7 @@ def delete(call: Call) -> None:
 
 
 def _entries(state: State, view: View, rules: tuple[Rule, ...]) -> list[dict[str, object]]:
-    found = troubles(state, view)
+    found = troubles(state.node, view)
     mark = rules_digest(view.rules())
     return [_entry(rule, mark, found.get(rule.id)) for rule in rules]
 
@@ -173,9 +173,9 @@ def _check(state: State, view: View, rule: Rule) -> None:
     if isinstance(rule, NodeAffinityRule):
         if not rule.nodes:
             raise failed("no nodes were specified")
-        if absent := missing_nodes(state, view, rule.nodes):
+        if absent := missing_nodes(state.node, view, rule.nodes):
             raise failed(f"cannot use non-existent node(s) {shown(', '.join(absent))}")
-    if problem := refusal(state, view, rule):
+    if problem := refusal(state.node, view, rule):
         raise problem
 
 

@@ -35,7 +35,7 @@ def explain(call: Call) -> object:
         "wanted": _wanted(vm),
         "seen": _seen(vm),
         "decision": _decision(vm),
-        "rules": binding_rules(call.state, seen.view, sid) if vm.protected else [],
+        "rules": binding_rules(call.state.node, seen.view, sid) if vm.protected else [],
         "next": _next(vm),
         "would_change": _would_change(vm),
         "hold": hold_entry(vm.hold, sid) if vm.hold else None,

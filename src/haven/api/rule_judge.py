@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 from haven.api.errors import RefusedError
 from haven.api.members import recorded_nodes
-from haven.api.state import State
 from haven.core.records import NodeAffinityRule, Rule
 from haven.core.rules.checks import check_rules, conflicts_of
 from haven.core.rules.compile import Compilation, compile_rules
@@ -18,9 +17,9 @@ Texts = dict[str, list[str]]
 _OF_THE_NODES = (RuleFault.MULTI_PRIORITY_WITH_RESOURCE_AFFINITY, RuleFault.NEGATIVE_RESTRICTED_TO_TOO_FEW_NODES)
 
 
-def refusal(state: State, view: View, rule: Rule) -> RefusedError | None:
+def refusal(own: str, view: View, rule: Rule) -> RefusedError | None:
     """Why the rule cannot be written beside the others; None: it can."""
-    nodes = recorded_nodes(state, view)
+    nodes = recorded_nodes(own, view)
     found = [one for one in conflicts_of(rule, view.rules(), nodes) if one.rule_id == rule.id]
     if not found:
         return None
@@ -28,9 +27,9 @@ def refusal(state: State, view: View, rule: Rule) -> RefusedError | None:
     return RefusedError(400, f"Rule '{rule.id}' is invalid.", errors)
 
 
-def troubles(state: State, view: View) -> dict[str, Texts]:
+def troubles(own: str, view: View) -> dict[str, Texts]:
     """The rules that are not used as things stand, by id, with the texts for each property."""
-    nodes = recorded_nodes(state, view)
+    nodes = recorded_nodes(own, view)
     rules = {rule.id: rule for rule in rules_in_force(view)}
     found: dict[str, list[Dropped]] = {}
     for one in check_rules(rules.values(), nodes):
@@ -38,9 +37,9 @@ def troubles(state: State, view: View) -> dict[str, Texts]:
     return {name: _by_property(rules[name], reports, nodes) for name, reports in found.items()}
 
 
-def compiled(state: State, view: View) -> Compilation:
+def compiled(own: str, view: View) -> Compilation:
     """The rules as the manager works with them."""
-    return compile_rules(rules_in_force(view), recorded_nodes(state, view))
+    return compile_rules(rules_in_force(view), recorded_nodes(own, view))
 
 
 def rules_in_force(view: View) -> tuple[Rule, ...]:

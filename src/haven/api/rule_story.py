@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from haven.api.affinity import kind_of
 from haven.api.members import recorded_nodes
 from haven.api.rule_judge import compiled, rules_in_force, sentence
-from haven.api.state import State
 from haven.core.records import NodeAffinityRule, ResourceAffinityRule, Rule
 from haven.core.rules.compile import Compilation
 from haven.core.rules.groups import GROUP_RULE_PREFIX
@@ -33,10 +32,10 @@ class _Seen:
         return [rule for name, rule in self.written.items() if name not in dropped and not rule.disabled]
 
 
-def binding_rules(state: State, view: View, sid: str) -> list[Entry]:
+def binding_rules(own: str, view: View, sid: str) -> list[Entry]:
     """What the rules mean for this VM, one entry a rule; those out of force last."""
     written = {rule.id: rule for rule in rules_in_force(view)}
-    seen = _Seen(sid, written, compiled(state, view), recorded_nodes(state, view))
+    seen = _Seen(sid, written, compiled(own, view), recorded_nodes(own, view))
     return [*_homes(seen), *_together(seen), *_apart(seen), *_dropped(seen), *_disabled(seen)]
 
 
@@ -70,15 +69,13 @@ def _source(rule: Rule) -> str:
 
 
 def _drawn_in(seen: _Seen, rule: NodeAffinityRule) -> str:
-    """Why a rule binds a VM that it does not name."""
-    named = seen.written[rule.id].resources
+    """Why a rule binds a VM that it does not name: those it stays together with are named (6.3 step 3)."""
+    named = set(seen.written[rule.id].resources)
     if seen.sid in named:
         return ""
-    group = next((group for group in _groups(seen) if group.resources & set(named)), None)
-    if group is None:
-        return ""
-    partners = sorted(group.resources & set(named))
-    return f", because it is kept together with {_list(partners)} ({_names(group.rules)})"
+    group = next(group for group in _groups(seen) if group.resources & named)
+    partners = _list(sorted(group.resources & named))
+    return f", because it is kept together with {partners} ({_names(group.rules)})"
 
 
 def _together(seen: _Seen) -> Iterator[Entry]:
@@ -104,20 +101,26 @@ def _apart(seen: _Seen) -> Iterator[Entry]:
 
 
 def _implied(seen: _Seen, rule: ResourceAffinityRule) -> str:
-    """Where a rule that nobody wrote comes from: one stays together with somebody from whom the other is apart."""
+    """Where a rule that nobody wrote comes from (6.3 step 2)."""
+    one, other, group, written = next(_origins(seen, rule))
+    through = _list(sorted(group.resources & set(written.resources)))
+    return (
+        f"(follows from the rules: {one} is kept together with {through} by {_names(group.rules)},"
+        f" and {through} apart from {other} by rule {written.id})"
+    )
+
+
+def _origins(
+    seen: _Seen, rule: ResourceAffinityRule
+) -> Iterator[tuple[str, str, PositiveGroup, ResourceAffinityRule]]:
+    """`one` is in the group, `other` is not, and a written rule keeps it apart from somebody of the group."""
     index = index_rules(seen.used)
     for one, other in (rule.resources, rule.resources[::-1]):
         for group in index.groups:
-            if one not in group.resources or other in group.resources:
-                continue
-            for written in index.negative:
-                if other in written.resources and (between := group.resources & set(written.resources)):
-                    through = _list(sorted(between))
-                    return (
-                        f"(follows from the rules: {one} is kept together with {through} by"
-                        f" {_names(group.rules)}, and {through} apart from {other} by rule {written.id})"
-                    )
-    return "(follows from other rules)"
+            if one in group.resources and other not in group.resources:
+                for written in index.negative:
+                    if other in written.resources and group.resources & set(written.resources):
+                        yield one, other, group, written
 
 
 def _dropped(seen: _Seen) -> Iterator[Entry]:
