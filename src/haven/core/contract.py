@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from haven.core.clock import Now
 from haven.core.event import Event
 from haven.core.hypervisor import Happening, Vm
-from haven.core.lease import LeaseFacts
+from haven.core.lease import LeaseFacts, LeaseTerms
 from haven.core.load import Figures
 from haven.core.order import Duty, Order, OrderResult
 from haven.core.settings import Settings
@@ -48,7 +48,7 @@ class ManagerObservation:
     woke it. `members` is every node that is configured; None: there is only this host, and nobody else can
     hold the lock. `readable`: the records could be read; `fresh`: the view of them is up to date (R-2.1).
     `shutdown_requested`: this process is asked to end. `guest_locks`: locks that guests carry, by sid
-    (`backup`, `snapshot`, ...).
+    (`backup`, `snapshot`, ...). `terms` are those of the nodes' leases.
     """
 
     node: str
@@ -63,6 +63,7 @@ class ManagerObservation:
     shutdown_requested: bool = False
     guest_locks: Mapping[str, str] = field(default_factory=dict)
     figures: Figures = field(default_factory=Figures)
+    terms: LeaseTerms = field(default_factory=LeaseTerms)
 
 
 @dataclass(frozen=True, slots=True)

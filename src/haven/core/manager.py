@@ -282,7 +282,7 @@ def _round(
         transactions=(transaction,) if transaction else (),
         duties=tuple(desk.duties),
         events=(*events, *desk.events),
-        wake_at_s=_next_hold_end_s(desk),
+        wake_at_s=now.boottime_s if desk.retiring else _next_hold_end_s(desk),
     )
 
 

@@ -107,8 +107,8 @@ class OrderResult:
     """What came of an order.
 
     `ok` is what the hypervisor said; `obstacle` what stood in the way, or still stands there (Probe).
-    `unreachable`: the hypervisor went away meanwhile (or, of a move, the other end), so nothing is known. `lines` is the evidence.
-    `began_wall_s` and `ended_wall_s` are when the hypervisor was called and answered; whatever was read
+    `unreachable`: the hypervisor went away meanwhile (or, of a move, the other end), so nothing is known. `lines` is the
+    evidence. `began_wall_s` and `ended_wall_s` are when the hypervisor was called and answered; whatever was read
     of the VM before `ended_boottime_s` is older than this result.
     """
 

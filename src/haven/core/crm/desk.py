@@ -19,6 +19,7 @@ from haven.core.records import (
     ManagerRecord,
     NodeAffinityRule,
     Result,
+    RunKey,
     ServiceConfig,
     ServiceStatus,
 )
@@ -31,6 +32,7 @@ from haven.core.words import (
     Level,
     LrmMode,
     NodeState,
+    Pacing,
     Policy,
     Preference,
     ServiceState,
@@ -54,10 +56,16 @@ class Desk:
         self.view = view
         self.now = now
         self.pve = observation.settings.policy is Policy.PVE
+        self.fast = observation.settings.pacing is Pacing.FAST
         self.options = view.options()
         self.events: list[Event] = []
         self.duties: list[Duty] = []
         self.taken_locks: set[str] = set()
+        self.retiring: set[str] = set()
+        self.fenced: set[str] = set()
+        self.guarded: set[str] = set()
+        self.changed_runs: dict[str, RunKey | None] = {}
+        self.ttl_s = observation.terms.ttl_s
         self.handled_commands: list[str] = []
         self._more_guards: list[Guard] = []
         self._more_writes: list[Write] = []
@@ -99,15 +107,23 @@ class Desk:
     def is_online(self, node: str) -> bool:
         return self.nodes.get(node) is NodeState.ONLINE
 
+    def is_member_online(self, node: str) -> bool:
+        """Whether it can be reached; without a member list there is only this host."""
+        members = self.seen.members
+        return members is None or (node in members and members[node].online)
+
     def set_node(self, node: str, state: NodeState, sentence: str, rule: str) -> None:
         before = self.node_state(node)
         self.nodes[node] = state
         self.tell(Kind.NODE_STATE, sentence, rule, node=node, **{"from": before, "to": state})
 
     def is_offline_for(self, node: str, delay_s: float = OFFLINE_DELAY_S) -> bool:
-        """ "offline delayed" (R-3.5): about when it was last seen, not about its state."""
+        """ "offline delayed" (R-3.5): about when it was last seen, not about its state. In `fast` pacing the
+        delay is none: what counts is that its agent lock is free."""
         if self.is_online(node):
             return False
+        if self.fast:
+            return not self.is_member_online(node) and self.view.lock(f"agent/{node}") is None
         if node not in self.last_online_s:
             self.last_online_s[node] = self.now.boottime_s
             return False
@@ -144,6 +160,13 @@ class Desk:
         """Change a service's data without a change of state: the usage table is not told (4.1)."""
         self.services[service.sid] = service
         return service
+
+    def explain(self, service: ServiceStatus, reason: str, rule: str) -> bool:
+        """Keep the reason that people are shown; False: it is known already."""
+        if service.reason == reason:
+            return False
+        self.put(replace(service, reason=reason, rule=rule))
+        return True
 
     def write_config(self, sid: str, **changes: Any) -> None:
         """Change a service's configuration, in the store and for this round."""
@@ -264,6 +287,17 @@ class Desk:
         """Something that is about no single service."""
         self.say(kind, None, sentence, rule, level, **fields)
 
+    def run_key(self, uuid: str) -> RunKey | None:
+        """Who may run a VM, with what this round has changed."""
+        if uuid in self.changed_runs:
+            return self.changed_runs[uuid]
+        return self.view.runs().get(uuid)
+
+    def write_run_key(self, uuid: str, key: RunKey | None) -> None:
+        """None: nobody may run it any more."""
+        if self.run_key(uuid) != key:
+            self.changed_runs[uuid] = key
+
     def also(self, transaction: Transaction) -> None:
         """Make this part of what the round writes."""
         self._more_guards += transaction.guards
@@ -277,7 +311,9 @@ class Desk:
             known = before.get(sid)
             if known is not service and known != service:
                 puts.append(Put(f"service/{sid}", service))
-        gone = [f"service/{sid}" for sid in before if sid not in self.services]
+        puts += [Put(f"run/{uuid}", key) for uuid, key in self.changed_runs.items() if key]
+        gone = [f"run/{uuid}" for uuid, key in self.changed_runs.items() if key is None]
+        gone += [f"service/{sid}" for sid in before if sid not in self.services]
         gone += [f"command/{command_id}" for command_id in self.handled_commands]
         return [*puts, *(Delete(key) for key in gone)]
 
@@ -287,6 +323,7 @@ class Desk:
         if not changes and not self._more_writes and not self.seen.tick and self._is_known():
             return None
         guards += tuple(self._more_guards)
+        guards += tuple(Guard(key, self.view.revision_of(key)) for key in sorted(self.guarded))
         guards += tuple(Guard(write.key, self.view.revision_of(write.key)) for write in changes)
         writes = (*self._more_writes, *changes, Put("manager", self.record()))
         return Transaction(self.view.incarnation, guards, writes)

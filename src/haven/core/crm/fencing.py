@@ -1,13 +1,16 @@
 """Fencing: a lost node's services move only once it is certain that the node can run none (spec 3.3)."""
 
 from haven.core import locks
+from haven.core.crm import epochs
 from haven.core.crm.desk import Desk
 from haven.core.service import Trigger
 from haven.core.words import Kind, Level, NodeState, ServiceState
 
 
 def fence_lost_nodes(desk: Desk) -> bool:
-    """R-3.7 and R-3.8, after a pass; True when another pass is needed."""
+    """R-3.7 and R-3.8, after a pass; True when another pass is needed. `haven` asks for more than a lock."""
+    if not desk.pve:
+        return epochs.fence_lost_nodes(desk)
     handled: dict[str, bool] = {}
     waiting = [service for service in desk.services.values() if service.state is ServiceState.FENCE]
     for service in sorted(waiting, key=lambda service: service.sid):
@@ -27,13 +30,13 @@ def fence(desk: Desk, node: str) -> bool:
     """R-3.9: True when this manager holds the node's agent lock, so that its LRM cannot run anything."""
     if desk.node_state(node) is not NodeState.FENCE:
         desk.set_node(node, NodeState.FENCE, f"{node} is to be fenced", "R-3.9")
-        _notify(desk, node, "start", f"{node} is being fenced: it has not been seen for a while")
+        epochs.notify(desk, node, "start", f"{node} is being fenced: it has not been seen for a while")
     if not _take_agent_lock(desk, node):
         return False
     sentence = f"{node} is fenced: its agent lock is ours, so it runs nothing any more"
     desk.tell(Kind.FENCE_ACKNOWLEDGED, sentence, "R-3.9", node=node)
     desk.set_node(node, NodeState.UNKNOWN, f"{node} is fenced", "R-3.9")
-    _notify(desk, node, "success", f"{node} is fenced; its services are recovered now")
+    epochs.notify(desk, node, "success", f"{node} is fenced; its services are recovered now")
     return True
 
 
@@ -50,7 +53,3 @@ def _take_agent_lock(desk: Desk, node: str) -> bool:
     desk.taken_locks.add(name)
     desk.also(taking)
     return True
-
-
-def _notify(desk: Desk, node: str, phase: str, sentence: str) -> None:
-    desk.tell(Kind.FENCE_NOTIFICATION, sentence, "R-3.9", Level.EMAIL, node=node, phase=phase)

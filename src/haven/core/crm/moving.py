@@ -1,14 +1,18 @@
 """States migrate, relocate and request_start_balance (R-4.24, R-4.25)."""
 
 from haven.core.crm.desk import Desk
-from haven.core.records import Result, ServiceStatus
+from haven.core.records import Result, ServiceConfig, ServiceStatus
 from haven.core.service import Trigger
 from haven.core.words import ExitCode, Kind, Level
 
 
-def moving(desk: Desk, service: ServiceStatus) -> None:
+def moving(desk: Desk, service: ServiceStatus, config: ServiceConfig) -> None:
+    """In `haven` policy a move is done when the VM's configuration is on the target: the source's LRM writes
+    that together with the run key, so that no result can be believed without them (SAFETY 6)."""
     result = desk.result_of(service)
-    if result:
+    if not desk.pve and service.target and config.node == service.target:
+        desk.move(service, Trigger.MOVED, node=service.target)
+    elif result:
         _result(desk, service, result)
     elif desk.is_offline_for(service.node):
         desk.move(service, Trigger.NODE_LOST)

@@ -66,7 +66,7 @@ def look_at(desk: Desk, service: ServiceStatus) -> None:
         case ServiceState.STOPPED:
             stopped(desk, service, config)
         case ServiceState.MIGRATE | ServiceState.RELOCATE | ServiceState.REQUEST_START_BALANCE:
-            moving(desk, service)
+            moving(desk, service, config)
         case ServiceState.RECOVERY:
             recovery(desk, service, config)
         case ServiceState.FREEZE:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from haven.core.crm.claims import Claim, claim_on
 from haven.core.crm.desk import Desk
 from haven.core.order import RemoveLock
 from haven.core.records import ServiceConfig, ServiceStatus
@@ -14,10 +15,17 @@ REMOVABLE_LOCKS = frozenset(
 
 
 def recovery(desk: Desk, service: ServiceStatus, config: ServiceConfig) -> None:
-    chosen = desk.select(service, Preference.BEST_SCORE)
+    """R-4.30. In `haven` policy where it may be running comes first: a move's target (SAFETY 6)."""
+    claim = Claim() if desk.pve else claim_on(desk, config.uuid)
+    if claim.perhaps_on or (claim.runs_on and not desk.is_online(claim.runs_on)):
+        _wait_for(desk, service, claim.perhaps_on or claim.runs_on or "")
+        return
+    chosen = claim.runs_on or desk.select(service, Preference.BEST_SCORE)
     if chosen is None:
         _no_home(desk, service, config)
         return
+    if not desk.pve and claim.runs_on is None:
+        desk.write_run_key(config.uuid, None)
     fields = {"from": service.node, "to": chosen}
     sentence = f"recovered from {service.node} on {chosen}"
     desk.say(Kind.RECOVERY_DECIDED, service.sid, sentence, "R-4.30", **fields)
@@ -27,11 +35,21 @@ def recovery(desk: Desk, service: ServiceStatus, config: ServiceConfig) -> None:
     desk.move(service, Trigger.RECOVERED, node=chosen)
 
 
+def _wait_for(desk: Desk, service: ServiceStatus, node: str) -> None:
+    sentence = f"waits: {node} may be running it since the move from {service.node}; it was asked"
+    if desk.explain(service, sentence, "SAFETY 6"):
+        desk.say(Kind.VM_NOTE, service.sid, sentence, "SAFETY 6", Level.WARN)
+
+
 def _no_home(desk: Desk, service: ServiceStatus, config: ServiceConfig) -> None:
-    """R-4.31: tried again in each pass, until a node comes or the person gives it up."""
+    """R-4.31: tried again in each pass, until a node comes or the person gives it up. `haven`, which looks at
+    every event, tells it once."""
     sentence = f"no node can take it: it stays down since {service.node} was fenced"
-    desk.say(Kind.RECOVERY_FAILED, service.sid, sentence, "R-4.31", Level.ERR, **{"from": service.node})
+    news = desk.explain(service, sentence, "R-4.31")
+    if desk.pve or news:
+        desk.say(Kind.RECOVERY_FAILED, service.sid, sentence, "R-4.31", Level.ERR, **{"from": service.node})
     if config.wanted is Wanted.DISABLED:
+        service = desk.services[service.sid]
         desk.move(replace(service, failed_nodes=()), Trigger.DISABLED)
 
 

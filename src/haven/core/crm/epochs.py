@@ -1,0 +1,158 @@
+"""Fencing as `haven` does it: the lost node's epoch is retired first, then its services move (SAFETY 3, 5).
+
+The lock's expiry is the proof, and only for an epoch that was armed and not given back. Retiring is a step of
+its own: services leave in a step that sees the epoch retired, and guards it.
+"""
+
+from enum import StrEnum
+
+from haven.core import locks
+from haven.core.crm.claims import without_node
+from haven.core.crm.desk import Desk
+from haven.core.records import AgentEpoch, FenceMark, ServiceStatus
+from haven.core.service import Trigger
+from haven.core.transaction import ABSENT, Delete, Guard, Put, Transaction
+from haven.core.words import Kind, Level, NodeState, ServiceState
+
+
+class Proof(StrEnum):
+    """What is known of a lost node."""
+
+    DEAD = "its epoch is over"
+    EXPIRED = "its lock ran out, and its watchdog has reset it"
+    ALIVE = "it holds its lock"
+    UNARMED = "its lock ran out, but it had no watchdog"
+
+
+def fence_lost_nodes(desk: Desk) -> bool:
+    """After a pass; True when services moved on, so that another pass is needed."""
+    waiting = {service.node for service in desk.services.values() if service.state is ServiceState.FENCE}
+    waiting |= {node for node, state in desk.nodes.items() if state is NodeState.FENCE}
+    if not waiting or _storm(desk):
+        return False
+    moved = [_fence(desk, node) for node in sorted(waiting)]
+    return any(moved)
+
+
+def _fence(desk: Desk, node: str) -> bool:
+    proof = proof_of(desk, node)
+    if node in desk.fenced:
+        return _move_on(desk, node)  # in this round already: what came to `fence` since may go at once
+    if desk.node_state(node) is not NodeState.FENCE:
+        desk.set_node(node, NodeState.FENCE, f"{node} is to be fenced", "R-3.9")
+        notify(desk, node, "start", f"{node} is being fenced: it gives no sign of life")
+    if proof is Proof.DEAD:
+        return _acknowledge(desk, node)
+    if proof is Proof.EXPIRED:
+        _retire(desk, node)
+    elif proof is Proof.UNARMED:
+        _wait(desk, node, f"waits: {node} has no watchdog; once it is off for certain: haven fence confirm {node}")
+    return False
+
+
+def proof_of(desk: Desk, node: str) -> Proof:
+    """What the records say of a node that cannot be reached."""
+    agent = desk.view.agents().get(node)
+    if not locks.is_free(desk.view, locks.agent(node)):
+        return Proof.ALIVE
+    if agent is None or agent.retired or agent.released:
+        return Proof.DEAD
+    return Proof.EXPIRED if agent.armed else Proof.UNARMED
+
+
+def _retire(desk: Desk, node: str) -> None:
+    """The first transaction of the sequence: refused if the node, or another manager, was faster."""
+    if node in desk.retiring:
+        return
+    desk.retiring.add(node)
+    view, agent = desk.view, desk.view.agents()[node]
+    key, lock, mark = f"agent/{node}", f"lock/{locks.agent(node)}", f"fence/{node}"
+    guards = (Guard(key, view.revision_of(key)), Guard(lock, ABSENT), Guard(mark, view.revision_of(mark)))
+    writes = (Put(key, _retired(agent)), Put(mark, FenceMark(node, agent.epoch)))
+    desk.also(Transaction(view.incarnation, guards, writes))
+
+
+def _retired(agent: AgentEpoch) -> AgentEpoch:
+    return AgentEpoch(agent.node, agent.epoch, agent.boot_id, agent.holder, agent.armed, retired=True)
+
+
+def _acknowledge(desk: Desk, node: str) -> bool:
+    sentence = f"{node} is fenced: its epoch is over, it runs nothing any more"
+    if not any(service.node == node and service.state is ServiceState.FENCE for service in desk.services.values()):
+        words = f"{node} is to be fenced although no service waits for it"
+        desk.tell(Kind.FENCE_WITHOUT_SERVICES, words, "R-3.8", Level.NOTICE, node=node)
+    desk.tell(Kind.FENCE_ACKNOWLEDGED, sentence, "SAFETY 5", node=node)
+    desk.set_node(node, NodeState.UNKNOWN, f"{node} is fenced", "R-3.9")
+    notify(desk, node, "success", f"{node} is fenced; its services are recovered now")
+    desk.fenced.add(node)
+    view, mark = desk.view, f"fence/{node}"
+    if mark in view.entries:
+        guards = (Guard(mark, view.revision_of(mark)),)
+        desk.also(Transaction(view.incarnation, guards, (Delete(mark),)))
+    return _move_on(desk, node)
+
+
+def _move_on(desk: Desk, node: str) -> bool:
+    """Its services look for another home; a VM that ran on when the lock was given back stays (SAFETY 3)."""
+    agent = desk.view.agents().get(node)
+    still_running = agent.running if agent and agent.released else ()
+    moved = False
+    for sid in sorted(desk.services):
+        service = desk.services[sid]
+        if service.state is not ServiceState.FENCE or service.node != node:
+            continue
+        config = desk.configs.get(sid)
+        if config and config.uuid in still_running:
+            words = f"{node} may still run it: once {node} is off for certain: haven fence confirm {node}"
+            _note(desk, service, f"waits: {words}")
+            continue
+        if config:
+            _void_run_key(desk, config.uuid, node)
+        desk.move(service, Trigger.FENCED)
+        moved = True
+    return moved
+
+
+def _void_run_key(desk: Desk, uuid: str, node: str) -> None:
+    """Guarded by the epoch that is over: a node that took its lock anew meanwhile keeps its keys."""
+    key = desk.run_key(uuid)
+    if key is not None and key.node == node:
+        desk.write_run_key(uuid, without_node(key, node))
+        desk.guarded.add(f"agent/{node}")
+
+
+# What people are told while it lasts
+
+
+def _wait(desk: Desk, node: str, sentence: str) -> None:
+    for service in list(desk.services.values()):
+        if service.node == node and service.state is ServiceState.FENCE:
+            _note(desk, service, sentence)
+
+
+def _note(desk: Desk, service: ServiceStatus, sentence: str) -> None:
+    """The reason that status shows; told once."""
+    if desk.explain(service, sentence, "SAFETY 3"):
+        desk.say(Kind.VM_NOTE, service.sid, sentence, "SAFETY 3", Level.ERR)
+
+
+def notify(desk: Desk, node: str, phase: str, sentence: str) -> None:
+    desk.tell(Kind.FENCE_NOTIFICATION, sentence, "R-3.9", Level.EMAIL, node=node, phase=phase)
+
+
+# Storm
+
+
+def _storm(desk: Desk) -> bool:
+    """More than half of the armed hosts, and at least two, were lost within one TTL: rather this side's view
+    is wrong than that they all died. It ends when they return."""
+    armed = [agent.node for agent in desk.view.agents().values() if agent.armed and not agent.released]
+    lost = [node for node in armed if proof_of(desk, node) is Proof.EXPIRED and not desk.is_member_online(node)]
+    times_s = sorted(desk.last_online_s.get(node, 0.0) for node in lost)
+    together = [t_s for t_s in times_s if times_s[-1] - t_s <= desk.ttl_s]
+    storm = len(together) >= 2 and 2 * len(together) > len(armed)
+    if storm:
+        sentence = f"waits: {len(together)} of {len(armed)} hosts were lost at once, so none is fenced"
+        for node in lost:
+            _wait(desk, node, sentence)
+    return storm
