@@ -91,7 +91,8 @@ class Moves:
             self._plan.waiting[config.sid] = f"its move waits for one of {self._plan.moving} others to end"
             return
         why, number = service.reason, known.number + 1
-        order = Move(config.uuid, config.sid, service.uid, why, service.target or "", live, number)
+        target, not_after_s = service.target or "", self._plan.not_after_s
+        order = Move(config.uuid, config.sid, service.uid, why, target, live, number, not_after_s)
         self._plan.orders.append(order)
         self._plan.moving += 1
         self._plan.vms[config.uuid] = replace(known, inflight=order, number=number, move_ended=None)

@@ -43,6 +43,7 @@ class Plan:
         self._pve = observation.settings.policy is Policy.PVE
         self._now = now
         self._workers = observation.settings.max_workers
+        self.not_after_s = observation.lease.act_until_s if observation.lease else None
         self.moving = sum(isinstance(vm.inflight, Move) for vm in self.vms.values())
         self._starting = sum(isinstance(vm.inflight, Start) for vm in self.vms.values())
         self._stopping = sum(isinstance(vm.inflight, Stop) for vm in self.vms.values())
@@ -152,7 +153,7 @@ class Plan:
             self.waiting[config.sid] = f"its start waits for one of {self._workers} other starts to end"
             return
         why = known.ending.sentence if known.ending else service.reason
-        order = Start(config.uuid, config.sid, service.uid, why, known.number + 1)
+        order = Start(config.uuid, config.sid, service.uid, why, known.number + 1, self.not_after_s)
         self.first.append(order)
         self._starting += 1
         self.vms[config.uuid] = replace(known, inflight=order, number=order.number, restart_at_s=None)

@@ -10,7 +10,8 @@ from haven.core.records import Instance
 class Start:
     """Start the VM, or let a suspended one go on. Allowed only while this node holds its run key.
 
-    `number` tells this order from others about the same VM, so that each result finds its own.
+    `number` tells this order from others about the same VM, so that each result finds its own. After the
+    boottime `not_after_s` the hypervisor must not begin it any more: the permit of SAFETY 7 ends then.
     """
 
     uuid: str
@@ -18,6 +19,7 @@ class Start:
     uid: str
     why: str
     number: int = 0
+    not_after_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class CollectEvidence:
 @dataclass(frozen=True, slots=True)
 class Move:
     """Move the VM to `target`: `live` while it runs, else stopped here first (and started there later).
-    `number`: as in Start."""
+    `number`, `not_after_s`: as in Start."""
 
     uuid: str
     sid: str
@@ -73,6 +75,7 @@ class Move:
     target: str
     live: bool
     number: int = 0
+    not_after_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +110,9 @@ class OrderResult:
     """What came of an order.
 
     `ok` is what the hypervisor said; `obstacle` what stood in the way, or still stands there (Probe).
-    `unreachable`: the hypervisor went away meanwhile (or, of a move, the other end), so nothing is known. `lines` is the
-    evidence. `began_wall_s` and `ended_wall_s` are when the hypervisor was called and answered; whatever was read
-    of the VM before `ended_boottime_s` is older than this result.
+    `unreachable`: the hypervisor went away meanwhile (or, of a move, the other end), so nothing is known.
+    `lines` is the evidence. `began_wall_s` and `ended_wall_s` are when the hypervisor was called and answered;
+    whatever was read of the VM before `ended_boottime_s` is older than this result.
     """
 
     order: Order
