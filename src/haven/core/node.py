@@ -47,6 +47,8 @@ def _standing_in(memory: NodeMemory, standing: Standing) -> NodeMemory:
         mode=standing.mode,
         idle_rounds=standing.idle_rounds,
         since_s=standing.since_s,
+        shutdown=standing.shutdown,
+        stops=standing.stops,
     )
 
 

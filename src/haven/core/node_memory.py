@@ -9,7 +9,7 @@ from haven.core.ending import Ending
 from haven.core.hypervisor import Happening, Moment, Power, Vm, Why
 from haven.core.order import Move, Start, Stop
 from haven.core.records import Instance, Origin, Result, ServiceConfig, VmJournal
-from haven.core.words import Cause, LrmMode, LrmState, RestartOn, Wanted
+from haven.core.words import Cause, LrmMode, LrmState, RestartOn, ShutdownKind, Wanted
 
 SEQUENCE_GAP_S = 30.0
 """Happenings further apart than this do not belong to one end: QEMU quits at once after announcing it."""
@@ -109,7 +109,8 @@ class NodeMemory:
     uids of held services whose trouble has gone. `restored`: what an earlier process wrote was taken over.
     `looked_wall_s`: when the hypervisor last answered. `took_over_s`: boottime at which this process went on
     where an earlier one had last looked, at `taken_over_wall_s`. `state`, `mode`, `idle_rounds` and `since_s`
-    (boottime) are the LRM's own (spec 2.2)."""
+    (boottime) are the LRM's own (spec 2.2); `shutdown`
+    and `stops`: it was asked to end, and stops its VMs before (8.1)."""
 
     vms: Mapping[str, VmMemory] = field(default_factory=dict)
     results: Mapping[str, Result] = field(default_factory=dict)
@@ -123,6 +124,8 @@ class NodeMemory:
     mode: LrmMode = LrmMode.ACTIVE
     idle_rounds: int = 0
     since_s: float = 0.0
+    shutdown: ShutdownKind | None = None
+    stops: bool = False
 
 
 def own_configs(observation: NodeObservation) -> dict[str, ServiceConfig]:

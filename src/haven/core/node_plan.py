@@ -73,6 +73,9 @@ class Plan:
     def _plan(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, vm: Vm | None) -> None:
         """`vm` says nothing when it is older than the result of an order."""
         vm = vm if vm and vm.checked_boottime_s >= known.as_of_s else None
+        if self.standing.stops and known.running:
+            self._stop_for_shutdown(config, known)
+            return
         key = self._view.runs().get(config.uuid)
         if key and key.target is not None and service.state not in MOVES:
             Moves(self, self._seen).resolve(config, key)  # a move that was not finished: nothing else before
@@ -108,7 +111,7 @@ class Plan:
         if known.running:
             self._report_success(service, config)
             self._claim_run_key(config, service)
-        elif self._seen.host_stopping:
+        elif self._seen.host_stopping or self.standing.shutdown:
             self.waiting[config.sid] = "not started: the host is shutting down"
         elif self._may_start(config, service, known):
             self._start(config, service, self.vms[config.uuid])
@@ -264,6 +267,16 @@ class Plan:
         self.vms[config.uuid] = replace(known, intention=intention)
         sentence = f"{via}: kept running from now on; to stop it: qm stop {config.sid.partition(':')[2]}"
         self.events.append(Event(Kind.VM_INTENTION, sentence, config.sid, "intent"))
+
+    def _stop_for_shutdown(self, config: ServiceConfig, known: VmMemory) -> None:
+        """Without a uid: nothing of it is reported to the manager (R-5.6)."""
+        if known.inflight:
+            return
+        why = "the host goes down"
+        order = Stop(config.uuid, config.sid, "", why, DEFAULT_STOP_TIMEOUT_S, known.number + 1)
+        self.orders.append(order)
+        self.vms[config.uuid] = replace(known, inflight=order, number=order.number)
+        self._say_begin(config.sid, "stop", "is being stopped: the host goes down")
 
     # state error
 

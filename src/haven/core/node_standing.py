@@ -11,22 +11,23 @@ from haven.core import locks
 from haven.core.clock import Now
 from haven.core.contract import NodeObservation
 from haven.core.event import Event
-from haven.core.lrm import daemon, tell
+from haven.core.lrm import daemon, shutdown, tell
 from haven.core.lrm.daemon import Condition, LrmFacts
 from haven.core.lrm.memory import LrmReading
 from haven.core.lrm.reading import active_services, has_services, mode_after, read, to_be_fenced
 from haven.core.node_memory import NodeMemory, occupied
-from haven.core.order import CloseWatchdog, Duty
+from haven.core.order import CloseWatchdog, Duty, Exit
 from haven.core.records import AgentEpoch, Lock, RunKey
 from haven.core.transaction import ABSENT, Delete, Guard, Put, Transaction
-from haven.core.words import LrmMode, LrmState, ServiceState
+from haven.core.words import LrmMode, LrmState, ServiceState, ShutdownKind
 
 ACTING = (LrmState.ACTIVE, LrmState.MAINTENANCE)
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """`epoch`: ours and alive; empty: none. `may_act`: orders may be given in this step. `transactions` take
+    """`epoch`: ours and alive; empty: none. `may_act`: orders may be given in this step. `shutdown`: the process
+    was asked to end, and why; `stops`: the VMs of this node are stopped before (spec 8.1). `transactions` take
     or give back the lock, before anything else is written."""
 
     state: LrmState
@@ -36,6 +37,8 @@ class Standing:
     may_act: bool
     idle_rounds: int
     since_s: float
+    shutdown: ShutdownKind | None = None
+    stops: bool = False
     transactions: tuple[Transaction, ...] = ()
     duties: tuple[Duty, ...] = ()
     events: tuple[Event, ...] = ()
@@ -71,17 +74,25 @@ class _Stand:
     def __init__(self, memory: NodeMemory, seen: NodeObservation, now: Now) -> None:
         self._memory, self._seen, self._now = memory, seen, now
         self._reading = read(seen.view, seen.node)
-        self._mode = mode_after(memory.mode, self._reading)
+        self._mode = memory.mode if memory.shutdown else mode_after(memory.mode, self._reading)
+        self._stops = memory.stops
         self._agent = own_epoch(seen, now)
         self._events: list[Event] = []
         self._duties: list[Duty] = []
         self._transactions: list[Transaction] = []
+        if seen.shutdown and not memory.shutdown:
+            self._plan_shutdown(seen.shutdown)
 
     def result(self) -> Standing:
         memory, facts = self._memory, self._facts()
         needs = daemon.needs_lock(memory.state, facts)
         locked = self._is_locked()
-        if (needs and not locked) or (self._seen.lease is None and self._agent is None):
+        leaves = self._seen.shutdown is not None and self._may_leave(facts)
+        if facts.to_be_fenced and self._seen.lease and not locked:
+            self._confess()
+        elif leaves:
+            self._leave()
+        elif (needs and not locked) or (self._seen.lease is None and self._agent is None):
             self._ask_for_lock()
         condition = daemon.finding(memory.state, facts, locked=locked)
         state, since_s = memory.state, memory.since_s
@@ -97,6 +108,8 @@ class _Stand:
             may_act=state in ACTING and locked and not (self._seen.lease and self._transactions),
             idle_rounds=idle,
             since_s=since_s,
+            shutdown=self._seen.shutdown,
+            stops=self._stops,
             transactions=tuple(self._transactions),
             duties=tuple(self._duties),
             events=tuple(self._events),
@@ -139,16 +152,48 @@ class _Stand:
         self._events.append(tell.state(before, row))
         return row.to
 
+    # The end of the process (spec 8)
+
+    def _plan_shutdown(self, kind: ShutdownKind) -> None:
+        """8.1. A restart of the daemon alone keeps lock and watchdog, and is back before anybody notices: no
+        service is frozen for it (differs from `pve`)."""
+        if kind is ShutdownKind.RESTART:
+            return
+        policy = self._seen.view.options().shutdown_policy
+        plan = shutdown.plan_of(kind, policy, self._mode)
+        self._events.append(tell.shutdown_request(policy))
+        keeps = plan.name is shutdown.PlanName.KEEP_MAINTENANCE
+        self._events.append(tell.shutdown_plan(plan, policy if keeps else None))
+        self._mode, self._stops = plan.mode, plan.stops
+
+    def _may_leave(self, facts: LrmFacts) -> bool:
+        """8.3: its own orders are done, and for a freeze or a maintenance the manager has seen to the services."""
+        if facts.workers:
+            return False
+        if self._seen.shutdown is ShutdownKind.RESTART:
+            return True
+        if self._stops and self._running():
+            return False
+        waits = self._mode in (LrmMode.RESTART, LrmMode.MAINTENANCE)
+        return not waits or active_services(self._reading) == 0
+
+    def _leave(self) -> None:
+        """Give the lock back first; the exit follows in the step that sees it given back."""
+        kept = self._seen.shutdown is ShutdownKind.RESTART or self._seen.lease is None
+        if self._agent is None or kept:
+            self._duties.append(Exit())
+        elif self._seen.quorate and self._seen.vms is not None:
+            self._transactions.append(self._release(self._agent, self._running()))
+            self._duties.append(CloseWatchdog())
+
     # The lock
 
     def _ask_for_lock(self) -> None:
-        """Take it, or take it over from an earlier process or boot of this very host. Never while this node is
-        being fenced, and never from anybody else (SAFETY 5)."""
+        """Take it, or take it over from an earlier process or boot of this very host; never from anybody else.
+        While this node is being fenced the mark refuses it (SAFETY 5)."""
         seen = self._seen
         lock, name = seen.view.lock(locks.agent(seen.node)), locks.agent(seen.node)
-        if self._facts().to_be_fenced and seen.lease:
-            self._confess()
-        elif seen.quorate and (lock is None or lock.node == seen.node or seen.lease is None):
+        if seen.quorate and (lock is None or lock.node == seen.node or seen.lease is None):
             self._transactions.append(self._acquisition(f"lock/{name}"))
 
     def _acquisition(self, key: str) -> Transaction:
@@ -192,7 +237,7 @@ class _Stand:
         empty = state is LrmState.MAINTENANCE and not facts.busy
         if self._seen.lease is None or self._agent is None or not (state is LrmState.WAIT_FOR_AGENT_LOCK or empty):
             return
-        if self._transactions or self._seen.vms is None or daemon.needs_lock(state, facts):
+        if self._transactions or self._duties or self._seen.vms is None or daemon.needs_lock(state, facts):
             return
         self._transactions.append(self._release(self._agent, self._running()))
         self._duties.append(CloseWatchdog())
