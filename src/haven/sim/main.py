@@ -64,6 +64,7 @@ def _parser() -> _Parser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_run(commands)
     _add_cases(commands)
+    _add_new(commands)
     return parser
 
 
@@ -89,6 +90,16 @@ def _add_cases(commands: "argparse._SubParsersAction[_Parser]") -> None:
     )
     cases.add_argument("files", metavar="FILE", type=Path, nargs="+")
     cases.set_defaults(handler=_cases)
+
+
+def _add_new(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    new = commands.add_parser(
+        "new",
+        help="write a scenario to begin with",
+        description="Write a commented scenario of a homelab, ready to run; without FILE: to the screen.",
+    )
+    new.add_argument("file", metavar="FILE", type=Path, nargs="?")
+    new.set_defaults(handler=_new)
 
 
 # Commands: each imports what it needs
@@ -146,6 +157,23 @@ def _cases(options: argparse.Namespace) -> int:
     for line in lines:
         print(line)
     return 0 if all_ok else EXIT_NOT_MET
+
+
+def _new(options: argparse.Namespace) -> int:
+    from haven.sim.scenario.starter import STARTER
+
+    if options.file is None:
+        print(STARTER, end="")
+        return 0
+    try:
+        with options.file.open("x", encoding="utf-8") as stream:
+            stream.write(STARTER)
+    except FileExistsError:
+        return _complain(f"{options.file} exists already; name another file")
+    except OSError as error:
+        return _complain(f"{options.file}: cannot be written: {error.strerror}")
+    print(f"{options.file} is written; run it: haven sim run {options.file}")
+    return 0
 
 
 def _read(path: Path) -> str:

@@ -36,6 +36,7 @@ class PveWorld(PveScene):
 
     def __init__(self, inputs: Inputs, tell: Tell, watch: Watch) -> None:
         super().__init__(Cluster(inputs, tell))
+        self.cluster.guests.live_moves = True
         self._rounds = Rounds(self.cluster, watch)
         self._watch = watch
         self.cluster.tell_of("hardware", Kind.SIM_START, "the run begins")

@@ -64,6 +64,17 @@ def _in_state(guests: Guests, _verb: str, state: ServiceState) -> Claim:
     return claims.state(holds, lambda picture: _states(guests, picture))
 
 
+def _belongs_to(guests: Guests, _verb: str, node: str) -> Claim:
+    def home(sid: str, picture: Picture) -> str | None:
+        service = picture.service(sid)
+        return service.node if service else None
+
+    return claims.state(
+        lambda picture: all(home(sid, picture) == node for sid in guests),
+        lambda picture: ", ".join(f"{sid} belongs to {home(sid, picture) or 'no node'}" for sid in guests),
+    )
+
+
 def _not_in_ha(guest: str) -> Claim:
     return claims.state(lambda picture: picture.service(guest) is None, lambda picture: _states((guest,), picture))
 
@@ -277,6 +288,7 @@ EXPECTATIONS: Phrasebook[Claim] = Phrasebook(
             "the manager's word: started, stopped, error, freeze ...",
             _in_state,
         ),
+        Phrase("<guests> (belongs|belong) to <node>", "the manager's word, whether it runs or not", _belongs_to),
         Phrase("<guest> is not in HA", "the manager has no entry for it", _not_in_ha),
         Phrase("<guest> is wanted <wanted>", "what is configured", _wanted),
         Phrase(

@@ -25,6 +25,9 @@ from haven.sim.scenario.phrases import Phrase, Phrasebook, check_sid
 MAX_NODES = 29
 """With more, a round of the simulator would be longer than a watchdog waits (10.2)."""
 
+VERSION = "9.1.0"
+"""What runs on a node that says nothing else: new enough to make groups into rules (R-6.13)."""
+
 
 @dataclass(slots=True)
 class Parts:
@@ -91,7 +94,7 @@ def read_node(parts: Parts, line: str) -> None:
 
 
 def _node(rest: str) -> NodeInput:
-    node = NodeInput(power=True, network=True, capacity=DEFAULT_CAPACITY)
+    node = NodeInput(power=True, network=True, capacity=DEFAULT_CAPACITY, version=VERSION)
     for text in _fields(rest):
         assert node.capacity is not None
         capacity = _sized(text, node.capacity)

@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass, field
 
-from haven.core.words import Pacing
 from haven.sim.errors import CaseError
 from haven.sim.scenario.expectations import EXPECTATIONS
 from haven.sim.scenario.model import Block, Bound, Expectation, Scenario, Step
@@ -46,6 +45,8 @@ def read_scenario(text: str) -> Scenario:
         return reader.finish()
     except PlaceError as error:
         raise CaseError(str(error), line=reader.parts.lines.get(error.name, number)) from error
+    except LineError as error:
+        raise CaseError(str(error), line=error.line) from error
     except WordsError as error:
         raise CaseError(str(error), line=max(number, 1)) from error
 
@@ -61,6 +62,14 @@ class _Moment:
     at_s: float
     steps: list[Step] = field(default_factory=list)
     expectations: list[Expectation] = field(default_factory=list)
+
+
+class LineError(WordsError):
+    """Something is wrong with this line."""
+
+    def __init__(self, text: str, line: int) -> None:
+        super().__init__(text)
+        self.line = line
 
 
 class _Reader:
@@ -153,26 +162,21 @@ class _Reader:
         if not moments or moments[0].at_s > 0:
             moments = [_Moment(0.0), *moments]
         blocks = tuple(Block(one.at_s, tuple(one.steps), tuple(one.expectations)) for one in moments)
-        scenario = Scenario(
-            self._title, self.parts.inputs(), blocks, self._end_s, self.parts.titles, self.parts.first_commands()
-        )
-        self._check_end(scenario)
-        return scenario
+        self._check_end(blocks)
+        parts = self.parts
+        return Scenario(self._title, parts.inputs(), blocks, self._end_s, parts.titles, parts.first_commands())
 
-    def _check_end(self, scenario: Scenario) -> None:
-        if self._end_s is None:
+    def _check_end(self, blocks: tuple[Block, ...]) -> None:
+        end_s, last_s = self._end_s, blocks[-1].at_s
+        if end_s is None:
             return
-        last_s = scenario.blocks[-1].at_s
-        if self._end_s <= last_s:
-            self.parts.lines["end"] = self._end_line
-            raise PlaceError("end", f"the run ends at {self._end_s:g} s, but something happens at {last_s:g} s")
-        for block in scenario.blocks:
-            for one in block.expectations:
-                bound_s = one.seconds(Pacing.PVE)
-                if block.at_s + bound_s > self._end_s:
-                    self.parts.lines["end"] = one.line
-                    text = f"cannot be judged: {block.at_s:g} s and {bound_s:g} s is behind the end at {self._end_s:g} s"
-                    raise PlaceError("end", text)
+        if end_s <= last_s:
+            text = f"the run ends at {end_s:g} s, but something happens at {last_s:g} s"
+            raise LineError(text, self._end_line)
+        for at_s, one in ((block.at_s, one) for block in blocks for one in block.expectations):
+            if at_s + one.pve_s > end_s:
+                text = f"cannot be judged: {at_s:g} s + {one.pve_s:g} s is behind the end at {end_s:g} s"
+                raise LineError(text, one.line)
 
 
 def _expectation(number: int, text: str, parts: Parts) -> Expectation:
