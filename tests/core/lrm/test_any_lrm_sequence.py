@@ -59,7 +59,9 @@ class Judged(OneNode):
         assert config.node == NODE, f"{order} for a guest that is on {config.node}"
         wanted = memory.running[order.sid].wanted
         assert wanted.state not in NEVER_TOUCHED, f"{order} in {wanted.state}"
-        if not order.uid:
+        if order.uid:
+            assert order.uid == memory.reading.services[order.sid].uid, f"{order} under an old uid"
+        else:
             assert memory.shutdown, f"{order} without a uid"
         self.in_flight[order.sid] = order
 

@@ -349,3 +349,29 @@ def test_a_service_on_its_way_here_keeps_a_restarting_daemon_8_3(node: OneNode) 
     node.service("vm:103", ServiceState.MIGRATE, "node2", target=NODE)
     node.rounds()
     assert not node.exited
+
+
+def test_a_stop_that_the_hypervisor_lost_is_given_again_before_the_lock_is_let_go_8_3(node: OneNode) -> None:
+    node.slow = True
+    node.ask_to_end(K.SHUTDOWN)
+    assert node.rounds() == ["exec vm:101 stop begin"]
+    node.hypervisor_answers = False
+    node.finish(SID, unreachable=True)
+    node.running.add(SID)
+    assert node.rounds() == []
+    assert node.has_lock()
+    node.hypervisor_answers = True
+    assert node.rounds() == ["exec vm:101 stop begin"]
+    assert node.finish(SID) == ["exec vm:101 stop ok"]
+    assert node.exited
+
+
+def test_a_node_that_regains_its_lock_moves_its_services_away_before_it_ends_8_3(node: OneNode) -> None:
+    policy(node, P.MIGRATE)
+    node.ask_to_end(K.SHUTDOWN)
+    node.quorate = False
+    node.rounds()
+    node.quorate = True
+    assert node.rounds() == ["lrm_state lost_agent_lock active"]
+    assert node.rounds() == ["lrm_state active maintenance"]
+    assert (node.exited, node.running, node.has_lock()) == (False, {SID}, True)

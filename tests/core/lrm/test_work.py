@@ -2,6 +2,7 @@
 
 import pytest
 
+from haven.core.hypervisor import Power
 from haven.core.lrm.memory import WaitingOrder
 from haven.core.lrm.work import GRACE_S, Handling, handling
 from haven.core.order import Move, Start, Stop
@@ -16,7 +17,7 @@ SID = "vm:101"
 def handled(
     state: ServiceState,
     *,
-    runs: bool = False,
+    power: Power = Power.OFF,
     sid: str = SID,
     at: str | None = NODE,
     target: str | None = None,
@@ -24,7 +25,7 @@ def handled(
     uid: str = "u1",
 ) -> Handling:
     config = ServiceConfig(sid, "uuid", at, Wanted.STARTED) if at else None
-    return handling(WaitingOrder(sid, uid, state, target, timeout_s), config, NODE, 7, runs=runs)
+    return handling(WaitingOrder(sid, uid, state, target, timeout_s), config, NODE, 7, power)
 
 
 def told(handling: Handling) -> list[str]:
@@ -45,7 +46,7 @@ def test_a_service_that_is_not_configured_is_not_touched(state: ServiceState) ->
 
 @pytest.mark.parametrize("at", [NODE, "node2"])
 def test_a_service_in_error_is_reported_and_left_alone(at: str) -> None:
-    answer = handled(S.ERROR, at=at, runs=True)
+    answer = handled(S.ERROR, at=at, power=Power.RUNNING)
     assert answer.outcome is X.SUCCESS
     assert told(answer) == ["exec_error_state vm:101"]
 
@@ -58,7 +59,7 @@ def test_a_guest_whose_configuration_is_elsewhere_is_not_touched(state: ServiceS
 
 
 def test_a_started_service_that_runs_needs_nothing() -> None:
-    assert handled(S.STARTED, runs=True) == Handling(X.SUCCESS)
+    assert handled(S.STARTED, power=Power.RUNNING) == Handling(X.SUCCESS)
 
 
 def test_a_started_service_that_does_not_run_is_started() -> None:
@@ -85,29 +86,40 @@ def test_a_guest_that_is_to_be_off_and_is_needs_nothing(state: ServiceState) -> 
 def test_a_guest_that_is_to_be_off_and_runs_is_stopped_c_1(
     state: ServiceState, timeout_s: int | None, grace_s: int, words: str
 ) -> None:
-    answer = handled(state, runs=True, timeout_s=timeout_s)
+    answer = handled(state, power=Power.RUNNING, timeout_s=timeout_s)
     assert isinstance(answer.outcome, Stop)
     assert (answer.outcome.timeout_s, answer.outcome.uid) == (grace_s, "u1")
     assert told(answer) == [words]
 
 
+@pytest.mark.parametrize("power", [power for power in Power if power is not Power.OFF])
+def test_a_guest_is_stopped_as_long_as_anything_of_it_lives(power: Power) -> None:
+    assert isinstance(handled(S.REQUEST_STOP, power=power).outcome, Stop)
+    assert handled(S.REQUEST_START_BALANCE, power=power, target="node2").outcome is X.IGNORED
+
+
+@pytest.mark.parametrize("power", [power for power in Power if power is not Power.RUNNING])
+def test_a_guest_is_started_unless_it_runs(power: Power) -> None:
+    assert isinstance(handled(S.STARTED, power=power).outcome, Start)
+
+
 def test_the_stops_of_a_node_shutdown_carry_no_uid_r_5_6() -> None:
-    answer = handled(S.REQUEST_STOP, runs=True, uid="")
+    answer = handled(S.REQUEST_STOP, power=Power.RUNNING, uid="")
     assert isinstance(answer.outcome, Stop)
     assert (answer.outcome.uid, answer.outcome.why) == ("", "the node goes down")
 
 
-@pytest.mark.parametrize("runs", [False, True])
+@pytest.mark.parametrize("power", [Power.OFF, Power.RUNNING])
 @pytest.mark.parametrize(("state", "live"), [(S.MIGRATE, True), (S.RELOCATE, False)])
-def test_a_move_is_live_only_when_it_is_a_migration(state: ServiceState, live: bool, runs: bool) -> None:
-    answer = handled(state, runs=runs, target="node2")
+def test_a_move_is_live_only_when_it_is_a_migration(state: ServiceState, live: bool, power: Power) -> None:
+    answer = handled(state, power=power, target="node2")
     assert isinstance(answer.outcome, Move)
     assert (answer.outcome.target, answer.outcome.live) == ("node2", live)
     assert answer.events == ()
 
 
 def test_a_service_is_moved_for_balance_only_while_it_does_not_run() -> None:
-    answer = handled(S.REQUEST_START_BALANCE, target="node2", runs=True)
+    answer = handled(S.REQUEST_START_BALANCE, target="node2", power=Power.RUNNING)
     assert answer.outcome is X.IGNORED
     assert told(answer) == ["exec_balance_ignored vm:101"]
     answer = handled(S.REQUEST_START_BALANCE, target="node2")
@@ -123,7 +135,7 @@ def test_a_move_to_where_it_is_already_succeeds_and_one_to_nowhere_is_a_bad_para
 
 @pytest.mark.parametrize("state", [S.FENCE, S.RECOVERY, S.FREEZE, S.REQUEST_START])
 def test_any_other_state_is_no_order(state: ServiceState) -> None:
-    assert handled(state, runs=True) == Handling(X.UNKNOWN_ORDER)
+    assert handled(state, power=Power.RUNNING) == Handling(X.UNKNOWN_ORDER)
 
 
 # What comes of it

@@ -175,7 +175,7 @@ class Round:
 
     def _act(self) -> None:
         book = self._book
-        if not book.read():
+        if not book.read() or self._is_about_to_maintain():
             book.write_record()
         elif book.memory.shutdown:
             stops = {sid: order for sid, order in book.memory.waiting.items() if not order.uid}
@@ -186,6 +186,11 @@ class Round:
             book.write_record()
         else:
             self._execute()
+
+    def _is_about_to_maintain(self) -> bool:
+        """A node that moves its services away before it ends does so in the state maintenance, which follows in
+        the next round (8.3); to end here would leave guests running without the lock."""
+        return self._book.memory.shutdown is not None and self._book.memory.mode is LrmMode.MAINTENANCE
 
     def _maintain(self) -> None:
         book = self._book

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from haven.core.event import Event
+from haven.core.hypervisor import Power
 from haven.core.lrm import tell
 from haven.core.lrm.memory import RunningOrder, WaitingOrder
 from haven.core.lrm.queue import MOVES
@@ -27,10 +28,12 @@ class Handling:
     events: tuple[Event, ...] = ()
 
 
-def handling(
-    wanted: WaitingOrder, config: ServiceConfig | None, node: str, number: int, *, runs: bool
-) -> Handling:
-    """What this order comes to on this node; `runs`: the guest runs here."""
+def handling(wanted: WaitingOrder, config: ServiceConfig | None, node: str, number: int, power: Power) -> Handling:
+    """What this order comes to on this node, where the guest was found in `power`.
+
+    A guest that is paused or on its way down needs a start to go on, and a stop to be gone: only one that is
+    off cannot run any more.
+    """
     sid = wanted.sid
     if sid.partition(":")[0] not in KNOWN_TYPES:
         return Handling(ExitCode.UNKNOWN_TYPE)
@@ -41,23 +44,23 @@ def handling(
     if config.node != node:
         return Handling(ExitCode.WRONG_NODE, (tell.wrong_node(sid, config.node),))
     if wanted.state is ServiceState.STARTED:
-        return _start(wanted, config, number, runs)
+        return _start(wanted, config, number, power)
     if wanted.state in STOPS:
-        return _stop(wanted, config, number, runs)
+        return _stop(wanted, config, number, power)
     if wanted.state in MOVES:
-        return _move(wanted, config, number, runs)
+        return _move(wanted, config, number, power)
     return Handling(ExitCode.UNKNOWN_ORDER)
 
 
-def _start(wanted: WaitingOrder, config: ServiceConfig, number: int, runs: bool) -> Handling:
-    if runs:
+def _start(wanted: WaitingOrder, config: ServiceConfig, number: int, power: Power) -> Handling:
+    if power is Power.RUNNING:
         return Handling(ExitCode.SUCCESS)
     order = Start(config.uuid, wanted.sid, wanted.uid, "it is to run here and does not", number)
     return Handling(order, (tell.begun(wanted.sid, "start"),))
 
 
-def _stop(wanted: WaitingOrder, config: ServiceConfig, number: int, runs: bool) -> Handling:
-    if not runs:
+def _stop(wanted: WaitingOrder, config: ServiceConfig, number: int, power: Power) -> Handling:
+    if power is Power.OFF:
         return Handling(ExitCode.SUCCESS)
     grace_s = GRACE_S if wanted.timeout_s is None else wanted.timeout_s
     why = "it is not to run" if wanted.uid else "the node goes down"
@@ -65,13 +68,13 @@ def _stop(wanted: WaitingOrder, config: ServiceConfig, number: int, runs: bool) 
     return Handling(order, (tell.begun(wanted.sid, "stop", wanted.timeout_s),))
 
 
-def _move(wanted: WaitingOrder, config: ServiceConfig, number: int, runs: bool) -> Handling:
+def _move(wanted: WaitingOrder, config: ServiceConfig, number: int, power: Power) -> Handling:
     """The hand tells how the move goes, as only it knows (a guest may be stopped on the way)."""
     if not wanted.target:
         return Handling(ExitCode.BAD_PARAMETER)
     if config.node == wanted.target:
         return Handling(ExitCode.SUCCESS)
-    if wanted.state is ServiceState.REQUEST_START_BALANCE and runs:
+    if wanted.state is ServiceState.REQUEST_START_BALANCE and power is not Power.OFF:
         return Handling(ExitCode.IGNORED, (tell.balance_ignored(wanted.sid),))
     live = wanted.state is ServiceState.MIGRATE
     why = f"it belongs on {wanted.target}"

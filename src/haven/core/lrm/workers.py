@@ -39,9 +39,8 @@ class Workers:
             return  # while the hypervisor is silent nobody knows what runs
         config = book.view.configs().get(sid)
         vm = vms.get(config.uuid) if config else None
-        runs = vm is not None and vm.power is Power.RUNNING
         number = book.memory.number + 1
-        handled = handling(wanted, config, book.seen.node, number, runs=runs)
+        handled = handling(wanted, config, book.seen.node, number, vm.power if vm else Power.OFF)
         book.events += handled.events
         book.set(waiting={other: order for other, order in book.memory.waiting.items() if other != sid})
         if isinstance(handled.outcome, ExitCode):
@@ -64,10 +63,17 @@ class Workers:
         book, sid = self._book, running.wanted.sid
         book.set(running={other: order for other, order in book.memory.running.items() if other != sid})
         if result.unreachable:
-            return  # nothing is known: the next round looks at it anew
+            self._give_again(running.wanted)
+            return
         code, events = outcome(running, ok=self._worked(result))
         book.events += events
         self._finish(running.wanted, book.view.configs().get(sid), code)
+
+    def _give_again(self, wanted: WaitingOrder) -> None:
+        """Nothing is known of what came of it. The record asks for its orders anew in the next round; the stop
+        of a shutdown nobody repeats, and the guest may run."""
+        if not wanted.uid:
+            self._book.set(waiting={wanted.sid: wanted, **self._book.memory.waiting})
 
     def _worked(self, result: OrderResult) -> bool:
         """After a start or a stop the guest is looked at (5.2), if it was looked at since."""
@@ -75,12 +81,11 @@ class Workers:
         vm = vms.get(result.order.uuid) if vms else None
         if vm is None or vm.checked_boottime_s < result.ended_boottime_s:
             return result.ok
-        runs = vm.power is Power.RUNNING
         match result.order:
             case Start():
-                return runs
+                return vm.power is Power.RUNNING
             case Stop():
-                return not runs
+                return vm.power is Power.OFF
         return result.ok
 
     def _finish(self, wanted: WaitingOrder, config: ServiceConfig | None, code: ExitCode) -> None:
