@@ -37,6 +37,8 @@ NODE = "node1"
 ROUND_S = 20.0
 LOCK_KEY = f"lock/agent/{NODE}"
 MOST_STEPS = 50
+LOCK_GOT = "lock_acquired agent node1"
+TO_ACTIVE = [LOCK_GOT, "lrm_state wait_for_agent_lock active"]
 
 
 def uuid_of(sid: str) -> str:

@@ -7,29 +7,7 @@ from haven.core.order import FeedWatchdog
 from haven.core.records import Lock, LrmRecord
 from haven.core.transaction import Delete, Put
 from haven.core.words import DisarmState, LrmMode, LrmState, NodeState, ServiceState
-from tests.core.lrm.rig import LOCK_KEY, NODE, ROUND_S, OneNode
-
-LOCK_GOT = "lock_acquired agent node1"
-TO_ACTIVE = [LOCK_GOT, "lrm_state wait_for_agent_lock active"]
-
-
-@pytest.fixture
-def node() -> OneNode:
-    return OneNode()
-
-
-@pytest.fixture
-def active(node: OneNode) -> OneNode:
-    """Active, with vm:101 running."""
-    node.running.add("vm:101")
-    node.service("vm:101")
-    assert node.rounds() == TO_ACTIVE
-    return node
-
-
-def state_of(node: OneNode) -> LrmState:
-    return node.memory.state
-
+from tests.core.lrm.rig import LOCK_GOT, LOCK_KEY, NODE, ROUND_S, TO_ACTIVE, OneNode
 
 # Starting
 
@@ -37,7 +15,7 @@ def state_of(node: OneNode) -> LrmState:
 def test_a_new_process_waits_for_work(node: OneNode) -> None:
     assert node.told == ["lrm_state startup wait_for_agent_lock"]
     assert node.rounds() == []
-    assert state_of(node) is LrmState.WAIT_FOR_AGENT_LOCK
+    assert node.memory.state is LrmState.WAIT_FOR_AGENT_LOCK
 
 
 def test_without_quorum_the_first_record_is_not_written_and_the_round_ends_r_2_10(node: OneNode) -> None:
@@ -105,7 +83,7 @@ def test_which_states_make_work_for_a_node_r_2_13(node: OneNode, state: ServiceS
         ServiceState.FENCE,
     }
     node.rounds()
-    assert (state_of(node) is LrmState.ACTIVE) == (state not in at_rest)
+    assert (node.memory.state is LrmState.ACTIVE) == (state not in at_rest)
 
 
 def test_a_service_on_its_way_here_is_work_r_2_13(node: OneNode) -> None:
@@ -153,7 +131,7 @@ def test_somebody_faster_takes_the_lock_and_this_node_stays_as_it_was(node: OneN
     node.service("vm:101")
     node.store.once = lambda: node.lock_belongs_to("node2")
     assert node.rounds() == []
-    assert (state_of(node), node.watchdog) == (LrmState.WAIT_FOR_AGENT_LOCK, None)
+    assert (node.memory.state, node.watchdog) == (LrmState.WAIT_FOR_AGENT_LOCK, None)
 
 
 def test_the_watchdog_is_open_before_the_first_order_is_given_r_1_4(node: OneNode) -> None:
@@ -224,7 +202,7 @@ def test_a_lost_node_that_is_to_be_fenced_stays_lost_r_2_14(active: OneNode) -> 
     active.quorate = True
     active.manager(NodeState.FENCE)
     assert active.rounds(2) == []
-    assert state_of(active) is LrmState.LOST_AGENT_LOCK
+    assert active.memory.state is LrmState.LOST_AGENT_LOCK
 
 
 def test_in_lost_agent_lock_no_record_is_written_and_nothing_is_ordered_r_1_7(active: OneNode) -> None:
@@ -317,93 +295,6 @@ def test_orders_under_way_are_waited_for_before_a_disarmed_node_lets_go_r_2_14(n
     assert node.finish("vm:101") == ["exec vm:101 start ok"]
     assert node.rounds() == ["lrm_disarm_release False", "lrm_state active wait_for_agent_lock"]
     assert len(node.given) == 1
-
-
-# Maintenance
-
-
-@pytest.fixture
-def moving(active: OneNode) -> OneNode:
-    """In maintenance, with vm:101 still running here."""
-    active.manager(maintenance=True)
-    assert active.rounds() == ["lrm_state active maintenance"]
-    return active
-
-
-def test_in_maintenance_services_are_moved_and_then_everything_is_let_go_c_9(moving: OneNode) -> None:
-    moving.service("vm:101", ServiceState.MIGRATE, target="node2")
-    moving.rounds()
-    assert moving.given[-1].sid == "vm:101"
-    moving.service("vm:101", node="node2")
-    assert moving.rounds() == []
-    assert (moving.watchdog, moving.has_lock()) == (None, False)
-    record = moving.record()
-    assert record is not None
-    assert (record.state, record.mode) == (LrmState.MAINTENANCE, LrmMode.MAINTENANCE)
-
-
-def test_the_lock_is_released_every_round_while_nothing_is_active_r_2_15(moving: OneNode) -> None:
-    moving.service("vm:101", node="node2")
-    moving.rounds()
-    moving.lock_belongs_to(NODE)
-    moving.rounds()
-    assert not moving.has_lock()
-
-
-def test_work_that_comes_in_maintenance_takes_the_lock_and_opens_the_watchdog_again_r_2_14(
-    moving: OneNode,
-) -> None:
-    moving.service("vm:101", ServiceState.STOPPED)
-    moving.running.clear()
-    moving.rounds()
-    assert moving.watchdog is None
-    moving.service("vm:101", ServiceState.STARTED)
-    assert moving.rounds() == [LOCK_GOT, "exec vm:101 start begin", "exec vm:101 start ok"]
-    assert moving.watchdog == moving.at_s
-
-
-def test_maintenance_without_the_lock_it_needs_is_lost_agent_lock_r_2_14(moving: OneNode) -> None:
-    moving.quorate = False
-    assert moving.rounds() == ["lrm_state maintenance lost_agent_lock"]
-
-
-def test_maintenance_is_left_once_it_is_not_asked_and_nothing_is_active_r_2_14(moving: OneNode) -> None:
-    moving.manager()
-    assert moving.rounds(2) == []
-    assert state_of(moving) is LrmState.MAINTENANCE
-    moving.service("vm:101", node="node2")
-    assert moving.rounds() == ["lrm_state maintenance active"]
-
-
-def test_the_end_of_maintenance_needs_the_lock_r_2_14(moving: OneNode) -> None:
-    moving.service("vm:101", node="node2")
-    moving.rounds()
-    moving.manager()
-    moving.lock_belongs_to("node2")
-    assert moving.rounds() == ["lrm_state maintenance lost_agent_lock"]
-
-
-def test_a_node_in_maintenance_that_is_to_be_fenced_r_2_14(moving: OneNode) -> None:
-    moving.manager(NodeState.FENCE, maintenance=True)
-    assert moving.rounds() == ["lrm_fence_requested True", "lrm_state maintenance lost_agent_lock"]
-
-
-def test_disarm_after_maintenance_lets_go_once_nothing_is_active_r_2_14(moving: OneNode) -> None:
-    moving.manager(disarm=DisarmState.DISARMING)
-    assert moving.rounds() == []
-    moving.service("vm:101", node="node2")
-    assert moving.rounds() == ["lrm_disarm_release True", "lrm_state maintenance wait_for_agent_lock"]
-    assert (moving.watchdog, moving.has_lock()) == (None, False)
-
-
-def test_a_disarmed_node_finishes_the_moves_that_disarming_waits_for_and_nothing_else_r_7_21(
-    moving: OneNode,
-) -> None:
-    moving.service("vm:101", ServiceState.MIGRATE, target="node2")
-    moving.service("vm:102", ServiceState.STARTED)
-    moving.manager(disarm=DisarmState.DISARMING)
-    moving.rounds(2)
-    assert [order.sid for order in moving.given] == ["vm:101"]
 
 
 # How a round is driven
