@@ -56,7 +56,7 @@ _RULE = Param("rule", "the rule's name: a letter, then letters, digits, '_' or '
 _TYPE = Param("type", "about VMs and nodes, or about VMs among each other", choices=TYPES)
 _OPTIONS = (
     Param("resources", "the VMs, separated by commas: vm:101,vm:102", max_chars=MAX_LIST),
-    Param("nodes", "node-affinity: where, the highest priority first choice: node1:2,node2", max_chars=MAX_LIST),
+    Param("nodes", "node-affinity: where; a higher number is preferred: node1:2,node2", max_chars=MAX_LIST),
     Param("strict", "node-affinity: nowhere else (default: 0)", Kind.BOOLEAN),
     Param("affinity", "resource-affinity: together or apart", choices=("positive", "negative")),
     Param("disable", "keep the rule, but do not use it", Kind.BOOLEAN),
