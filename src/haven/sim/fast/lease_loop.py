@@ -1,0 +1,138 @@
+"""The lease process of a node: renews the agent lock, feeds the watchdog, and lets go in time (SAFETY.md, "When
+a host must let go"). It belongs to the LRM's process: dead or frozen with it."""
+
+from typing import TYPE_CHECKING
+
+from haven.core import lease, locks
+from haven.core.hypervisor import Moment, Why
+from haven.core.lease import LeaseFacts, LeaseMemory
+from haven.core.transaction import Committed, Guard, Outcome, Put, Refused, Renew, Transaction
+
+if TYPE_CHECKING:
+    from haven.sim.fast.lrm import Lrm
+
+
+class LeaseLoop:
+    """`memory` is the core's; what is done at which moment is the caller's part."""
+
+    def __init__(self, lrm: "Lrm") -> None:
+        self.memory = LeaseMemory()
+        self._lrm, self._world, self._host = lrm, lrm.world, lrm.host
+        self._terms = lrm.world.terms
+        self._looks_at_s = 0.0
+        self._stopping = False
+
+    def begin(self) -> None:
+        self._beat()
+
+    def facts(self) -> LeaseFacts:
+        until_s = lease.act_until_s(self.memory, self._terms)
+        guarded = self._host.watchdog.is_open or not self._host.has_watchdog
+        return LeaseFacts(until_s if guarded else 0.0, self._host.has_watchdog, self._terms)
+
+    def _boottime_s(self) -> float:
+        return self._host.boottime_s(self._world.agenda.now_s)
+
+    # Renewing
+
+    def _beat(self) -> None:
+        """Presence every time; the lock when it is ours."""
+        self._world.show_presence(self._host)
+        renewal = self._renewal()
+        if renewal is None:
+            self._lrm.later(self._terms.renew_every_s, self._beat)
+            return
+        sent_s = self._boottime_s()
+        if self._world.reaches_store(self._host) and self._world.calls.is_well(self._lrm):
+            self._answered(self._world.store.commit(renewal, self._lrm.holder), sent_s)
+        else:
+            self._world.calls.commit(
+                self._lrm, renewal, self._terms.call_s, lambda outcome: self._answered(outcome, sent_s)
+            )
+
+    def _renewal(self) -> Transaction | None:
+        view, name = self._lrm.view, locks.agent(self._host.name)
+        lock = view.lock(name) if view else None
+        if view is None or lock is None or lock.holder != self._lrm.holder:
+            return None
+        key = f"lock/{name}"
+        return Transaction(view.incarnation, (Guard(key, view.revision_of(key)),), (Renew(key),))
+
+    def _answered(self, outcome: Outcome, sent_s: float) -> None:
+        if isinstance(outcome, Committed):
+            self.acknowledge(sent_s)
+            self._lrm.later(self._terms.renew_every_s, self._beat)
+            return
+        if isinstance(outcome, Refused):
+            self._lost()
+        self._lrm.later(self._terms.retry_s, self._beat)
+
+    def acknowledge(self, sent_s: float) -> None:
+        """A renewal or the lock's first writing is acknowledged."""
+        could_act = self.facts().act_until_s > self._boottime_s()
+        self.memory = lease.acknowledged(self.memory, sent_s)
+        if self._host.has_watchdog and lease.feeds_watchdog(self._terms, sent_s, self._boottime_s()):
+            self._host.watchdog.ping()
+        self._host.libvirt.permits.until_s = self.facts().act_until_s
+        self._look_later()
+        if not could_act and self.facts().act_until_s > self._boottime_s():
+            self._lrm.wake()
+
+    # Letting go
+
+    def let_go(self) -> None:
+        """The lock was given back in order."""
+        self.memory = lease.let_go(self.memory)
+        self._host.libvirt.permits.until_s = 0.0
+
+    def _look_later(self) -> None:
+        """One look is due at a time; it is put off while renewals come."""
+        if self.memory.sent_s is None or self._looks_at_s > self._world.agenda.now_s:
+            return
+        self._looks_at_s = self._host.clock.true_s(self.memory.sent_s + self._terms.self_stop_s)
+        self._world.agenda.at(self._looks_at_s, self._lrm.into, self._look)
+
+    def _look(self) -> None:
+        self._looks_at_s = 0.0
+        if lease.must_stop_vms(self.memory, self._terms, self._boottime_s() + 1e-6):
+            self._stop_vms()
+        elif not self.memory.stopped:
+            self._look_later()
+
+    def _lost(self) -> None:
+        """Refused: read back whether the lock is still ours, only newer; else nothing may run here."""
+        lock = self._world.store.view.lock(locks.agent(self._host.name))
+        ours = lock is not None and lock.holder == self._lrm.holder
+        if not ours and self.memory.sent_s is not None and not self.memory.stopped:
+            self._stop_vms()
+
+    def _stop_vms(self) -> None:
+        """Killed by their pidfds, not through libvirt; it may take up to K."""
+        self.memory = lease.vms_stopped(self.memory)
+        self._host.libvirt.permits.until_s = 0.0
+        if self._stopping:
+            return
+        self._stopping = True
+        self._lrm.wake()
+        kill_s = self._host.chance.uniform(0.05, self._terms.kill_s) / self._host.clock.rate
+        self._lrm.later(kill_s, self._kill)
+
+    def _kill(self) -> None:
+        """Those that have a run key with this host in it. The watchdog is closed only if all are gone, and
+        only if no acknowledgement has opened a new time meanwhile."""
+        self._stopping = False
+        libvirt = self._host.libvirt
+        left = 0
+        for uuid in [uuid for uuid, domain in libvirt.domains.items() if domain.pid is not None]:
+            if self._world.guests[uuid].failing_stops:
+                left += 1
+            elif uuid in libvirt.permits.uuids:
+                libvirt.end(uuid, Why.CRASHED, Moment.STOPPED_FAILED)
+        if not left and self.memory.stopped:
+            self._host.watchdog.close()
+        self._lrm.wake()
+
+
+def takes_lock(transaction: Transaction, node: str) -> bool:
+    key = f"lock/{locks.agent(node)}"
+    return any(isinstance(write, Put) and write.key == key for write in transaction.writes)

@@ -1,0 +1,286 @@
+"""One host's libvirt: its domains, what it tells of them, and the orders that it carries out, which take time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Protocol
+
+from haven.core.hypervisor import Happening, Moment, Obstacle, Power, Vm, Why
+from haven.core.order import Move, Order, OrderResult, Probe, Settle, Start, Stop
+from haven.core.words import HoldCause
+from haven.sim.fast.agenda import Agenda
+from haven.sim.fast.guests import START, Domain, Guest, Truth
+from haven.sim.fast.machine import Clock
+
+GUEST_SHUTDOWN_S = 1.0
+QUICK_S = 0.01
+
+
+class Caller(Protocol):
+    """The process that gave an order: its result is worth nothing once it is dead."""
+
+    alive: bool
+
+
+Tell = Callable[[OrderResult], None]
+
+
+@dataclass(slots=True)
+class Job:
+    """An order under way. `pid`: the guest's process when it was given; `life`: which life of libvirtd."""
+
+    order: Order
+    caller: Caller
+    tell: Tell
+    began_wall_s: float
+    pid: int | None
+    life: int
+    open: bool = True
+
+
+class Permits:
+    """Which VMs may be started here, and until when (SAFETY 7): libvirt's own hook asks."""
+
+    def __init__(self) -> None:
+        self.uuids: frozenset[str] = frozenset()
+        self.until_s = float("inf")
+
+    def allows(self, uuid: str, boottime_s: float) -> bool:
+        return uuid in self.uuids and boottime_s < self.until_s
+
+
+class Libvirt:
+    """`hear` gets each happening; `life` counts libvirtd's lives and the host's boots."""
+
+    def __init__(
+        self,
+        node: str,
+        agenda: Agenda,
+        clock: Clock,
+        truth: Truth,
+        guests: dict[str, Guest],
+        chance: Random,
+        hear: Callable[[Happening], None],
+    ) -> None:
+        self.node, self.reachable, self.life = node, True, 1
+        self.domains: dict[str, Domain] = {}
+        self.permits = Permits()
+        self.slow = 1.0
+        self.agenda = agenda
+        self.chance = chance
+        self._clock, self._truth, self._guests = clock, truth, guests
+        self._hear = hear
+        self._jobs: list[Job] = []
+
+    # What it says
+
+    def facts(self) -> dict[str, Vm] | None:
+        if not self.reachable:
+            return None
+        boottime_s = self.boottime_s()
+        return {uuid: domain.fact(boottime_s) for uuid, domain in self.domains.items()}
+
+    def fact(self, uuid: str) -> Vm | None:
+        domain = self.domains.get(uuid)
+        return domain.fact(self.boottime_s()) if domain else None
+
+    def boottime_s(self) -> float:
+        return self._clock.boottime_s(self.agenda.now_s)
+
+    def wall_s(self) -> float:
+        return self._clock.wall_s(self.agenda.now_s)
+
+    def domain(self, uuid: str) -> Domain:
+        """Defined on first use, as a start defines it anew from the store."""
+        return self.domains.setdefault(uuid, Domain(uuid, f"guest-{uuid}"))
+
+    def guest(self, uuid: str) -> Guest:
+        return self._guests[uuid]
+
+    def say(self, uuid: str, *moments: Moment) -> None:
+        if self.reachable:
+            for moment in moments:
+                self._hear(Happening(uuid, moment, self.boottime_s(), self.wall_s()))
+
+    # What happens to processes
+
+    def begin(self, uuid: str) -> None:
+        """A new QEMU process that executes."""
+        domain = self.domain(uuid)
+        domain.power, domain.why, domain.signal = Power.RUNNING, Why.OTHER, None
+        domain.pid, domain.incoming = self._truth.new_pid(), False
+        self._truth.begins(self.node, uuid)
+        self.say(uuid, *START)
+
+    def receive(self, uuid: str) -> int:
+        """A process that waits for what a migration brings; returns its pid."""
+        domain = self.domain(uuid)
+        domain.power, domain.why, domain.signal, domain.incoming = Power.PAUSED, Why.OTHER, None, True
+        domain.pid = self._truth.new_pid()
+        self.say(uuid, Moment.STARTED)
+        return domain.pid
+
+    def take_over(self, uuid: str, *, suspended: bool) -> None:
+        """The incoming process is the guest from now on."""
+        domain = self.domains[uuid]
+        domain.incoming = False
+        domain.power, domain.why = (Power.PAUSED, Why.USER) if suspended else (Power.RUNNING, Why.OTHER)
+        self._truth.begins(self.node, uuid)
+        self.say(uuid, Moment.RESUMED)
+
+    def end(self, uuid: str, why: Why, *moments: Moment) -> None:
+        """Its process, executing or incoming, is gone."""
+        domain = self.domains.get(uuid)
+        if domain is None or domain.pid is None:
+            return
+        if domain.executes:
+            self._truth.ends(self.node, uuid)
+        domain.power, domain.why, domain.pid = Power.OFF, why, None
+        domain.incoming = domain.leaving = False
+        self.say(uuid, *moments)
+        for job in [job for job in self._jobs if isinstance(job.order, Stop) and job.order.uuid == uuid]:
+            self._finish_stop(job)
+
+    def pid_of(self, uuid: str) -> int | None:
+        domain = self.domains.get(uuid)
+        return domain.pid if domain else None
+
+    # What happens to libvirtd and the host
+
+    def lose(self) -> None:
+        """libvirtd dies: what it was doing comes to nothing that anybody knows of; QEMU goes on."""
+        self.reachable = False
+        self.life += 1
+        jobs, self._jobs = self._jobs, []
+        for job in jobs:
+            self._answer(job, ok=False, unreachable=True)
+
+    def find(self) -> None:
+        self.reachable = True
+
+    def reset(self) -> None:
+        """The host's power is gone, and everything with it but what is on disk."""
+        self.life += 1
+        self._jobs = []
+        for uuid, domain in self.domains.items():
+            if domain.executes:
+                self._truth.ends(self.node, uuid)
+            domain.power, domain.why, domain.pid, domain.signal = Power.OFF, Why.UNKNOWN, None, None
+            domain.incoming = domain.leaving = False
+        self.reachable = True
+        self.permits = Permits()
+
+    # Orders
+
+    def perform(self, order: Order, caller: Caller, tell: Tell) -> Job | None:
+        """Begin; `tell` hears the result once it is known. None: it cannot even begin."""
+        job = Job(order, caller, tell, self.wall_s(), self.pid_of(order.uuid), self.life)
+        self._jobs.append(job)
+        if not self.reachable:
+            self._answer(job, ok=False, unreachable=True)
+            return None
+        match order:
+            case Start():
+                self.after(job, self.seconds(0.1, 0.8), self._start)
+            case Stop():
+                self._begin_stop(job, order)
+            case Move():
+                return job  # two hosts have a part in it
+            case _:
+                self.after(job, QUICK_S, self._do_small)
+        return job
+
+    def seconds(self, least_s: float, most_s: float) -> float:
+        return self.slow * self.chance.uniform(least_s, most_s)
+
+    def after(self, job: Job, seconds: float, deed: Callable[[Job], None]) -> None:
+        self.agenda.after(seconds, self._go_on, job, deed)
+
+    def _go_on(self, job: Job, deed: Callable[[Job], None]) -> None:
+        if job.open and job.life == self.life:
+            deed(job)
+
+    def answer(self, job: Job, *, ok: bool, unreachable: bool = False, detail: str = "") -> None:
+        """The result, to whoever still waits for it."""
+        if job.open:
+            self._answer(job, ok=ok, unreachable=unreachable, detail=detail)
+
+    def _answer(self, job: Job, *, ok: bool, unreachable: bool = False, detail: str = "") -> None:
+        job.open = False
+        if job in self._jobs:
+            self._jobs.remove(job)
+        cause = HoldCause.STOP_FAILED if isinstance(job.order, Stop) else HoldCause.START_FAILED
+        domain = self.domains.get(job.order.uuid)
+        instance = domain.fact(0.0).instance if domain and ok else None
+        job.tell(
+            OrderResult(
+                job.order,
+                ok,
+                job.began_wall_s,
+                self.wall_s(),
+                self.boottime_s(),
+                obstacle=Obstacle(cause, detail) if detail else None,
+                unreachable=unreachable,
+                instance=instance,
+            )
+        )
+
+    def _start(self, job: Job) -> None:
+        uuid = job.order.uuid
+        guest, domain = self._guests[uuid], self.domain(uuid)
+        if domain.power is Power.PAUSED and domain.executes:
+            domain.power, domain.why = Power.RUNNING, Why.OTHER
+            self.say(uuid, Moment.RESUMED)
+        elif domain.pid is not None:
+            self.answer(job, ok=domain.executes, detail="" if domain.executes else "it is being migrated here")
+            return
+        elif not self._permitted(job.order):
+            self.answer(job, ok=False, detail="libvirt's hook: no permit for this VM")
+            return
+        elif guest.failing_starts or self.node in guest.barred:
+            guest.failing_starts = max(0, guest.failing_starts - 1)
+            self.answer(job, ok=False, detail="QEMU does not come up")
+            return
+        else:
+            self.begin(uuid)
+        self.answer(job, ok=True)
+
+    def _permitted(self, order: Order) -> bool:
+        """The permit that was written for this order ends with it; nobody renews it."""
+        until_s = order.not_after_s if isinstance(order, Start | Move) else None
+        return order.uuid in self.permits.uuids and (until_s is None or self.boottime_s() < until_s)
+
+    def _begin_stop(self, job: Job, order: Stop) -> None:
+        guest = self._guests[order.uuid]
+        if job.pid is None:
+            self.after(job, QUICK_S, self._finish_stop)
+        elif order.timeout_s > 0 and guest.obeys:
+            self.agenda.after(min(GUEST_SHUTDOWN_S, order.timeout_s), self._guest_off, order.uuid, job.pid)
+        else:
+            self.after(job, order.timeout_s + QUICK_S, self._destroy)
+
+    def _guest_off(self, uuid: str, pid: int) -> None:
+        """The guest was asked, and does not care whether anybody still waits for it."""
+        if self.pid_of(uuid) == pid:
+            self.end(uuid, Why.SHUTDOWN, Moment.SHUTDOWN_GUEST, Moment.STOPPED_SHUTDOWN)
+
+    def _destroy(self, job: Job) -> None:
+        guest = self._guests[job.order.uuid]
+        if not job.caller.alive or self.pid_of(job.order.uuid) != job.pid:
+            self._finish_stop(job)
+        elif guest.failing_stops:
+            guest.failing_stops -= 1
+            self.answer(job, ok=False, detail="QEMU does not go away")
+        else:
+            self.end(job.order.uuid, Why.DESTROYED, Moment.SHUTDOWN_HOST, Moment.STOPPED_DESTROYED)
+
+    def _finish_stop(self, job: Job) -> None:
+        self.answer(job, ok=job.pid is None or self.pid_of(job.order.uuid) != job.pid)
+
+    def _do_small(self, job: Job) -> None:
+        order = job.order
+        if isinstance(order, Settle) and order.uuid in self.domains:
+            domain = self.domains[order.uuid]
+            domain.autostart, domain.vmid_hint = order.autostart, order.vmid
+        blocked = isinstance(order, Probe) and self.node in self._guests[order.uuid].barred
+        self.answer(job, ok=True, detail="QEMU does not come up" if blocked else "")
