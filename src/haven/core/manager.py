@@ -11,6 +11,7 @@ from haven.core.contract import Decision, ManagerObservation
 from haven.core.crm.desk import Desk
 from haven.core.crm.memory import ManagerMemory as ManagerMemory
 from haven.core.crm.round import run_round
+from haven.core.crm.writing import transactions
 from haven.core.event import Event
 from haven.core.order import CloseWatchdog, Duty, Exit, FeedWatchdog
 from haven.core.transaction import Guard, Transaction
@@ -276,10 +277,9 @@ def _round(
     if after is None:
         return Decision(memory, events=(*events, *desk.events))
     noted = _watchdog_of_disarm(desk, after)
-    transaction = desk.transaction((_lock_guard(seen),))
     return Decision(
         memory=replace(after, disarm_noted=noted),
-        transactions=(transaction,) if transaction else (),
+        transactions=transactions(desk, _lock_guard(seen)),
         duties=tuple(desk.duties),
         events=(*events, *desk.events),
         wake_at_s=now.boottime_s if desk.retiring else _next_hold_end_s(desk),

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from haven.core.hypervisor import Obstacle
-from haven.core.order import CollectEvidence, Order, OrderResult, Probe, Settle, Start, Stop
+from haven.core.order import CollectEvidence, Move, Order, OrderResult, Probe, Settle, Start, Stop
 from haven.core.words import HoldCause
 from haven.daemons.machine import now
 from haven.hypervisor.protocol import Hypervisor, HypervisorError, StartFailedError, UnreachableError
@@ -51,6 +51,8 @@ def _call(hypervisor: Hypervisor, order: Order, done: OrderResult) -> OrderResul
             return replace(done, obstacle=hypervisor.obstacle(order.uuid))
         case Settle():
             hypervisor.prepare(order.uuid, autostart=order.autostart, vmid=order.vmid)
+        case Move(target=target):
+            raise HypervisorError(f"cannot move to {target}: this host is in no cluster")
         case CollectEvidence():
             return replace(done, lines=hypervisor.evidence(order.uuid))
     return done

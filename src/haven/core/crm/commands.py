@@ -13,7 +13,7 @@ from haven.core.words import Kind, Level, NodeState, Verb, Wanted
 def handle_commands(desk: Desk) -> None:
     """Step 9: every queued command, in the order in which they came, once."""
     for command in desk.view.commands().values():
-        desk.handled_commands.append(command.id)
+        desk.handled_commands.append(command)
         match command.verb:
             case Verb.STOP:
                 _stop(desk, command)

@@ -13,6 +13,7 @@ from haven.core.order import Duty
 from haven.core.placement.select import Placement, select_node
 from haven.core.placement.usage import Usage
 from haven.core.records import (
+    Command,
     Disarm,
     Hold,
     LrmRecord,
@@ -25,7 +26,7 @@ from haven.core.records import (
 )
 from haven.core.rules.compiled import CompiledRules
 from haven.core.service import Trigger, transition
-from haven.core.transaction import Delete, Guard, Put, Transaction, Write
+from haven.core.transaction import Guard, Transaction, Write
 from haven.core.words import (
     CrmState,
     Kind,
@@ -66,9 +67,10 @@ class Desk:
         self.guarded: set[str] = set()
         self.changed_runs: dict[str, RunKey | None] = {}
         self.ttl_s = observation.terms.ttl_s
-        self.handled_commands: list[str] = []
-        self._more_guards: list[Guard] = []
-        self._more_writes: list[Write] = []
+        self.handled_commands: list[Command] = []
+        self.first_guards: list[Guard] = []
+        self.first_writes: list[Write] = []
+        self.lifted_marks: set[str] = set()
         self.services = dict(view.services())
         self.configs = dict(view.configs())
         self.changed_configs: dict[str, ServiceConfig] = {}
@@ -299,36 +301,11 @@ class Desk:
             self.changed_runs[uuid] = key
 
     def also(self, transaction: Transaction) -> None:
-        """Make this part of what the round writes."""
-        self._more_guards += transaction.guards
-        self._more_writes += transaction.writes
+        """Make this the first part of what the round writes."""
+        self.first_guards += transaction.guards
+        self.first_writes += transaction.writes
 
-    def changes(self) -> list[Put | Delete]:
-        """Every record of services and their configuration that is not as it was read, and what is done."""
-        stored, before = self.view.configs(), self.view.services()
-        puts = [Put(f"config/{sid}", c) for sid, c in self.changed_configs.items() if c != stored.get(sid)]
-        for sid, service in self.services.items():
-            known = before.get(sid)
-            if known is not service and known != service:
-                puts.append(Put(f"service/{sid}", service))
-        puts += [Put(f"run/{uuid}", key) for uuid, key in self.changed_runs.items() if key]
-        gone = [f"run/{uuid}" for uuid, key in self.changed_runs.items() if key is None]
-        gone += [f"service/{sid}" for sid in before if sid not in self.services]
-        gone += [f"command/{command_id}" for command_id in self.handled_commands]
-        return [*puts, *(Delete(key) for key in gone)]
-
-    def transaction(self, guards: tuple[Guard, ...]) -> Transaction | None:
-        """All that the round wants to make true, guarded by each record as it was read; None: nothing."""
-        changes = self.changes()
-        if not changes and not self._more_writes and not self.seen.tick and self._is_known():
-            return None
-        guards += tuple(self._more_guards)
-        guards += tuple(Guard(key, self.view.revision_of(key)) for key in sorted(self.guarded))
-        guards += tuple(Guard(write.key, self.view.revision_of(write.key)) for write in changes)
-        writes = (*self._more_writes, *changes, Put("manager", self.record()))
-        return Transaction(self.view.incarnation, guards, writes)
-
-    def _is_known(self) -> bool:
+    def is_known(self) -> bool:
         """Whether what the manager record says is what it would say now."""
         record = self.view.manager()
         now = self.record()

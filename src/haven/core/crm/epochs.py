@@ -11,7 +11,7 @@ from haven.core.crm.claims import without_node
 from haven.core.crm.desk import Desk
 from haven.core.records import AgentEpoch, FenceMark, ServiceStatus
 from haven.core.service import Trigger
-from haven.core.transaction import ABSENT, Delete, Guard, Put, Transaction
+from haven.core.transaction import ABSENT, Guard, Put, Transaction
 from haven.core.words import Kind, Level, NodeState, ServiceState
 
 
@@ -85,10 +85,8 @@ def _acknowledge(desk: Desk, node: str) -> bool:
     desk.set_node(node, NodeState.UNKNOWN, f"{node} is fenced", "R-3.9")
     notify(desk, node, "success", f"{node} is fenced; its services are recovered now")
     desk.fenced.add(node)
-    view, mark = desk.view, f"fence/{node}"
-    if mark in view.entries:
-        guards = (Guard(mark, view.revision_of(mark)),)
-        desk.also(Transaction(view.incarnation, guards, (Delete(mark),)))
+    if f"fence/{node}" in desk.view.entries:
+        desk.lifted_marks.add(f"fence/{node}")
     return _move_on(desk, node)
 
 

@@ -92,9 +92,12 @@ def _check_lrm(desk: Desk, node: str) -> _Check:
 
 
 def _check_version(desk: Desk, node: str) -> _Check:
+    """Every haven can read rules; only `pve` has to ask for the version."""
     member = (desk.seen.members or {}).get(node)
     version = member.version if member else ""
-    return _Check("check_version", {"version": version}, can_read_rules(version), "version_too_old")
+    return _Check(
+        "check_version", {"version": version}, not desk.pve or can_read_rules(version), "version_too_old"
+    )
 
 
 _CHECKS: tuple[Callable[[Desk, str], _Check], ...] = (_check_node, _check_lrm, _check_version)
