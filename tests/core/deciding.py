@@ -55,7 +55,8 @@ def decide(
     known = ManagerRecord("alpha", 0.0, CrmState.MASTER, {"alpha": NodeState.ONLINE})
     view = view_of(("lock/manager", Lock("alpha", "crm-1")), ("manager", known), *records)
     settings = Settings(node="alpha", policy=policy)
-    return manager.step(ManagerMemory(), ManagerObservation("alpha", "crm-1", view, tick, settings), now)
+    master = ManagerMemory(CrmState.MASTER)
+    return manager.step(master, ManagerObservation("alpha", "crm-1", view, tick, settings), now)
 
 
 def written(decision: Decision[ManagerMemory], key: str) -> Any:

@@ -46,7 +46,7 @@ def test_an_older_writers_missing_fields_get_their_defaults() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"state": "flying"}, "ServiceStatus.state = 'flying': expected one of request_start, request_start_balance,"),
+        ({"state": "flying"}, "ServiceStatus.state = 'flying': expected one of request_start, request_start_"),
         ({"state": ["started"]}, "ServiceStatus.state = ['started']: expected one of"),
         ({"state": None}, "ServiceStatus.state = None: expected one of"),
         ({"sid": 101}, "ServiceStatus.sid = 101: expected text"),

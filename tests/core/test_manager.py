@@ -1,12 +1,11 @@
-"""The manager's round, decision by decision: every row of the table, both policies, and its guards."""
+"""The manager's decisions on one host, by policy haven: the lock, guards, commands, holds. The table: crm/."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from haven.core import manager, manager_round
+from haven.core import manager
 from haven.core.clock import Now, deadline_after
 from haven.core.contract import ManagerObservation
 from haven.core.event import Event
@@ -17,7 +16,6 @@ from haven.core.records import (
     ManagerRecord,
     Record,
 )
-from haven.core.service import TRANSITIONS, Trigger, diagram, transition
 from haven.core.transaction import ABSENT, Delete, Guard, Put
 from haven.core.words import (
     CrmState,
@@ -27,7 +25,6 @@ from haven.core.words import (
     LrmMode,
     LrmState,
     NodeState,
-    Policy,
     ServiceState,
     Wanted,
 )
@@ -37,7 +34,6 @@ from tests.core.deciding import (
     NOW,
     ROOT,
     S,
-    T,
     configured,
     decide,
     hold,
@@ -50,128 +46,8 @@ from tests.core.deciding import (
     written,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """What is stored, and the states that the service goes through in one round."""
-
-    trigger: tuple[ServiceState, Trigger]
-    records: tuple[tuple[str, Record], ...]
-    through: list[tuple[ServiceState, ServiceState]]
-    policy: Policy = Policy.HAVEN
-
-
+MASTER = ManagerMemory(CrmState.MASTER)
 START = [(S.REQUEST_START, S.STARTED)]
-CASES = [
-    Case((S.REQUEST_START, T.PLACED), (configured(), service(S.REQUEST_START)), START),
-    Case(
-        (S.STARTED, T.NOT_WANTED),
-        (configured(Wanted.STOPPED), service(S.STARTED)),
-        [(S.STARTED, S.REQUEST_STOP)],
-    ),
-    Case((S.STARTED, T.STOP_COMMAND), (configured(), service(S.STARTED), stop(0)), [(S.STARTED, S.REQUEST_STOP)]),
-    Case(
-        (S.STARTED, T.START_CONFIRMED),
-        (configured(), service(S.STARTED), reported(S.STARTED, ExitCode.SUCCESS)),
-        [],
-    ),
-    Case(
-        (S.STARTED, T.START_FAILED_AGAIN),
-        (configured(max_relocate=1), service(S.STARTED), FAILED),
-        [],
-        Policy.PVE,
-    ),
-    Case((S.STARTED, T.START_EXHAUSTED), (configured(), service(S.STARTED), FAILED), [(S.STARTED, S.ERROR)]),
-    Case((S.STARTED, T.BRAKED), (configured(), service(S.STARTED), LOOP), [(S.STARTED, S.ERROR)]),
-    Case(
-        (S.REQUEST_STOP, T.STOP_CONFIRMED),
-        (configured(Wanted.STOPPED), service(S.REQUEST_STOP), reported(S.REQUEST_STOP, ExitCode.SUCCESS)),
-        [(S.REQUEST_STOP, S.STOPPED)],
-    ),
-    Case(
-        (S.REQUEST_STOP, T.STOP_FAILED),
-        (configured(Wanted.STOPPED), service(S.REQUEST_STOP), reported(S.REQUEST_STOP, ExitCode.ERROR)),
-        [(S.REQUEST_STOP, S.ERROR)],
-    ),
-    Case(
-        (S.REQUEST_STOP, T.STOP_COMMAND),
-        (configured(Wanted.STOPPED), service(S.REQUEST_STOP, timeout_s=180), stop(0)),
-        [(S.REQUEST_STOP, S.REQUEST_STOP)],
-    ),
-    Case(
-        (S.STOPPED, T.STOP_COMMAND),
-        (configured(Wanted.STOPPED), service(S.STOPPED), stop(0)),
-        [(S.STOPPED, S.REQUEST_STOP)],
-    ),
-    Case(
-        (S.STOPPED, T.WANTED_STARTED), (configured(), service(S.STOPPED)), [(S.STOPPED, S.REQUEST_START), *START]
-    ),
-    Case(
-        (S.ERROR, T.DISABLED),
-        (configured(Wanted.DISABLED), service(S.ERROR, held=hold())),
-        [(S.ERROR, S.STOPPED)],
-    ),
-    Case(
-        (S.ERROR, T.HOLD_OVER_START),
-        (configured(), service(S.ERROR, held=replace(hold(), config_revision=1))),
-        [(S.ERROR, S.REQUEST_START), *START],
-    ),
-    Case(
-        (S.ERROR, T.HOLD_OVER_STOP),
-        (configured(Wanted.STOPPED), service(S.ERROR, held=replace(hold(), config_revision=1))),
-        [(S.ERROR, S.REQUEST_STOP)],
-    ),
-]
-
-
-def named(case: Case) -> str:
-    return f"{case.trigger[0]}, {case.trigger[1]}"
-
-
-@pytest.fixture
-def used(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[ServiceState, Trigger]]]:
-    """The rows of the table that the round looked up."""
-    rows: list[tuple[ServiceState, Trigger]] = []
-
-    def watched(state: ServiceState, trigger: Trigger) -> Any:
-        rows.append((state, trigger))
-        return transition(state, trigger)
-
-    monkeypatch.setattr(manager_round, "transition", watched)
-    yield rows
-
-
-@pytest.mark.parametrize("case", CASES, ids=named)
-def test_each_row_of_the_table_is_reached_and_does_what_it_says(
-    case: Case, used: list[tuple[ServiceState, Trigger]]
-) -> None:
-    decision = decide(*case.records, policy=case.policy)
-    row = TRANSITIONS[case.trigger]
-    assert used[0] == case.trigger
-    assert moves(decision) == case.through
-    status = written(decision, "service/vm:102")
-    assert status.state is (case.through[-1][1] if case.through else row.to)
-    first = next((event for event in decision.events if event.kind is Kind.SERVICE_STATE), None)
-    assert first is None or (first.rule == row.rule and "{" not in first.sentence)
-    assert status.reason and status.rule
-
-
-def test_no_row_of_the_table_is_left_out() -> None:
-    assert {case.trigger for case in CASES} == set(TRANSITIONS)
-
-
-def test_a_new_state_is_a_new_order() -> None:
-    for case in CASES:
-        status = written(decide(*case.records, policy=case.policy), "service/vm:102")
-        same = case.trigger == (S.STARTED, T.START_CONFIRMED)
-        assert (status.uid == "uid-1") == same, case.trigger
-
-
-def test_the_diagram_shows_every_row() -> None:
-    lines = diagram().splitlines()
-    assert lines[0] == "stateDiagram-v2"
-    for (state, trigger), row in TRANSITIONS.items():
-        assert f"    {state} --> {row.to}: {trigger.value} ({row.rule})" in lines
 
 
 # The lock, and what guards a decision (SAFETY 8)
@@ -202,7 +78,7 @@ def test_two_decisions_never_share_a_token_though_the_first_was_written_unheard(
     for revision in (40, 41):
         records = (("lock/manager", Lock("alpha", "crm-1")), configured(), service(S.REQUEST_START))
         view = view_of(*records, revision=revision)
-        decision = manager.step(ManagerMemory(), ManagerObservation("alpha", "crm-1", view, False), NOW)
+        decision = manager.step(MASTER, ManagerObservation("alpha", "crm-1", view, False), NOW)
         uids.add(written(decision, "service/vm:102").uid)
     assert len(uids) == 2
 
@@ -218,7 +94,7 @@ def test_when_nothing_is_new_nothing_is_written_but_a_sign_of_life_at_each_tick(
 def test_a_node_that_is_new_is_online_and_told_once() -> None:
     records = (("lock/manager", Lock("alpha", "crm-1")), ("manager", ManagerRecord("x", 0.0, CrmState.MASTER)))
     observation = ManagerObservation("alpha", "crm-1", view_of(*records), tick=False)
-    decision = manager.step(ManagerMemory(), observation, NOW)
+    decision = manager.step(MASTER, observation, NOW)
     assert kinds(decision) == [Kind.NODE_STATE]
     assert written(decision, "manager").node_status == {"alpha": NodeState.ONLINE}
     assert Kind.NODE_STATE not in kinds(decide(tick=True))
@@ -257,7 +133,8 @@ def test_a_stop_command_is_taken_over_whatever_the_state_and_never_lost() -> Non
         decision = decide(configured(), service(state, held=held), stop(0))
         assert written(decision, "config/vm:102").state is Wanted.STOPPED, state
         assert written(decision, "config/vm:102").origin == ROOT
-        assert written(decision, "service/vm:102").state is S.REQUEST_STOP, state
+        on_the_move = state in (S.MIGRATE, S.RELOCATE, S.REQUEST_START_BALANCE)
+        assert written(decision, "service/vm:102").state is (state if on_the_move else S.REQUEST_STOP), state
         assert Delete("command/1") in decision.transactions[0].writes
 
 

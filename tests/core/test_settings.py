@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from haven.core.settings import Settings, SettingsError, describe_settings, parse_settings
-from haven.core.words import Policy
+from haven.core.words import Pacing, Policy
 
-KEYS = [spec for spec in fields(Settings) if spec.name != "policy"]
+HIDDEN = ("policy", "pacing")
+KEYS = [spec for spec in fields(Settings) if spec.name not in HIDDEN]
 NUMBERS = [spec for spec in KEYS if isinstance(spec.default, int | float)]
 
 
@@ -25,11 +26,12 @@ def test_the_documented_file_names_every_key_with_its_meaning_and_default() -> N
     assert parse_settings(uncommented) == Settings()
 
 
-def test_the_policy_is_not_for_users() -> None:
-    assert Settings().policy is Policy.HAVEN
-    assert "policy" not in describe_settings()
-    with pytest.raises(SettingsError, match='unknown key "policy"'):
-        parse_settings('policy = "pve"')
+@pytest.mark.parametrize("key", HIDDEN)
+def test_policy_and_pacing_are_not_for_users(key: str) -> None:
+    assert (Settings().policy, Settings().pacing) == (Policy.HAVEN, Pacing.FAST)
+    assert key not in describe_settings()
+    with pytest.raises(SettingsError, match=f'unknown key "{key}"'):
+        parse_settings(f'{key} = "pve"')
 
 
 @pytest.mark.parametrize("spec", NUMBERS, ids=lambda spec: spec.name)

@@ -21,7 +21,6 @@ class Trigger(StrEnum):
     MIGRATE = "to be moved while it runs"
     RELOCATE = "to be stopped and moved"
     START_CONFIRMED = "the node reports success"
-    START_FAILED_AGAIN = "the node reports a failed start, tries left"
     START_EXHAUSTED = "the node reports a failed start, none left"
     UNRECOVERABLE = "the node reports something unexpected"
     BRAKED = "the node reports a crash loop"
@@ -72,9 +71,6 @@ TRANSITIONS: dict[tuple[ServiceState, Trigger], Transition] = {
     (_S.STARTED, _T.MIGRATE): Transition(_S.MIGRATE, "R-4.15", "migrates from {node} to {target}{detail}"),
     (_S.STARTED, _T.RELOCATE): Transition(_S.RELOCATE, "R-4.15", "relocates from {node} to {target}{detail}"),
     (_S.STARTED, _T.START_CONFIRMED): Transition(_S.STARTED, "R-4.13", "runs on {node}"),
-    (_S.STARTED, _T.START_FAILED_AGAIN): Transition(
-        _S.STARTED, "R-4.16", "start failed on {node}: {detail}; no other node, tried here again"
-    ),
     (_S.STARTED, _T.START_EXHAUSTED): Transition(_S.ERROR, "R-4.13", "start failed on {node}: {detail}"),
     (_S.STARTED, _T.UNRECOVERABLE): Transition(_S.ERROR, "R-4.13", "start failed on {node}: {detail}"),
     (_S.STARTED, _T.BRAKED): Transition(_S.ERROR, "brake", "{detail}"),
