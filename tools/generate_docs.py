@@ -1,23 +1,25 @@
-"""Write into docs/ what is drawn from elsewhere: the state diagram, the configuration, the measured figures."""
+"""Write into docs/ what is drawn from elsewhere: state diagrams, the configuration, the measured figures."""
 
 import json
 import re
 from pathlib import Path
 
 from bench.figures import BOUNDS
-from haven.core.service import diagram
+from haven.core import service
+from haven.core.lrm import daemon
 from haven.core.settings import describe_settings
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 
 
-def put(page: str, language: str, text: str) -> None:
-    """Replace the page's one block of this language."""
+def put(page: str, language: str, text: str, *, under: str = "") -> None:
+    """Replace the page's first block of this language, or the first one below the heading `under`."""
     path = DOCS / page
     block = f"```{language}\n{text}```"
-    old = path.read_text()
-    path.write_text(re.sub(rf"```{language}\n.*?```", lambda _: block, old, count=1, flags=re.DOTALL))
+    above, heading, below = path.read_text().partition(f"\n## {under}\n" if under else "\n")
+    below = re.sub(rf"```{language}\n.*?```", lambda _: block, below, count=1, flags=re.DOTALL)
+    path.write_text(above + heading + below)
 
 
 def figures() -> str:
@@ -31,6 +33,7 @@ def figures() -> str:
 
 
 if __name__ == "__main__":
-    put("how-it-decides.md", "mermaid", diagram())
+    put("how-it-decides.md", "mermaid", service.diagram(), under="The states of a protected VM")
+    put("how-it-decides.md", "mermaid", daemon.diagram(), under="The states of a host's LRM")
     put("configuration.md", "toml", describe_settings())
     put("figures.md", "text", figures())

@@ -1,9 +1,13 @@
 """The docs say what the program does: what is drawn from a table is kept the same as the table."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
-from haven.core.service import diagram
+import pytest
+
+from haven.core import service
+from haven.core.lrm import daemon
 from haven.core.settings import describe_settings
 from haven.core.words import Cause
 
@@ -11,7 +15,8 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
 
-def test_the_state_diagram_is_the_table_the_program_runs_on() -> None:
+@pytest.mark.parametrize("diagram", [service.diagram, daemon.diagram], ids=["services", "LRM"])
+def test_a_state_diagram_is_the_table_the_program_runs_on(diagram: Callable[[], str]) -> None:
     assert diagram() in (DOCS / "how-it-decides.md").read_text()
 
 
