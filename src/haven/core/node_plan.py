@@ -297,9 +297,10 @@ class Plan:
         self.vms[config.uuid] = replace(known, probing=True)
 
     def _settle(self, config: ServiceConfig, vm: Vm) -> None:
-        """libvirt starts at host boot what should run, even if haven does not come up; and the definition
-        carries its VMID, so that it survives the loss of the store."""
-        enabled = config.wanted is Wanted.STARTED
+        """libvirt starts at host boot what should run, even if haven does not come up; in a cluster it must not,
+        because the VM may run elsewhere by then. And the definition carries its VMID, so that it survives the
+        loss of the store."""
+        enabled = config.wanted is Wanted.STARTED and self._seen.lease is None
         identity = self._view.identities().get(config.uuid)
         vmid = identity.vmid if identity else vm.vmid_hint
         if vm.autostart != enabled or vm.vmid_hint != vmid:

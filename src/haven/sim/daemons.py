@@ -118,9 +118,10 @@ def lrm_round(cluster: Cluster, host: Host) -> bool:
         decision = rounds.step(host.lrm, _node_sees(cluster, host, tick=tick, results=results), now)
         host.lrm = decision.memory
         cluster.first_record_written = cluster.first_record_written or decision.memory.announced
-        _commit(cluster, host, Role.LRM, decision)
+        committed = _commit(cluster, host, Role.LRM, decision)
         _publish(cluster, host, Role.LRM, decision)
-        lives = _perform_duties(cluster, host, Role.LRM, decision.duties) and lives
+        duties = tuple(duty for duty in decision.duties if committed or duty != FeedWatchdog())
+        lives = _perform_duties(cluster, host, Role.LRM, duties) and lives
         results = tuple(_perform(cluster, host, order) for order in decision.orders)
         if not lives or (not results and decision.wake_at_s != now.boottime_s):
             return lives

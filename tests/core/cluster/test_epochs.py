@@ -1,0 +1,252 @@
+"""How a manager proves that a lost node runs nothing, and what it does before that (SAFETY 1 to 6)."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from haven.core.records import AgentEpoch, FenceMark, RunKey
+from haven.core.transaction import Delete, Put
+from haven.core.words import NodeState, Policy, ServiceState, Wanted
+from tests.core.crm.rig import NODE1, NODE2, NODE3, Crm, uuid_of
+
+S = ServiceState
+SID = "vm:103"
+UUID = uuid_of(SID)
+
+
+def agent(crm: Crm, node: str, *, locked: bool = True, **more: Any) -> None:
+    data = {"armed": True} | more
+    crm.write(Put(f"agent/{node}", AgentEpoch(node, f"e-{node}", f"boot-{node}", f"lrm-{node}", **data)))
+    crm.lock(f"agent/{node}", node if locked else None)
+
+
+def run_key(crm: Crm, node: str = NODE3, **more: Any) -> None:
+    crm.write(Put(f"run/{UUID}", RunKey(UUID, node, f"e-{node}", "u1", **more)))
+
+
+@pytest.fixture
+def crm() -> Crm:
+    """node1 decides; vm:103 runs on node3."""
+    crm = Crm(Policy.HAVEN)
+    for node in (NODE1, NODE2, NODE3):
+        agent(crm, node)
+    crm.service(SID, node=NODE3, running=True)
+    run_key(crm)
+    crm.rounds()
+    return crm
+
+
+def lose(crm: Crm, *nodes: str, locked: bool = False) -> None:
+    """They cannot be reached; their locks ran out."""
+    crm.lose(*nodes)
+    for node in nodes:
+        crm.lock(f"agent/{node}", node if locked else None)
+
+
+def test_a_lost_nodes_services_wait_until_its_lock_has_run_out(crm: Crm) -> None:
+    lose(crm, NODE3, locked=True)
+    crm.rounds(20)
+    assert crm.state(SID) is S.STARTED
+    assert crm.record().node_status[NODE3] is NodeState.UNKNOWN
+
+
+def test_the_epoch_is_retired_first_and_the_services_move_in_a_later_transaction(crm: Crm) -> None:
+    before = len(crm.store.committed)
+    lose(crm, NODE3)
+    crm.step()
+    retiring, moving = [
+        {write.key for write in t.writes} for t in crm.store.committed[before:] if len(t.writes) > 1
+    ][-2:]
+    assert {"agent/node3", "fence/node3"} <= retiring
+    assert f"run/{UUID}" not in retiring
+    assert {f"service/{SID}", f"config/{SID}", f"run/{UUID}", "fence/node3"} <= moving
+    assert crm.status(SID).node == NODE1
+    assert crm.read("agent/node3").retired
+    assert crm.read("fence/node3") is None
+    assert crm.read(f"run/{UUID}") is None
+
+
+def test_the_move_is_guarded_by_the_epoch_that_was_retired(crm: Crm) -> None:
+    lose(crm, NODE3)
+    crm.step()
+    moved = next(t for t in reversed(crm.store.committed) if any(w.key == f"run/{UUID}" for w in t.writes))
+    assert "agent/node3" in {guard.key for guard in moved.guards}
+    assert "lock/manager" in {guard.key for guard in moved.guards}
+
+
+def test_a_node_that_takes_its_lock_again_just_in_time_is_not_fenced(crm: Crm) -> None:
+    lose(crm, NODE3)
+    crm.store.once = lambda: agent(crm, NODE3)
+    crm.step()
+    assert crm.store.refused[-1] in ("agent/node3", "lock/agent/node3")
+    crm.returns(NODE3)
+    crm.rounds(3)
+    assert (crm.state(SID), crm.status(SID).node) == (S.STARTED, NODE3)
+    assert isinstance(crm.read(f"run/{UUID}"), RunKey)
+
+
+def test_a_fencing_that_was_cut_is_finished_by_whichever_manager_comes(crm: Crm) -> None:
+    lose(crm, NODE3)
+    retired = replace(crm.read("agent/node3"), retired=True)
+    crm.write(Put("agent/node3", retired), Put("fence/node3", FenceMark(NODE3, "e-node3")))
+    crm.service(SID, S.FENCE, node=NODE3)
+    crm.rounds()
+    assert crm.status(SID).node == NODE1
+    assert crm.read("fence/node3") is None
+
+
+@pytest.mark.parametrize("more", [{"released": True}, {"retired": True}])
+def test_an_epoch_that_is_over_needs_no_proof(crm: Crm, more: dict[str, Any]) -> None:
+    agent(crm, NODE3, locked=False, **more)
+    lose(crm, NODE3)
+    crm.step()
+    assert crm.status(SID).node == NODE1
+
+
+def test_a_vm_that_still_ran_when_the_lock_was_given_back_waits_for_a_person(crm: Crm) -> None:
+    """SAFETY 3: absent is not dead."""
+    agent(crm, NODE3, locked=False, released=True, running=(UUID,))
+    lose(crm, NODE3)
+    crm.rounds(20)
+    assert (crm.state(SID), crm.status(SID).node) == (S.FENCE, NODE3)
+    assert "haven fence confirm node3" in crm.status(SID).reason
+    assert isinstance(crm.read(f"run/{UUID}"), RunKey)
+    agent(crm, NODE3, locked=False, retired=True)  # what a person's confirmation writes
+    crm.rounds()
+    assert crm.status(SID).node == NODE1
+
+
+def test_without_a_watchdog_the_end_of_the_lock_proves_nothing(crm: Crm) -> None:
+    agent(crm, NODE3, armed=False)
+    lose(crm, NODE3)
+    told = crm.rounds(20)
+    assert (crm.state(SID), crm.status(SID).node) == (S.FENCE, NODE3)
+    assert "no watchdog" in crm.status(SID).reason
+    assert not crm.read("agent/node3").retired
+    assert sum("vm_note" in line for line in told) == 1, "told once, not at every look"
+
+
+def test_when_more_than_half_of_the_hosts_vanish_at_once_none_is_fenced(crm: Crm) -> None:
+    lose(crm, NODE2, NODE3)
+    crm.rounds(20)
+    assert crm.state(SID) is S.FENCE
+    assert "2 of 3 hosts were lost at once" in crm.status(SID).reason
+    agent(crm, NODE2)
+    crm.returns(NODE2)
+    crm.rounds()
+    assert crm.status(SID).node == NODE1, "one returned: the other is alone, and fenced"
+
+
+def test_two_hosts_lost_at_different_times_are_no_storm(crm: Crm) -> None:
+    lose(crm, NODE2)
+    crm.rounds()
+    crm.at_s += 60.0
+    crm.write(Delete("agent/node2"))
+    lose(crm, NODE3)
+    crm.rounds()
+    assert crm.status(SID).node == NODE1
+
+
+# Moves (SAFETY 6)
+
+
+def moving_to(crm: Crm, target: str) -> None:
+    crm.service(SID, S.MIGRATE, node=NODE3, target=target)
+    run_key(crm, target=target, target_epoch=f"e-{target}")
+
+
+def test_a_vm_whose_host_dies_in_a_move_is_recovered_where_it_may_be_running(crm: Crm) -> None:
+    moving_to(crm, NODE2)
+    lose(crm, NODE3)
+    crm.rounds(3)
+    key = crm.read(f"run/{UUID}")
+    assert crm.state(SID) is S.RECOVERY
+    assert (key.node, key.target, key.asks) == ("", NODE2, True)
+    assert "node2 may be running it" in crm.status(SID).reason
+    crm.write(Put(f"run/{UUID}", RunKey(UUID, NODE2, "e-node2", "u1")))  # node2 found it running
+    crm.step()
+    assert (crm.state(SID), crm.status(SID).node) == (S.STARTED, NODE2)
+    assert crm.read(f"run/{UUID}").node == NODE2
+
+
+def test_it_goes_elsewhere_once_the_target_has_refused_it(crm: Crm) -> None:
+    moving_to(crm, NODE2)
+    lose(crm, NODE3)
+    crm.rounds(3)
+    refused = replace(crm.read(f"run/{UUID}"), target=None, target_epoch=None, asks=False)
+    crm.write(Put(f"run/{UUID}", refused))
+    crm.step()
+    assert (crm.state(SID), crm.status(SID).node) == (S.STARTED, NODE1)
+    assert crm.read(f"run/{UUID}") is None
+
+
+def test_it_goes_elsewhere_once_the_target_is_fenced_too(crm: Crm) -> None:
+    moving_to(crm, NODE2)
+    lose(crm, NODE3)
+    crm.rounds(3)
+    agent(crm, NODE2, locked=False, retired=True)
+    crm.lose(NODE2)
+    crm.rounds()
+    assert (crm.state(SID), crm.status(SID).node) == (S.STARTED, NODE1)
+
+
+def test_a_move_is_done_when_the_configuration_is_on_the_target(crm: Crm) -> None:
+    moving_to(crm, NODE2)
+    crm.rounds()
+    assert crm.state(SID) is S.MIGRATE
+    crm.config(SID, NODE2)
+    crm.step()
+    assert (crm.state(SID), crm.status(SID).node) == (S.STARTED, NODE2)
+
+
+def test_without_a_home_it_says_so_once_and_a_person_can_give_it_up(crm: Crm) -> None:
+    crm.prefers("home", SID, strict=True, node3=1)
+    lose(crm, NODE3)
+    told = crm.rounds(5)
+    assert sum("recovery_failed" in line for line in told) == 1
+    assert "no node can take it" in crm.status(SID).reason
+    crm.config(SID, NODE3, Wanted.DISABLED)
+    crm.step()
+    assert crm.state(SID) is S.STOPPED
+
+
+def test_a_round_of_many_services_is_written_in_batches_that_keep_each_service_whole(crm: Crm) -> None:
+    """SAFETY 5: etcd takes 128 operations; what is about one service is never torn."""
+    for number in range(200, 320):
+        sid = f"vm:{number}"
+        crm.service(sid, node=NODE3, running=True)
+        crm.write(Put(f"run/{uuid_of(sid)}", RunKey(uuid_of(sid), NODE3, "e-node3", "u")))
+    before = len(crm.store.committed)
+    lose(crm, NODE3)
+    crm.step()
+    moving = [t for t in crm.store.committed[before:] if any(w.key.startswith("run/") for w in t.writes)]
+    big = [t for t in moving if len(t.writes) > 20]
+    assert len(big) > 3
+    assert all(len(t.writes) <= 104 for t in big)
+    for transaction in big:
+        keys = {write.key for write in transaction.writes}
+        for sid in (key.removeprefix("service/") for key in keys if key.startswith("service/")):
+            assert {f"config/{sid}", f"run/{uuid_of(sid)}"} <= keys
+    assert not any("fence/node3" in {w.key for w in t.writes} for t in big[:-1])
+    assert all("agent/node3" in {guard.key for guard in t.guards} for t in big)
+    assert crm.state("vm:319") is S.STARTED
+
+
+def test_a_batch_that_is_refused_leaves_the_rest_to_the_next_look(crm: Crm) -> None:
+    lose(crm, NODE3)
+
+    def somebody_edits() -> None:
+        crm.write(Put("config/vm:103", replace(crm.read("config/vm:103"), comment="x")))
+
+    def after_the_retirement() -> None:
+        crm.store.once = somebody_edits
+
+    crm.store.once = after_the_retirement
+    crm.step()
+    assert crm.store.refused == ["config/vm:103"]
+    assert crm.read("agent/node3").retired
+    assert crm.status(SID).node == NODE3
+    crm.step()
+    assert crm.status(SID).node == NODE1
+    assert crm.read("config/vm:103").comment == "x"

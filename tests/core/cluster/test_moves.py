@@ -1,0 +1,254 @@
+"""Moves between two nodes: neither end restarts a VM that the other may be running (SAFETY 6)."""
+
+from dataclasses import replace
+
+import pytest
+
+from haven.core.hypervisor import Power
+from haven.core.order import Move, Order, Start
+from haven.core.records import RunKey
+from haven.core.transaction import Put
+from haven.core.words import ExitCode, ServiceState
+from tests.core.cluster.lrm_rig import NODE1, NODE2, SID, UUID, Lrm
+
+S = ServiceState
+
+
+@pytest.fixture
+def lrm() -> Lrm:
+    """node1 runs vm:101; node2's lease is alive."""
+    lrm = Lrm()
+    lrm.running()
+    lrm.other()
+    return lrm
+
+
+def begin(lrm: Lrm, state: ServiceState = S.MIGRATE) -> Move:
+    lrm.service(state, target=NODE2)
+    [move] = lrm.look()
+    assert isinstance(move, Move)
+    return move
+
+
+def result_code(lrm: Lrm, state: ServiceState = S.MIGRATE) -> ExitCode | None:
+    result = lrm.read("lrm/node1").results.get(f"uid-{state}")
+    return result.exit_code if result else None
+
+
+def starts(orders: list[Order]) -> list[Order]:
+    return [order for order in orders if isinstance(order, Start)]
+
+
+# The source
+
+
+def test_the_key_names_the_target_before_the_move_begins(lrm: Lrm) -> None:
+    move = begin(lrm)
+    key = lrm.key()
+    assert (move.target, move.live) == (NODE2, True)
+    assert key and (key.node, key.target, key.target_epoch) == (NODE1, NODE2, "e2")
+
+
+def test_nothing_moves_to_a_node_whose_lease_is_not_alive(lrm: Lrm) -> None:
+    for released in (True, False):
+        lrm.other(released=released, retired=not released)
+        lrm.service(S.MIGRATE, target=NODE2)
+        assert lrm.look() == []
+        assert lrm.memory.state
+        key = lrm.key()
+        assert key and key.target is None
+        assert "node2 is ready" in lrm.read("lrm/node1").waiting[SID]
+
+
+def test_a_move_that_worked_gives_key_and_configuration_to_the_target_at_once(lrm: Lrm) -> None:
+    move = begin(lrm)
+    result = lrm.done(move)
+    lrm.gone()
+    assert starts(lrm.look(result)) == []
+    key = lrm.key()
+    assert key and (key.node, key.epoch, key.target) == (NODE2, "e2", None)
+    assert lrm.read(f"config/{SID}").node == NODE2
+    assert UUID not in lrm.memory.vms
+
+
+def test_the_target_may_be_quicker_to_take_the_key(lrm: Lrm) -> None:
+    move = begin(lrm)
+    key = lrm.key()
+    assert key
+    lrm.write(Put(f"run/{UUID}", RunKey(UUID, NODE2, "e2", key.uid)))
+    result = lrm.done(move)
+    lrm.gone()
+    lrm.look(result)
+    assert lrm.read(f"config/{SID}").node == NODE2
+    taken = lrm.key()
+    assert taken and taken.node == NODE2
+
+
+def test_a_move_that_failed_leaves_the_key_here_and_is_reported(lrm: Lrm) -> None:
+    move = begin(lrm)
+    lrm.runs()
+    assert lrm.look(lrm.done(move, ok=False)) == []
+    lrm.pass_time(1.0)
+    lrm.runs()
+    lrm.look()
+    key = lrm.key()
+    assert key and (key.node, key.target) == (NODE1, None)
+    assert result_code(lrm) is ExitCode.ERROR
+
+
+def unknown(lrm: Lrm) -> None:
+    """The move ends and nobody says how; the VM is not here."""
+    move = begin(lrm)
+    result = lrm.done(move, unreachable=True)
+    lrm.gone()
+    lrm.pass_time(0.5)
+    lrm.look(result)
+
+
+def test_after_an_unknown_end_the_target_is_asked_and_nothing_starts_here(lrm: Lrm) -> None:
+    unknown(lrm)
+    key = lrm.key()
+    assert key and key.asks
+    assert result_code(lrm) is None
+    for state in (S.STARTED, S.MIGRATE, S.REQUEST_STOP, S.STOPPED):
+        lrm.service(state, target=NODE2)
+        lrm.act_until_s = lrm.at_s + 7.0
+        assert starts(lrm.look()) == [], state
+        key = lrm.key()
+        assert key and key.target == NODE2, state
+
+
+def test_when_the_target_refuses_the_move_has_failed_and_the_vm_starts_here_again(lrm: Lrm) -> None:
+    unknown(lrm)
+    key = lrm.key()
+    assert key
+    lrm.write(Put(f"run/{UUID}", replace(key, target=None, target_epoch=None, asks=False)))
+    lrm.look()
+    assert result_code(lrm) is ExitCode.ERROR
+    lrm.service(S.STARTED)
+    assert starts(lrm.look())
+
+
+def test_when_the_target_is_certain_to_be_dead_the_vm_is_the_sources_again(lrm: Lrm) -> None:
+    for end in ("retired", "replaced"):
+        fresh = Lrm()
+        fresh.running()
+        fresh.other()
+        unknown(fresh)
+        fresh.other(epoch="e3" if end == "replaced" else "e2", retired=end == "retired")
+        fresh.look()
+        assert result_code(fresh) is ExitCode.ERROR, end
+        key = fresh.key()
+        assert key and key.target is None, end
+
+
+def test_a_vm_that_is_found_running_here_did_not_leave(lrm: Lrm) -> None:
+    move = begin(lrm)
+    result = lrm.done(move, unreachable=True)
+    lrm.pass_time(0.5)
+    lrm.runs()
+    lrm.look(result)
+    key = lrm.key()
+    assert key and key.target is None
+    assert result_code(lrm) is ExitCode.ERROR
+
+
+def test_while_the_migration_is_still_under_way_nothing_is_concluded(lrm: Lrm) -> None:
+    move = begin(lrm)
+    result = lrm.done(move, unreachable=True)
+    lrm.pass_time(0.5)
+    lrm.runs(moving=True)
+    lrm.look(result)
+    key = lrm.key()
+    assert key and (key.target, key.asks) == (NODE2, False)
+
+
+def test_a_new_process_does_not_begin_a_move_that_the_old_one_may_have_begun(lrm: Lrm) -> None:
+    begin(lrm)
+    lrm.holder, lrm.memory = "lrm-2", replace(lrm.memory, vms={}, restored=False)
+    lrm.pass_time(0.5)
+    lrm.gone()
+    assert lrm.look() == []
+    key = lrm.key()
+    assert key and (key.target, key.asks) == (NODE2, True)
+
+
+def test_a_vm_that_left_is_no_incident(lrm: Lrm) -> None:
+    unknown(lrm)
+    assert "vm_down" not in lrm.kinds
+
+
+# Moves of what is off
+
+
+def test_a_vm_that_is_off_moves_without_a_key_and_starts_where_it_belongs(lrm: Lrm) -> None:
+    move = begin(lrm, S.RELOCATE)
+    assert not move.live
+    result = lrm.done(move)
+    lrm.gone()
+    lrm.look(result)
+    assert lrm.key() is None
+    assert lrm.read(f"config/{SID}").node == NODE2
+
+
+def test_what_runs_already_is_not_moved_before_its_start(lrm: Lrm) -> None:
+    lrm.service(S.REQUEST_START_BALANCE, target=NODE2)
+    assert lrm.look() == []
+    assert result_code(lrm, S.REQUEST_START_BALANCE) is ExitCode.IGNORED
+
+
+def test_no_more_moves_at_a_time_than_there_are_workers(lrm: Lrm) -> None:
+    begin(lrm, S.RELOCATE)
+    assert lrm.look() == []
+
+
+# The target
+
+
+def incoming(*, asks: bool = False) -> Lrm:
+    """Seen from node1 as the target of a move from node2."""
+    lrm = Lrm()
+    lrm.service(S.MIGRATE, node=NODE2, target=NODE1)
+    lrm.write(Put(f"config/{SID}", replace(lrm.read(f"config/{SID}"), node=NODE2)))
+    lrm.other()
+    lrm.look()
+    key = RunKey(UUID, NODE2, "e2", "uid-migrate", NODE1, lrm.agent().epoch, asks=asks)
+    lrm.write(Put(f"run/{UUID}", key))
+    return lrm
+
+
+def test_a_node_takes_its_lock_for_what_moves_to_it() -> None:
+    assert incoming().read("lock/agent/node1").node == NODE1
+
+
+def test_what_arrived_and_runs_is_taken_over() -> None:
+    lrm = incoming()
+    lrm.runs()
+    lrm.look()
+    key = lrm.key()
+    assert key and (key.node, key.epoch, key.target) == (NODE1, lrm.agent().epoch, None)
+
+
+def test_what_is_still_arriving_is_waited_for_even_when_asked() -> None:
+    for asks in (False, True):
+        lrm = incoming(asks=asks)
+        lrm.runs(Power.PAUSED, moving=True)
+        lrm.look()
+        key = lrm.key()
+        assert key and (key.node, key.target) == (NODE2, NODE1)
+
+
+def test_what_is_asked_for_and_is_not_here_is_refused() -> None:
+    lrm = incoming(asks=True)
+    lrm.look()
+    key = lrm.key()
+    assert key and (key.node, key.target, key.asks) == (NODE2, None, False)
+
+
+def test_nothing_is_refused_without_being_asked_or_without_an_answer_of_the_hypervisor() -> None:
+    for asks, vms in ((False, {}), (True, None)):
+        lrm = incoming(asks=asks)
+        lrm.vms = vms
+        lrm.look()
+        key = lrm.key()
+        assert key and key.target == NODE1

@@ -1,0 +1,220 @@
+"""What a node of a cluster may do: its agent lock, its epoch, its end (SAFETY 2, 3, 5; spec 2.2, 8)."""
+
+from dataclasses import replace
+
+import pytest
+
+from haven.core.hypervisor import Power
+from haven.core.order import CloseWatchdog, Exit, Start, Stop
+from haven.core.records import AgentEpoch, ClusterOptions, Disarm, Lock
+from haven.core.transaction import Put
+from haven.core.words import (
+    DisarmMode,
+    DisarmState,
+    Kind,
+    LrmMode,
+    LrmState,
+    NodeState,
+    ServiceState,
+    ShutdownKind,
+    ShutdownPolicy,
+)
+from tests.core.cluster.lrm_rig import NODE1, SID, UUID, Lrm
+
+S = ServiceState
+
+
+@pytest.fixture
+def lrm() -> Lrm:
+    return Lrm()
+
+
+def test_work_brings_the_lock_an_epoch_and_a_run_key_before_anything_starts(lrm: Lrm) -> None:
+    lrm.look()
+    assert lrm.read("lock/agent/node1") is None
+    lrm.service(S.STARTED)
+    [start] = lrm.look()
+    assert isinstance(start, Start)
+    assert lrm.read("lock/agent/node1") == Lock(NODE1, "lrm-1")
+    assert (lrm.agent().armed, lrm.agent().boot_id, lrm.agent().released) == (True, "boot-1", False)
+    key = lrm.key()
+    assert key and (key.node, key.epoch) == (NODE1, lrm.agent().epoch)
+    assert lrm.memory.state is LrmState.ACTIVE
+
+
+def test_a_start_carries_the_time_after_which_it_must_not_begin(lrm: Lrm) -> None:
+    lrm.service(S.STARTED)
+    [start] = lrm.look()
+    assert isinstance(start, Start)
+    assert start.not_after_s == lrm.act_until_s
+
+
+def test_each_taking_of_the_lock_is_a_new_epoch_and_the_run_keys_pass_to_it(lrm: Lrm) -> None:
+    lrm.running()
+    first = lrm.agent().epoch
+    lrm.lock_expires()
+    lrm.look()
+    key = lrm.key()
+    assert lrm.agent().epoch != first
+    assert key and key.epoch == lrm.agent().epoch
+
+
+def test_another_process_of_the_same_boot_goes_on_in_the_same_epoch(lrm: Lrm) -> None:
+    lrm.running()
+    first = lrm.agent().epoch
+    lrm.holder, lrm.memory, lrm.act_until_s = "lrm-2", replace(lrm.memory, vms={}, restored=False), 0.0
+    assert lrm.look() == []
+    assert (lrm.agent().epoch, lrm.agent().holder) == (first, "lrm-2")
+    assert lrm.read("lock/agent/node1") == Lock(NODE1, "lrm-2")
+
+
+def test_after_a_reboot_the_node_takes_its_own_lock_over_in_a_new_epoch_and_starts_again(lrm: Lrm) -> None:
+    lrm.running()
+    first = lrm.agent().epoch
+    lrm.boot_id, lrm.holder, lrm.act_until_s = "boot-2", "lrm-2", 0.0
+    lrm.memory = replace(lrm.memory, vms={}, restored=False, state=LrmState.WAIT_FOR_AGENT_LOCK)
+    lrm.gone()
+    orders = lrm.look()
+    key = lrm.key()
+    assert any(isinstance(order, Start) for order in orders)
+    assert lrm.agent().epoch != first
+    assert key and key.epoch == lrm.agent().epoch
+
+
+def test_nothing_is_started_once_the_lease_is_too_old_though_the_lock_is_still_in_the_store(lrm: Lrm) -> None:
+    lrm.running()
+    lrm.pass_time(7.0)
+    lrm.quorate = False
+    lrm.gone()
+    assert lrm.look() == []
+    assert lrm.memory.state is LrmState.LOST_AGENT_LOCK
+
+
+def test_a_lock_that_another_node_holds_is_never_taken(lrm: Lrm) -> None:
+    lrm.write(Put("lock/agent/node1", Lock("node2", "crm-2")))
+    lrm.service(S.STARTED)
+    assert lrm.look() == []
+    assert lrm.read("lock/agent/node1").node == "node2"
+
+
+def test_a_node_that_is_being_fenced_takes_no_lock(lrm: Lrm) -> None:
+    lrm.fence_mark()
+    lrm.service(S.STARTED)
+    assert lrm.look() == []
+    assert lrm.read("lock/agent/node1") is None
+
+
+@pytest.mark.parametrize("same_boot", [True, False])
+def test_a_node_that_is_to_be_fenced_and_can_still_write_says_what_it_runs(lrm: Lrm, *, same_boot: bool) -> None:
+    """It spares everybody the wait for a proof; after a reboot nothing of the old epoch can run."""
+    lrm.running()
+    lrm.lock_expires()
+    lrm.boot_id = "boot-1" if same_boot else "boot-2"
+    lrm.service(S.FENCE)
+    lrm.manager(node_status={NODE1: NodeState.FENCE})
+    lrm.look()
+    assert lrm.agent().released
+    assert lrm.agent().running == ((UUID,) if same_boot else ())
+
+
+def test_an_epoch_that_is_retired_already_is_left_alone_by_the_fenced_node(lrm: Lrm) -> None:
+    retired = AgentEpoch(NODE1, "e1", "boot-0", "lrm-0", armed=True, retired=True)
+    lrm.write(Put("agent/node1", retired))
+    lrm.service(S.FENCE)
+    lrm.look()
+    assert lrm.agent() == retired
+
+
+def test_while_disarmed_the_lock_is_given_back_with_what_still_runs_and_nothing_is_touched(lrm: Lrm) -> None:
+    lrm.running()
+    lrm.manager(disarm=Disarm(DisarmMode.IGNORE, DisarmState.DISARMING))
+    lrm.look()
+    assert lrm.read("lock/agent/node1") is None
+    assert (lrm.agent().released, lrm.agent().running) == (True, (UUID,))
+    assert CloseWatchdog() in lrm.duties
+    assert lrm.read("lrm/node1").mode is LrmMode.DISARM
+    lrm.gone()
+    lrm.pass_time(1.0)
+    assert lrm.look() == []
+
+
+def test_a_node_without_services_gives_its_lock_back_after_sixty_ticks(lrm: Lrm) -> None:
+    lrm.running()
+    lrm.write(*(Put("config/x", lrm.read(f"config/{SID}")),))
+    lrm.store.entries.pop(f"service/{SID}")
+    for _ in range(61):
+        lrm.act_until_s = lrm.at_s + 7.0
+        lrm.look(tick=True)
+        lrm.pass_time(10.0)
+    assert Kind.LRM_IDLE in lrm.kinds
+    assert lrm.agent().released
+
+
+def test_what_is_held_or_stopped_keeps_the_node_at_work(lrm: Lrm) -> None:
+    for state in (S.ERROR, S.STOPPED):
+        lrm.service(state)
+        lrm.look()
+        assert lrm.memory.state is LrmState.ACTIVE, state
+
+
+# The end (spec 8)
+
+
+def test_a_restart_of_the_daemon_alone_keeps_lock_and_vms(lrm: Lrm) -> None:
+    lrm.running()
+    lrm.shutdown = ShutdownKind.RESTART
+    assert lrm.look() == []
+    assert Exit() in lrm.duties
+    assert lrm.read("lock/agent/node1") == Lock(NODE1, "lrm-1")
+    assert not lrm.agent().released
+
+
+def test_a_host_that_goes_down_stops_its_vms_gives_the_lock_back_and_then_ends(lrm: Lrm) -> None:
+    lrm.running()
+    lrm.shutdown = ShutdownKind.SHUTDOWN
+    [stop] = lrm.look()
+    assert isinstance(stop, Stop)
+    assert Exit() not in lrm.duties
+    assert lrm.read("lrm/node1").mode is LrmMode.SHUTDOWN
+    result = lrm.done(stop)
+    lrm.gone()
+    lrm.look(result)
+    assert (lrm.agent().released, lrm.agent().running) == (True, ())
+    assert lrm.duties[-1] == Exit()
+    assert lrm.orders == [lrm.orders[0], stop], "nothing was started again"
+
+
+def test_a_reboot_waits_until_the_manager_has_frozen_the_services(lrm: Lrm) -> None:
+    lrm.running()
+    lrm.shutdown = ShutdownKind.REBOOT
+    [stop] = lrm.look()
+    result = lrm.done(stop)
+    lrm.gone()
+    lrm.look(result)
+    assert lrm.read("lrm/node1").mode is LrmMode.RESTART
+    assert Exit() not in lrm.duties
+    lrm.service(S.FREEZE)
+    lrm.look()
+    assert lrm.duties[-1] == Exit()
+
+
+def test_with_the_policy_migrate_it_waits_until_everything_has_moved_away(lrm: Lrm) -> None:
+    lrm.write(Put("options", ClusterOptions(shutdown_policy=ShutdownPolicy.MIGRATE)))
+    lrm.running()
+    lrm.shutdown = ShutdownKind.SHUTDOWN
+    assert lrm.look() == []
+    assert lrm.read("lrm/node1").mode is LrmMode.MAINTENANCE
+    lrm.service(S.STARTED, node="node2")
+    lrm.gone()
+    lrm.look()
+    assert lrm.duties[-1] == Exit()
+
+
+def test_a_vm_that_could_not_be_stopped_keeps_the_daemon_from_ending(lrm: Lrm) -> None:
+    lrm.running()
+    lrm.shutdown = ShutdownKind.SHUTDOWN
+    [stop] = lrm.look()
+    assert lrm.look(lrm.done(stop, ok=False))
+    assert Exit() not in lrm.duties
+    assert not lrm.agent().released
+    assert lrm.vms and lrm.vms[UUID].power is Power.RUNNING
