@@ -19,6 +19,7 @@ from haven.core import (
     order,
     records,
     settings,
+    snapshot,
     transaction,
     view,
 )
@@ -53,6 +54,7 @@ KINDS: Mapping[str, type] = _dataclasses(
         order,
         records,
         settings,
+        snapshot,
         transaction,
         view,
     )

@@ -12,3 +12,11 @@ class CaseError(Exception):
     def at(self, path: str) -> str:
         """One line for people: file, line, what is wrong."""
         return f"{path}:{self.line}: {self.what}" if self.line else f"{path}: {self.what}"
+
+
+class WordsError(Exception):
+    """Words that cannot be used; the text says which, and what is known or expected."""
+
+
+class LiveError(Exception):
+    """The live cluster cannot be asked; the text says why, and what to do."""

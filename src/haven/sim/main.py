@@ -11,7 +11,11 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from haven.core.words import Pacing
-from haven.sim.errors import CaseError
+from haven.sim.errors import CaseError, LiveError, WordsError
+
+MAX_S = 9000
+_A_MOMENT_S = 0.001
+"""What happens at the moment that is asked about is part of the answer."""
 
 EXIT_NOT_MET = 1
 EXIT_USAGE = 2
@@ -19,11 +23,7 @@ EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 
 ReadLive = Callable[[], str]
-"""Asks the live cluster for its records; raises LiveError with a line for people."""
-
-
-class LiveError(Exception):
-    """The live cluster cannot be asked; the text says why, and what to do."""
+"""Asks the live cluster for its records; raises LiveError."""
 
 
 class _UsageError(Exception):
@@ -40,7 +40,7 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str], read_live: ReadLive | None = None) -> int:
     """Run one command line; returns the exit status. Every error is one line on stderr."""
     try:
-        options = _parser().parse_args(list(argv) or ["--help"])
+        options = _parser(read_live).parse_args(list(argv) or ["--help"])
         status: int = options.handler(options)
         sys.stdout.flush()
     except _UsageError as error:
@@ -57,7 +57,7 @@ def main(argv: Sequence[str], read_live: ReadLive | None = None) -> int:
     return status
 
 
-def _parser() -> _Parser:
+def _parser(read_live: ReadLive | None) -> _Parser:
     parser = _Parser(
         prog="haven sim", description="Rehearse any cluster in virtual time: nothing real is touched."
     )
@@ -65,6 +65,8 @@ def _parser() -> _Parser:
     _add_run(commands)
     _add_cases(commands)
     _add_new(commands)
+    _add_explain(commands)
+    _add_what_if(commands, read_live)
     return parser
 
 
@@ -100,6 +102,49 @@ def _add_new(commands: "argparse._SubParsersAction[_Parser]") -> None:
     )
     new.add_argument("file", metavar="FILE", type=Path, nargs="?")
     new.set_defaults(handler=_new)
+
+
+def _add_explain(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    explain = commands.add_parser(
+        "explain",
+        help="explain why a guest is where it is, at a moment of a scenario",
+        description="Run a scenario up to a moment and explain one guest: what was decided and by which rule, "
+        "why each node was chosen or not, what it waits for.",
+    )
+    explain.add_argument("case", metavar="CASE", type=Path)
+    explain.add_argument("guest", metavar="GUEST", help="for example vm:103")
+    explain.add_argument("--at", metavar="SECONDS", type=_seconds, required=True, help="for example 240")
+    explain.add_argument("--pacing", choices=[pacing.value for pacing in Pacing], default=Pacing.PVE.value)
+    explain.add_argument("--seed", type=int, default=0)
+    explain.set_defaults(handler=_explain)
+
+
+def _add_what_if(commands: "argparse._SubParsersAction[_Parser]", read_live: ReadLive | None) -> None:
+    ask = commands.add_parser(
+        "what-if",
+        help="ask what would become of the guests if nodes died now",
+        description="Which guest lands where if these nodes die now, which finds no home and why, and whether "
+        "any node is given more than it has. Without --node: for each node in turn. The cluster is the live one, "
+        "a file with its records, or a scenario at a moment. Nothing is changed. Exit status 1 when a guest "
+        "finds no home or a node is overcommitted.",
+    )
+    ask.add_argument("--node", metavar="NODE", action="append", default=[], help="it dies; may be given often")
+    ask.add_argument("--records", metavar="FILE", type=Path, help="what haven sim what-if --save wrote")
+    ask.add_argument("--case", metavar="CASE", type=Path, help="a scenario instead of the live cluster")
+    ask.add_argument("--at", metavar="SECONDS", type=_seconds, default=60.0, help="the moment of it (60)")
+    ask.add_argument("--save", metavar="FILE", type=Path, help="write the records that were asked about there")
+    ask.add_argument("--json", action="store_true", help="print the answer as JSON")
+    ask.set_defaults(handler=_what_if, read_live=read_live)
+
+
+def _seconds(text: str) -> float:
+    number = float(text.removesuffix("s").strip())
+    if not 0 <= number <= MAX_S:
+        raise ValueError(text)
+    return number
+
+
+_seconds.__name__ = f"number of seconds from 0 to {MAX_S}"  # argparse shows it in its complaint
 
 
 # Commands: each imports what it needs
@@ -174,6 +219,32 @@ def _new(options: argparse.Namespace) -> int:
         return _complain(f"{options.file}: cannot be written: {error.strerror}")
     print(f"{options.file} is written; run it: haven sim run {options.file}")
     return 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from haven.sim.commands import CommandError
+    from haven.sim.explain import explain
+    from haven.sim.rounds import RunError
+    from haven.sim.running import run_file
+    from haven.sim.screen import show_explanation
+
+    try:
+        ran = run_file(
+            _read(options.case), Pacing(options.pacing), seed=options.seed, until_s=options.at + _A_MOMENT_S
+        )
+    except (CommandError, RunError) as error:
+        raise CaseError(str(error)) from error
+    show_explanation(explain(ran, options.guest, options.at))
+    return 0
+
+
+def _what_if(options: argparse.Namespace) -> int:
+    from haven.sim import what_if_command
+
+    try:
+        return what_if_command.run(options, _read)
+    except (LiveError, WordsError) as error:
+        return _complain(str(error))
 
 
 def _read(path: Path) -> str:

@@ -129,10 +129,12 @@ class Run:
         """
         cluster = self._cluster
         cluster.tell_of("hardware", Kind.SIM_START, "the run begins")
-        while cluster.now_s < until_s:
+        while True:
             self._rounds.next_round()
             if cluster.now_s > ABORT_AFTER_S:
                 raise RunError(f"still running after {ABORT_AFTER_S} s of virtual time")
+            if cluster.now_s >= until_s:
+                return
             if cluster.now_s < self._rounds.no_lists_before_s:
                 continue
             if self._number % LISTS_EVERY_ROUNDS == 0 and not self._next_list():

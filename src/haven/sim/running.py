@@ -4,13 +4,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from haven.core.contract import Member
+from haven.core.load import Figures, NodeFigures
 from haven.core.placement.select import Placement
+from haven.core.snapshot import Snapshot
 from haven.core.words import Pacing
 from haven.sim import commands
 from haven.sim.case import line_of, read_case
 from haven.sim.cluster import Cluster
 from haven.sim.errors import CaseError
-from haven.sim.inputs import Inputs
+from haven.sim.inputs import DEFAULT_CAPACITY, Inputs
 from haven.sim.judge import Story, run_scenario
 from haven.sim.pve_world import PveScene, placement_of
 from haven.sim.rounds import Run
@@ -27,9 +30,17 @@ class Ran:
     """A run of a file. `placement`: what the manager would select nodes by at its end."""
 
     story: Story
+    inputs: Inputs
     placement: Placement | None
     title: str = ""
     titles: Mapping[str, str] = field(default_factory=dict)
+
+    def snapshot(self) -> Snapshot:
+        """The cluster as it is at the end of the run, with the figures that it began with."""
+        now = self.story.track.now
+        members = {name: Member(name in now.powered, node.version) for name, node in self.inputs.nodes.items()}
+        nodes = {name: NodeFigures(node.capacity or DEFAULT_CAPACITY) for name, node in self.inputs.nodes.items()}
+        return Snapshot(now.view, members, Figures(nodes, self.inputs.guests), self.titles)
 
 
 def run_file(
@@ -61,7 +72,7 @@ def _run_own(
     world = WORLDS[pacing](scenario.inputs, tell, track.look, seed=seed)
     track.world = world
     story = run_scenario(scenario, world, track, pacing, until_s)
-    return Ran(story, world.placement(), scenario.title, scenario.titles)
+    return Ran(story, scenario.inputs, world.placement(), scenario.title, scenario.titles)
 
 
 def _refuse_pve_only(scenario: Scenario) -> None:
@@ -76,7 +87,7 @@ def _run_case(text: str, track: Track, tell: Tell, until_s: float | None) -> Ran
     cluster = Cluster(inputs, tell)
     track.world = PveScene(cluster)
     Run(cluster, inputs.command_lists, track.look).run(math.inf if until_s is None else until_s)
-    return Ran(Story(track, cluster.now_s), placement_of(cluster))
+    return Ran(Story(track, cluster.now_s), inputs, placement_of(cluster))
 
 
 def check_commands(text: str, inputs: Inputs) -> None:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from haven.core.words import Level
+from haven.sim.explain import Explanation
 from haven.sim.running import Ran
 from haven.sim.timeline import YOU, Line, ending, result_line, timeline, verdict_line
 
@@ -48,6 +49,20 @@ def show_story(ran: Ran, stream: TextIO, *, whole: bool) -> None:
         _say(screen, (Text(f"  {verdict_line(one)}", "green" if one.met else "bold red") for one in verdicts))
         _say(screen, [Text(), Text(result_line(verdicts), "bold green" if ran.story.good else "bold red")])
     _say(screen, _doubled(ran))
+
+
+def show_explanation(explanation: Explanation) -> None:
+    screen = open_screen()
+    _say(screen, [Text(explanation.head, "bold")])
+    for name, lines in (
+        ("Wanted", (explanation.wanted,)),
+        ("Last decision", (explanation.decision,)),
+        ("Waits for", (explanation.waits,)),
+        ("Rules that bind it", explanation.rules or ("none",)),
+        ("Nodes, if it were placed now", explanation.nodes or ("nobody decides now",)),
+        ("What was told of it last", explanation.recent or ("nothing",)),
+    ):
+        _say(screen, [Text(f"{name}:", "bold"), *(Text(f"  {line}") for line in lines)])
 
 
 def _missed(ran: Ran) -> list[Text]:

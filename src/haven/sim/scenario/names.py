@@ -4,11 +4,9 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from haven.sim.errors import WordsError
+
 _SHOWN = 12
-
-
-class WordsError(Exception):
-    """Words that cannot be used; the text says which, and what is known or expected."""
 
 
 @dataclass(slots=True)

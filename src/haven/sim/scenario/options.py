@@ -7,7 +7,8 @@ from typing import Any
 
 from haven.core.records import ClusterOptions
 from haven.core.words import RebalanceMethod, SchedulerMode, ShutdownPolicy
-from haven.sim.scenario.names import WordsError, hint
+from haven.sim.errors import WordsError
+from haven.sim.scenario.names import hint
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,9 @@ from haven.core.records import (
 )
 from haven.core.rules.checks import check_rules
 from haven.core.words import Affinity, Wanted
+from haven.sim.errors import WordsError
 from haven.sim.inputs import DEFAULT_CAPACITY, DEFAULT_CONFIGURED, DEFAULT_MEASURED, Inputs, NodeInput
-from haven.sim.scenario.names import Names, WordsError, hint, one_of
+from haven.sim.scenario.names import Names, hint, one_of
 from haven.sim.scenario.options import checked_option
 from haven.sim.scenario.phrases import Phrase, Phrasebook, check_sid
 

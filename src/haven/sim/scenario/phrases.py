@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from haven.core.words import DisarmMode, NodeState, ServiceState, Wanted
+from haven.sim.errors import WordsError
 from haven.sim.inputs import GIB, MIB
-from haven.sim.scenario.names import Names, WordsError, one_of
+from haven.sim.scenario.names import Names, one_of
 
 T = TypeVar("T")
 

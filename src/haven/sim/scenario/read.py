@@ -3,10 +3,10 @@
 import re
 from dataclasses import dataclass, field
 
-from haven.sim.errors import CaseError
+from haven.sim.errors import CaseError, WordsError
 from haven.sim.scenario.expectations import EXPECTATIONS
 from haven.sim.scenario.model import Block, Bound, Expectation, Scenario, Step
-from haven.sim.scenario.names import WordsError, hint
+from haven.sim.scenario.names import hint
 from haven.sim.scenario.parts import SECTIONS, Parts, PlaceError, check_whole
 from haven.sim.scenario.phrases import MAX_S, seconds
 from haven.sim.scenario.steps import ANY_NODE, STEPS

@@ -1,8 +1,8 @@
 """What can happen in a scenario, in people's words, and the commands that it becomes."""
 
 from haven.core.words import Wanted
+from haven.sim.errors import WordsError
 from haven.sim.inputs import MIB
-from haven.sim.scenario.names import WordsError
 from haven.sim.scenario.options import checked_option
 from haven.sim.scenario.phrases import Phrase, Phrasebook
 
