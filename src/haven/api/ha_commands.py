@@ -15,8 +15,8 @@ from haven.api.power import want_stopped
 from haven.api.routes import Call, Route
 from haven.api.rule_judge import compiled
 from haven.api.vms import known_sid, protection
-from haven.core.records import Command, ServiceStatus
-from haven.core.rules.compiled import CompiledRules
+from haven.core.placement.company import blockers, companions
+from haven.core.records import Command
 from haven.core.view import View
 from haven.core.words import DisarmMode, ServiceState, Verb
 
@@ -71,31 +71,15 @@ def _move(call: Call, verb: Verb) -> dict[str, object]:
         rules = compiled(call.state.node, view).rules
         answer.clear()
         answer.update({"sid": sid, "requested-node": command.node})
-        if blocking := blockers(view, rules, sid, command.node):
-            answer["blocking-resources"] = [{"sid": other, "cause": "resource-affinity"} for other in blocking]
+        if blocking := blockers(rules, view.services(), sid, command.node):
+            answer["blocking-resources"] = [{"sid": other.sid, "cause": "resource-affinity"} for other in blocking]
             return Change(())
-        if along := companions(view, rules, sid, command.node):
-            answer["comigrated-resources"] = along
+        if along := companions(rules, view.services(), sid, command.node):
+            answer["comigrated-resources"] = [other.sid for other in along]
         return _queued(call, view, command, f"{verb} to {command.node}")
 
     make_change(call.state, plan)
     return answer
-
-
-def blockers(view: View, rules: CompiledRules, sid: str, target: str) -> list[str]:
-    """Those to be kept apart from it that are on the target and not about to leave (R-7.2)."""
-    others = _recorded(view, rules.negative.get(sid, frozenset()))
-    return [other.sid for other in others if other.node == target and other.target in (target, None)]
-
-
-def companions(view: View, rules: CompiledRules, sid: str, target: str) -> list[str]:
-    """Those to be kept together with it that are neither on the target nor on their way to it (R-7.2)."""
-    others = _recorded(view, rules.positive.get(sid, frozenset()))
-    return [other.sid for other in others if target not in (other.node, other.target)]
-
-
-def _recorded(view: View, sids: frozenset[str]) -> list[ServiceStatus]:
-    return [view.services()[sid] for sid in sorted(sids) if sid in view.services()]
 
 
 def _check_movable(call: Call, view: View, command: Command) -> None:

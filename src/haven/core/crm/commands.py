@@ -6,6 +6,7 @@ from haven.core import sentences
 from haven.core.crm import disarming
 from haven.core.crm.desk import Desk
 from haven.core.event import Scalar
+from haven.core.placement.company import blockers, companions
 from haven.core.records import Command, PendingCommand, ServiceStatus
 from haven.core.words import Kind, Level, NodeState, Verb, Wanted
 
@@ -62,31 +63,23 @@ def _move(desk: Desk, command: Command) -> None:
 def queue_move(desk: Desk, sid: str, verb: Verb, target: str) -> None:
     """R-7.2: refused when somebody it must be apart from is there; its partners come along."""
     fields: dict[str, Scalar] = {"command": verb, "target": target}
-    blocker = _blocker(desk, sid, target)
-    if blocker:
+    blocking = blockers(desk.rules, desk.services, sid, target)
+    if blocking:
+        blocker = blocking[0].sid
         sentence = f"{verb} to {target} refused: {blocker} is there, and they are kept apart"
         desk.say(Kind.CRM_COMMAND_BLOCKED, sid, sentence, "R-7.2", Level.ERR, blocker=blocker, **fields)
         return
     desk.say(Kind.CRM_COMMAND, sid, f"{verb} to {target}, asked for", "R-7.2", **fields)
     _set_command(desk, desk.services[sid], verb, target)
-    for companion in sorted(desk.rules.positive.get(sid, ())):
-        partner = desk.services.get(companion)
-        if partner and target not in (partner.node, partner.target):
-            sentence = f"{companion} comes along to {target}: they are kept together"
-            desk.say(Kind.CRM_COMMAND_COMPANION, sid, sentence, "R-7.2", companion=companion, **fields)
-            _set_command(desk, partner, verb, target)
+    for partner in companions(desk.rules, desk.services, sid, target):
+        companion = partner.sid
+        sentence = f"{companion} comes along to {target}: they are kept together"
+        desk.say(Kind.CRM_COMMAND_COMPANION, sid, sentence, "R-7.2", companion=companion, **fields)
+        _set_command(desk, partner, verb, target)
 
 
 def _set_command(desk: Desk, service: ServiceStatus, verb: Verb, target: str) -> None:
     desk.put(replace(service, cmd=PendingCommand(verb, target=target)))
-
-
-def _blocker(desk: Desk, sid: str, target: str) -> str | None:
-    for opponent in sorted(desk.rules.negative.get(sid, ())):
-        other = desk.services.get(opponent)
-        if other and other.node == target and other.target in (target, None):
-            return opponent
-    return None
 
 
 def _error(desk: Desk, command: Command, reason: str, words: str, fields: dict[str, Scalar]) -> None:
