@@ -219,8 +219,7 @@ def _idle_allowed(seen: ManagerObservation) -> tuple[bool, list[Event]]:
         return False, [_unreadable()]
     record = seen.view.manager()
     busy = (
-        _own_fence(seen)
-        or (record is not None and record.disarm is not None)
+        (record is not None and record.disarm is not None)
         or bool(seen.view.configs())
         or bool(seen.view.services())
     )

@@ -1,5 +1,6 @@
 """The store's content as the core reads it: typed, immutable, with what changed."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -163,9 +164,9 @@ class View:
 
 
 def _by_kind(records: Iterable[Record]) -> dict[type, list[Record]]:
-    found: dict[type, list[Record]] = {}
+    found: dict[type, list[Record]] = defaultdict(list)
     for record in records:
-        found.setdefault(type(record), []).append(record)
+        found[type(record)].append(record)
     return found
 
 

@@ -226,35 +226,29 @@ class SqliteStore:
         meta = read_meta(self._connection)
         last = self._view
         if last is None or last.revision != meta["revision"]:
-            entries, changed = self._entries(last)
-            self._view = View(str(meta["incarnation"]), int(meta["revision"]), entries, changed)
+            last = last or View(str(meta["incarnation"]), ABSENT, {})
+            self._view = last.after(int(meta["revision"]), self._changes(last))
         elif last.changed:
             self._view = replace(last, changed=frozenset())
         assert self._view is not None
         return self._view
 
-    def _entries(self, last: View | None) -> tuple[dict[str, Versioned[Record]], frozenset[str]]:
-        """All entries, unchanged ones taken from `last`, and the keys that changed since; sets `damaged`."""
-        query = "SELECT key, revision, kind, iif(revision > ?, json, NULL) FROM records"
-        since = last.revision if last else ABSENT
-        before = last.entries if last else {}
-        entries: dict[str, Versioned[Record]] = {}
+    def _changes(self, last: View) -> dict[str, Versioned[Record] | None]:
+        """What was written since, None for what is deleted or damaged; sets `damaged`."""
+        changes: dict[str, Versioned[Record] | None] = {}
         damaged: dict[str, str] = {}
-        changed = set()
-        for key, revision, kind, text in self._connection.execute(query, (since,)):
-            if text is None and key in before:
-                entries[key] = before[key]
-            elif text is None:
-                damaged[key] = self.damaged.get(key, f"revision {revision} came after {since}")
-            else:
-                changed.add(key)
-                try:
-                    entries[key] = Versioned(_record(kind, text), revision)
-                except CodecError as error:
-                    damaged[key] = str(error)
-        gone = (before.keys() | self.damaged.keys()) - entries.keys() - damaged.keys()
+        query = "SELECT key, revision, kind, json FROM records WHERE revision > ?"
+        for key, revision, kind, text in self._connection.execute(query, (last.revision,)):
+            try:
+                changes[key] = Versioned(_record(kind, text), revision)
+            except CodecError as error:
+                changes[key], damaged[key] = None, str(error)
+        keys = {key for (key,) in self._connection.execute("SELECT key FROM records")}
+        for key in keys - last.entries.keys() - changes.keys():
+            damaged[key] = self.damaged.get(key, f"it was not there when revision {last.revision} was read")
+        changes.update(dict.fromkeys((last.entries.keys() | self.damaged.keys()) - keys))
         self.damaged = damaged
-        return entries, frozenset(changed | gone)
+        return changes
 
 
 def _row(key: str, record: Record | None) -> _Row:

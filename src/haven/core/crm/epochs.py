@@ -4,6 +4,7 @@ The lock's expiry is the proof, and only for an epoch that was armed and not giv
 its own: services leave in a step that sees the epoch retired, and guards it.
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 from haven.core import locks
@@ -24,9 +25,10 @@ class Proof(StrEnum):
     UNARMED = "its lock ran out, but it had no watchdog"
 
 
-def fence_lost_nodes(desk: Desk) -> bool:
-    """After a pass; True when services moved on, so that another pass is needed."""
-    waiting = {service.node for service in desk.services.values() if service.state is ServiceState.FENCE}
+def fence_lost_nodes(desk: Desk, sids: Iterable[str]) -> bool:
+    """After a pass over these services; True when services moved on, so that another pass is needed."""
+    services = [desk.services[sid] for sid in sids]
+    waiting = {service.node for service in services if service.state is ServiceState.FENCE}
     waiting |= {node for node, state in desk.nodes.items() if state is NodeState.FENCE}
     if not waiting or _storm(desk):
         return False

@@ -1,5 +1,7 @@
 """Fencing: a lost node's services move only once it is certain that the node can run none (spec 3.3)."""
 
+from collections.abc import Iterable
+
 from haven.core import locks
 from haven.core.crm import epochs
 from haven.core.crm.desk import Desk
@@ -7,13 +9,16 @@ from haven.core.service import Trigger
 from haven.core.words import Kind, Level, NodeState, ServiceState
 
 
-def fence_lost_nodes(desk: Desk) -> bool:
-    """R-3.7 and R-3.8, after a pass; True when another pass is needed. `haven` asks for more than a lock."""
+def fence_lost_nodes(desk: Desk, sids: Iterable[str]) -> bool:
+    """R-3.7 and R-3.8, after a pass over these services; True when another pass is needed. `haven` asks for more
+    than a lock."""
     if not desk.pve:
-        return epochs.fence_lost_nodes(desk)
+        return epochs.fence_lost_nodes(desk, sids)
     handled: dict[str, bool] = {}
-    waiting = [service for service in desk.services.values() if service.state is ServiceState.FENCE]
-    for service in sorted(waiting, key=lambda service: service.sid):
+    for sid in sids:
+        service = desk.services[sid]
+        if service.state is not ServiceState.FENCE:
+            continue
         if service.node not in handled:
             handled[service.node] = fence(desk, service.node)
         if handled[service.node]:

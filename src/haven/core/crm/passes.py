@@ -45,7 +45,7 @@ def _pass(desk: Desk, settling: Settling, sids: Iterable[str]) -> bool:
         after = desk.services[sid]
         settling.looked_at(after, quiet=after is service and len(desk.events) == told)
         again = again or after.state is not service.state
-    return fence_lost_nodes(desk) or again
+    return fence_lost_nodes(desk, sids) or again
 
 
 def _freeze_with_its_lrm(desk: Desk, service: ServiceStatus) -> None:

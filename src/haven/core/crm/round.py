@@ -81,12 +81,12 @@ def _decide(desk: Desk) -> int:
 
 
 def _add_and_remove(desk: Desk) -> None:
-    for sid in sorted(desk.configs.keys() - desk.services.keys()):
-        if desk.configs[sid].wanted is not Wanted.IGNORED:
-            _add(desk, desk.configs[sid])
-    let_go = {sid for sid, config in desk.configs.items() if config.wanted is Wanted.IGNORED}
-    for sid in sorted(desk.services.keys() - (desk.configs.keys() - let_go)):
-        _remove(desk, sid, "ignored" if sid in let_go else "no_config")
+    services, configs = desk.services, desk.configs
+    for sid in [sid for sid in sorted(configs) if sid not in services]:
+        if configs[sid].wanted is not Wanted.IGNORED:
+            _add(desk, configs[sid])
+    for sid in [sid for sid in sorted(services) if sid not in configs or configs[sid].state is Wanted.IGNORED]:
+        _remove(desk, sid, "ignored" if sid in configs else "no_config")
 
 
 def _add(desk: Desk, config: ServiceConfig) -> None:

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from haven.core.records import ClusterOptions, Result, ServiceConfig, ServiceStatus
 from haven.core.rules.compiled import CompiledRules
 from haven.core.settings import Settings
-from haven.core.words import LrmMode, ServiceState
+from haven.core.words import ExitCode, LrmMode, ServiceState
 
-Own = tuple[ServiceStatus, ServiceConfig | None, Result | None]
-"""What is read of the service itself; the result is the one for its uid."""
+Own = tuple[ServiceStatus, ServiceConfig | None, ExitCode | None]
+"""What is read of the service itself. Of the result for its uid that is the exit code: more is read of failed ones
+only, and those always have consequences."""
 
 RESTING = (ServiceState.STARTED, ServiceState.STOPPED, ServiceState.FREEZE, ServiceState.ERROR)
 
@@ -51,6 +52,8 @@ class Settling:
         self._basis = basis
         self._services = services
         self._looks = dict(before.looks) if before.basis == basis else {}
+        for sid in [sid for sid in self._looks if sid not in services]:
+            del self._looks[sid]
         self._configs = configs
         self._results = results
 
@@ -60,20 +63,26 @@ class Settling:
         return [
             sid
             for sid in sids
-            if looks.get(sid) != (service := services[sid], configs.get(sid), results.get(service.uid))
+            if looks.get(sid)
+            != (
+                service := services[sid],
+                configs.get(sid),
+                (result := results.get(service.uid)) and result.exit_code,
+            )
         ]
 
     def looked_at(self, service: ServiceStatus, *, quiet: bool) -> None:
         """`quiet`: the look changed nothing and told nothing."""
         if quiet and not self._restless(service):
-            config, result = self._configs.get(service.sid), self._results.get(service.uid)
-            self._looks[service.sid] = service, config, result
+            result = self._results.get(service.uid)
+            exit_code = None if result is None else result.exit_code
+            self._looks[service.sid] = service, self._configs.get(service.sid), exit_code
         else:
             self._looks.pop(service.sid, None)
 
     def settled(self) -> Settled:
         """What to remember for the next round."""
-        return Settled(self._basis, {sid: own for sid, own in self._looks.items() if sid in self._services})
+        return Settled(self._basis, self._looks)
 
     def _restless(self, service: ServiceStatus) -> bool:
         """Time, or where others are, may change what the next look does."""
