@@ -21,10 +21,23 @@ def main() -> int:
     if words[:1] == ["sim"]:
         from haven.sim.main import main as sim
 
-        return sim(words[1:])
+        return sim(words[1:], _live_records)
     from haven.cli.main import main as cli
 
     return cli()
+
+
+def _live_records() -> str:
+    """What the API knows of the cluster: the simulator itself talks to nobody. Raises LiveError."""
+    import json
+
+    from haven.api.client import ApiClient, ApiError, ApiUnreachable
+    from haven.sim.errors import LiveError
+
+    try:
+        return json.dumps(ApiClient(via="haven sim what-if").get("/haven/records"))
+    except (ApiError, ApiUnreachable) as error:
+        raise LiveError(f"the live cluster cannot be asked: {error}") from error
 
 
 def _daemon(name: str) -> int:

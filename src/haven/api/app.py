@@ -18,6 +18,7 @@ from haven.api import (
     ha_rules,
     ha_status,
     haven_explain,
+    haven_records,
     haven_status,
     haven_story,
     nodes,
@@ -50,6 +51,7 @@ ROUTES: tuple[Route, ...] = (
     *haven_status.ROUTES,
     *haven_story.ROUTES,
     *haven_explain.ROUTES,
+    *haven_records.ROUTES,
 )
 MAX_DRAINED_BYTES = 64 << 20
 _BASE = "/api2/{format}"

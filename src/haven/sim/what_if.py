@@ -260,6 +260,8 @@ def _sum(loads: Sequence[Load]) -> Load:
 
 
 def _trouble(world: PveWorld, snapshot: Snapshot, left: Sequence[str]) -> str:
+    if not left:
+        return "no node is left that could run anything"
     if 2 * len(left) <= len(snapshot.members):
         return f"no quorum: {len(left)} of {len(snapshot.members)} nodes are left, and more than half are needed"
     record = world.view().manager()
