@@ -165,9 +165,17 @@ def _run(options: argparse.Namespace) -> int:
 
 def _only_events(text: str) -> int:
     """A conformance case, as fast as it can be."""
+    from haven.sim.commands import CommandError
     from haven.sim.conformance import run_case
 
-    run_case(text, lambda told: print(told.as_line()))
+    try:
+        run_case(text, lambda told: print(told.as_line()))
+    except CommandError:
+        from haven.sim.case import read_case
+        from haven.sim.running import check_commands
+
+        check_commands(text, read_case(text))  # says on which line it is
+        raise
     return 0
 
 

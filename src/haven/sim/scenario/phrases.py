@@ -8,6 +8,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Generic, TypeVar
 
 from haven.core.words import DisarmMode, NodeState, ServiceState, Wanted
@@ -181,18 +182,42 @@ class Phrasebook(Generic[T]):
         raise wrong or WordsError(f"{text!r} is no {self.what} that haven knows{self._near(text, names)}")
 
     def _near(self, text: str, names: Names) -> str:
-        plain = _bare(text, names)
-        known = {_bare(phrase.example, _EXAMPLES): phrase.pattern for phrase in self.phrases}
-        near = difflib.get_close_matches(plain, known, n=1, cutoff=0.5)
-        return f"; nearest: {known[near[0]]}" if near else f"; see the table of words for: {self.what}"
+        forms = {form: phrase.pattern for phrase in self.phrases for form in _forms(phrase.pattern)}
+        near = difflib.get_close_matches(_bare(text, names), forms, n=1, cutoff=0.5)
+        return f"; nearest: {forms[near[0]]}" if near else f"; see the table of words for: {self.what}"
 
 
-_EXAMPLES = Names(nodes=["node1", "node2", "node3"])
+def _forms(pattern: str) -> Iterator[str]:
+    """Every way to say it, its blanks as `_bare` writes names and numbers."""
+    blanks = re.sub(r"<([a-z ]+)>", lambda found: _BARE.get(found[1], f"<{found[1]}>"), pattern)
+    parts = re.split(r"\(([^)]*)\)|\[([^\]]*)\]", blanks)
+    choices = [
+        [part] if place == 0 else part.split("|") if place == 1 else ["", part]
+        for index, part in enumerate(parts)
+        if part is not None
+        for place in [index % 3]
+    ]
+    yield from map("".join, product(*choices))
+
+
+_BARE = {
+    "node": "<node>",
+    "nodes": "<node>",
+    "guest": "<guest>",
+    "guests": "<guest>",
+    "new guest": "<guest>",
+    "time": "<n> s",
+    "number": "<n>",
+    "cpus": "<n>",
+    "memory": "<n> GiB",
+    "priorities": "<node>",
+}
 
 
 def _bare(text: str, names: Names) -> str:
     """The text without names and numbers, to be compared."""
-    text = re.sub(_GUEST, "<guest>", text)
+    text = re.sub(rf"{_GUEST}(?:(?:, and |, | and ){_GUEST})*", "<guest>", text)
     for node in sorted(names.nodes, key=len, reverse=True):
         text = re.sub(rf"\b{re.escape(node)}\b", "<node>", text)
+    text = re.sub(r"<node>(?::\d+)?(?:(?:, and |, | and )<node>(?::\d+)?)*", "<node>", text)
     return re.sub(r"\b\d+(\.\d+)?\b", "<n>", text)

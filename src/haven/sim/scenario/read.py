@@ -89,8 +89,10 @@ class _Reader:
         word, colon, rest = line.partition(":")
         if colon and word in SECTIONS and not rest:
             self._open(word)
-        elif colon and word in ("scenario", "title"):
+        elif colon and word == "scenario":
             self._title = rest.strip()
+        elif colon and not rest and re.fullmatch(r"[a-z]+", word):
+            raise WordsError(f"section '{word}:' is not known; {hint(word, list(SECTIONS), 'known are')}")
         elif self._timed(number, line):
             self._section = None
         elif self._section:
