@@ -1,11 +1,13 @@
 """Small clusters for placement's tests: services, configurations and rules in a few words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import sqrt
 
 from haven.core.load import Figures, GuestFigures, Load, NodeFigures
 from haven.core.placement.explain import explain_selection
 from haven.core.placement.select import Placement, select_node
+from haven.core.placement.spread import NodeLoad
 from haven.core.placement.usage import Usage
 from haven.core.records import ServiceConfig, ServiceStatus
 from haven.core.rules.compiled import CompiledRules
@@ -54,6 +56,17 @@ def figures(
     """`nodes`: what is measured on each; all have the same, 16 cores and 64 GiB if nothing else is said."""
     has = capacity or load(16, 64)
     return Figures({node: NodeFigures(has, measured) for node, measured in nodes.items()}, guests)
+
+
+def row_of(nodes: Sequence[NodeLoad]) -> list[float]:
+    """The row a of 6.6, as it is written there."""
+    cpu, memory = [node.cpu_share for node in nodes], [node.memory_share for node in nodes]
+    return [
+        1 + sqrt(sum(share * share for share in cpu) / len(nodes)),
+        1 + max(cpu),
+        1 + sqrt(sum(share * share for share in memory) / len(nodes)),
+        1 + max(memory),
+    ]
 
 
 @dataclass(slots=True)

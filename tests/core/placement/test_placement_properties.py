@@ -23,8 +23,7 @@ from haven.core.placement.topsis import closeness
 from haven.core.placement.usage import Usage
 from haven.core.records import ServiceStatus
 from haven.core.words import Preference, RebalanceMethod, SchedulerMode, ServiceState
-from tests.core.placement.making import Cluster, guest, load, service
-from tests.core.placement.test_scores import row_of
+from tests.core.placement.making import Cluster, guest, load, row_of, service
 
 NODES = ("node1", "node2", "node3", "node4")
 SIDS = tuple(f"vm:{number}" for number in range(101, 107))

@@ -6,9 +6,19 @@ from dataclasses import replace
 import pytest
 
 from haven.core.load import Figures, Load
-from haven.core.placement.rebalance import bundles, choose_move, movable_bundles, uncounted
+from haven.core.placement.rebalance import (
+    Movable,
+    after_move,
+    bundles,
+    choose_move,
+    movable_bundles,
+    move_scores,
+    uncounted,
+)
+from haven.core.placement.spread import NodeLoad
+from haven.core.placement.topsis import closeness
 from haven.core.words import RebalanceMethod, SchedulerMode, ServiceState
-from tests.core.placement.making import Cluster, by_sid, figures, guest, load, service
+from tests.core.placement.making import Cluster, by_sid, figures, guest, load, row_of, service
 
 BRUTEFORCE, TOPSIS = RebalanceMethod.BRUTEFORCE, RebalanceMethod.TOPSIS
 PAIR = {"vm:101": frozenset({"vm:102"}), "vm:102": frozenset({"vm:101"})}
@@ -131,6 +141,13 @@ def test_of_equal_moves_the_first_by_leader_then_by_target_is_taken() -> None:
         assert move(lopsided(figures=same), method) == ("vm:101", "node2")
 
 
+def test_bruteforce_takes_the_better_move_however_little_it_is_better() -> None:
+    nodes = {"node1": 0.6, "node2": 0.0, "node3": 0.0}
+    for little in (1e-7, 1e-13):
+        close = {"vm:101": 0.2, "vm:102": 0.2 + little, "vm:103": 0.0}
+        assert move(lopsided(figures=measured(nodes, close))) == ("vm:102", "node2")
+
+
 def test_topsis_minds_memory_more_than_processors() -> None:
     """The same VMs, the same method, but for which measure they use."""
     nodes = {"node1": load(12, 48), "node2": Load(), "node3": Load()}
@@ -144,6 +161,14 @@ def test_a_source_never_falls_below_zero() -> None:
     late = measured({"node1": 0.5, "node2": 0.2, "node3": 0.2}, {"vm:101": 0.9, "vm:102": 0.9, "vm:103": 0.1})
     for method in RebalanceMethod:
         assert move(lopsided(figures=late), method) == ("vm:103", "node2")
+
+
+def test_topsis_scores_the_cluster_that_a_move_leaves() -> None:
+    """With a source that would fall below zero, too."""
+    nodes = [NodeLoad(f"node{n}", load(16, 64), load(8 // (n + 1), 8 * n)) for n in range(3)]
+    moves = [Movable("vm:101", load(12, 4), 0, (1, 2)), Movable("vm:102", load(2, 40), 1, (0,))]
+    rows = [row_of(after_move(nodes, move, target)) for move in moves for target in move.targets]
+    assert move_scores(nodes, moves) == pytest.approx(closeness(list(zip(*rows, strict=True))))
 
 
 def test_under_static_what_is_configured_is_moved() -> None:

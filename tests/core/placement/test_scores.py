@@ -7,27 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from haven.core.load import Load
-from haven.core.placement.spread import NodeLoad, imbalance
+from haven.core.placement.spread import Measure, NodeLoad, imbalance
 from haven.core.placement.starts import start_scores
 from haven.core.placement.topsis import closeness
-from tests.core.placement.making import GIB, load
+from tests.core.placement.making import GIB, load, row_of
 
 shares = st.integers(0, 64).map(lambda value: value / 4)
 loads = st.builds(load, shares, shares)
 node_lists = st.lists(loads, min_size=1, max_size=7).map(
     lambda used: [NodeLoad(f"node{index}", load(16, 64), one) for index, one in enumerate(used)]
 )
-
-
-def row_of(nodes: list[NodeLoad]) -> list[float]:
-    """The row a of 6.6, as it is written there."""
-    cpu, memory = [node.cpu_share for node in nodes], [node.memory_share for node in nodes]
-    return [
-        1 + sqrt(sum(share * share for share in cpu) / len(nodes)),
-        1 + max(cpu),
-        1 + sqrt(sum(share * share for share in memory) / len(nodes)),
-        1 + max(memory),
-    ]
 
 
 def started_on(nodes: list[NodeLoad], index: int, guest: Load) -> list[NodeLoad]:
@@ -43,13 +32,24 @@ def test_a_start_is_scored_by_the_cluster_that_it_makes(nodes: list[NodeLoad], g
     assert list(start_scores(nodes, guest).values()) == pytest.approx(slow, abs=1e-6)
 
 
-@given(st.lists(loads, min_size=1, max_size=5), st.integers(2, 6), loads)
-def test_nodes_in_the_same_position_score_the_same(used: list[Load], times: int, guest: Load) -> None:
-    """Else the smallest difference in how floats are summed would decide, not the name."""
-    odd = load(24, 100)  # shares that have no exact float
-    nodes = [NodeLoad(f"node{index}", odd, one) for index, one in enumerate(used * times)]
-    scores = list(start_scores(nodes, guest).values())
-    assert scores[: len(used)] * times == scores
+def test_nodes_in_the_same_position_score_the_same_however_their_loads_were_summed() -> None:
+    """Else the smallest difference in how floats are added would decide, not the name."""
+    sums = [7 * (0.1 + 0.2 + 0.3), 7 * (0.3 + 0.2 + 0.1), 5.0]
+    assert sums[0] != sums[1]
+    scores = start_scores(
+        [NodeLoad(f"node{n}", load(16, 64), load(cpus, 8)) for n, cpus in enumerate(sums)], load(1, 1)
+    )
+    assert scores["node0"] == scores["node1"] > scores["node2"]
+    two = start_scores(
+        [NodeLoad(f"node{n}", load(16, 64), load(cpus, 8)) for n, cpus in enumerate(sums[:2])], load(1, 1)
+    )
+    assert two == {"node0": 0, "node1": 0}
+
+
+def test_scores_have_twelve_digits_so_that_noise_beyond_them_never_decides() -> None:
+    used = (load(1, 2), load(2, 1), load(3, 3))
+    scores = start_scores([NodeLoad(f"node{n}", load(24, 100), one) for n, one in enumerate(used)], load(1, 1))
+    assert all(len(str(score)) <= len("0.123456789012") for score in scores.values())
 
 
 def test_an_unlimited_guest_is_expected_to_take_all_cores() -> None:
@@ -85,10 +85,31 @@ def test_the_weights_are_those_of_the_spec() -> None:
     assert closeness([[1, 2], [2, 1], [1, 1], [1, 1]]) == pytest.approx([1 / 3, 2 / 3])
 
 
+def test_each_column_counts_by_its_own_length() -> None:
+    """A column of larger values does not weigh more: 10 and 20 tell as much as 1 and 2."""
+    small = closeness([[1, 2, 3], [1, 1, 1], [3, 2, 1], [1, 1, 1]])
+    assert closeness([[10, 20, 30], [1, 1, 1], [3, 2, 1], [7, 7, 7]]) == pytest.approx(small)
+
+
 def test_memory_decides_where_processors_speak_against_it() -> None:
     nodes = [NodeLoad("node1", load(16, 64), load(8, 8)), NodeLoad("node2", load(16, 64), load(2, 32))]
     scores = start_scores(nodes, load(1, 1))
     assert scores["node1"] > scores["node2"]
+
+
+@given(st.lists(shares, min_size=3, max_size=6), st.data())
+def test_the_highest_of_the_others_is_known_without_one_and_without_two(
+    values: list[float], data: st.DataObject
+) -> None:
+    one, two = (data.draw(st.integers(0, len(values) - 1)) for _ in range(2))
+    measure = Measure(values)
+    assert measure.highest_without(one) == max(v for n, v in enumerate(values) if n != one)
+    assert measure.highest_without(one, two) == max(v for n, v in enumerate(values) if n not in (one, two))
+
+
+def test_without_the_two_busiest_the_third_is_the_highest() -> None:
+    assert Measure([0.1, 0.9, 0.3, 0.8]).highest_without(1, 3) == 0.3
+    assert Measure([0.1, 0.9]).highest_without(0, 1) == 0
 
 
 # Imbalance
