@@ -1,0 +1,306 @@
+"""A round that leaves the settled services out decides what a round that looks at every service decides."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from haven.core import manager
+from haven.core.clock import Now
+from haven.core.contract import Decision, ManagerObservation, Member
+from haven.core.crm import passes
+from haven.core.crm.desk import Desk
+from haven.core.crm.memory import ManagerMemory
+from haven.core.crm.settled import Settled, Settling
+from haven.core.load import Figures, GuestFigures, Load, NodeFigures
+from haven.core.records import (
+    AgentEpoch,
+    ClusterOptions,
+    Command,
+    Lock,
+    LrmRecord,
+    ManagerRecord,
+    NodeAffinityRule,
+    Origin,
+    Record,
+    ResourceAffinityRule,
+    Result,
+    ServiceConfig,
+    ServiceStatus,
+)
+from haven.core.settings import Settings
+from haven.core.transaction import Committed
+from haven.core.words import (
+    Affinity,
+    CrmState,
+    DisarmMode,
+    ExitCode,
+    LrmMode,
+    LrmState,
+    NodeState,
+    Pacing,
+    Policy,
+    SchedulerMode,
+    ServiceState,
+    Verb,
+    Wanted,
+)
+from haven.sim.store import SimStore
+
+NODES = ("alpha", "beta", "gamma")
+SIDS = tuple(f"vm:{number}" for number in range(100, 106))
+FIGURES = Figures(
+    {node: NodeFigures(Load(16, 64)) for node in NODES}, {sid: GuestFigures(Load(2, 4)) for sid in SIDS}
+)
+_EVERYBODY = patch.object(Settling, "unsettled", lambda _self, sids: list(sids))
+
+
+def cluster() -> dict[str, Record]:
+    """All run; two are bound to nodes, two are kept together, and two apart."""
+    found: dict[str, Record] = {
+        "options": ClusterOptions(),
+        "manager": ManagerRecord("alpha", 0.0, CrmState.MASTER, dict.fromkeys(NODES, NodeState.ONLINE)),
+        "lock/manager": Lock("alpha", "crm"),
+        "rule/bound": NodeAffinityRule("bound", 1, SIDS[:2], {"alpha": 1, "beta": 1}, strict=True),
+        "rule/together": ResourceAffinityRule("together", 2, SIDS[2:4], Affinity.POSITIVE),
+        "rule/apart": ResourceAffinityRule("apart", 3, (SIDS[0], SIDS[4]), Affinity.NEGATIVE),
+    }
+    for node in NODES:
+        found[f"lrm/{node}"] = LrmRecord(node, LrmState.ACTIVE, LrmMode.ACTIVE, 0.0)
+        found[f"agent/{node}"] = AgentEpoch(node, f"epoch-{node}", "boot", "lrm", armed=True)
+        found[f"lock/agent/{node}"] = Lock(node, "lrm")
+    for number, sid in enumerate(SIDS):
+        node = NODES[0 if sid in SIDS[:4] else number % 3]
+        found[f"config/{sid}"] = ServiceConfig(sid, f"uuid-{sid}", node, Wanted.STARTED)
+        found[f"service/{sid}"] = ServiceStatus(sid, ServiceState.STARTED, node, f"uid-{sid}", running=True)
+    return found
+
+
+class Twins:
+    """A cluster whose manager decides everything twice: with what it remembers of the settled, and without."""
+
+    def __init__(self, policy: Policy, pacing: Pacing) -> None:
+        self.store = SimStore(cluster(), lock_lifetime_s=float("inf"))
+        self.members = {node: Member(online=True) for node in NODES}
+        self.memory = ManagerMemory(CrmState.MASTER)
+        self.now_s = 1000.0
+        self._settings = Settings(policy=policy, pacing=pacing)
+
+    def record(self, key: str) -> Any:
+        entry = self.store.entries.get(key)
+        return entry.record if entry else None
+
+    def round(self) -> None:
+        before = self.memory
+        shortened = self.decide(before)
+        with _EVERYBODY:
+            whole = self.decide(before.with_settled(Settled()))
+        assert shortened == whole
+        for transaction in shortened.transactions:
+            assert isinstance(self.store.commit(transaction, self.now_s), Committed)
+        self.memory = shortened.memory
+
+    def decide(self, memory: ManagerMemory) -> Decision[ManagerMemory]:
+        view = self.store.read(self.now_s)
+        seen = ManagerObservation(
+            "alpha", "crm", view, tick=True, settings=self._settings, members=self.members, figures=FIGURES
+        )
+        return manager.step(memory, seen, Now(self.now_s, self.now_s, "boot"))
+
+
+# What may happen between two rounds: each takes the cluster, a service, a node, and a number.
+
+
+def _configured(twins: Twins, sid: str, node: str, number: int) -> None:
+    wanted = (None, *Wanted)[number % (len(Wanted) + 1)]
+    known = twins.record(f"config/{sid}") or ServiceConfig(sid, f"uuid-{sid}", node)
+    twins.store.put(f"config/{sid}", replace(known, state=wanted, failback=number % 2 == 0))
+
+
+def _moved_by_hand(twins: Twins, sid: str, node: str, _number: int) -> None:
+    if config := twins.record(f"config/{sid}"):
+        twins.store.put(f"config/{sid}", replace(config, node=node))
+
+
+def _taken_out(twins: Twins, sid: str, _node: str, _number: int) -> None:
+    twins.store.delete(f"config/{sid}")
+
+
+def _answered(twins: Twins, sid: str, _node: str, number: int) -> None:
+    if service := twins.record(f"service/{sid}"):
+        code = (*[ExitCode.SUCCESS] * 4, *ExitCode)[number % (len(ExitCode) + 4)]
+        lrm = twins.record(f"lrm/{service.node}")
+        results = {service.uid: Result(sid, service.state, code)}
+        twins.store.put(f"lrm/{service.node}", replace(lrm, results=lrm.results | results))
+
+
+def _all_answered(twins: Twins, _sid: str, node: str, _number: int) -> None:
+    for sid in SIDS:
+        _answered(twins, sid, node, 0)
+
+
+def _lrm_mode(twins: Twins, _sid: str, node: str, number: int) -> None:
+    mode = tuple(LrmMode)[number % len(LrmMode)]
+    twins.store.put(f"lrm/{node}", replace(twins.record(f"lrm/{node}"), mode=mode))
+
+
+def _reachable(twins: Twins, _sid: str, node: str, number: int) -> None:
+    if node != "alpha":
+        twins.members[node] = Member(online=number % 2 == 0)
+
+
+def _lock(twins: Twins, _sid: str, node: str, number: int) -> None:
+    if number % 2:
+        twins.store.delete(f"lock/agent/{node}")
+    else:
+        twins.store.put(f"lock/agent/{node}", Lock(node, "lrm"))
+
+
+def _node_rule(twins: Twins, sid: str, node: str, number: int) -> None:
+    rule = NodeAffinityRule(f"on-{number}", number, (sid,), {node: 1}, strict=number % 2 == 0)
+    twins.store.put(f"rule/on-{number}", rule)
+
+
+def _service_rule(twins: Twins, sid: str, _node: str, number: int) -> None:
+    kind = Affinity.POSITIVE if number % 2 else Affinity.NEGATIVE
+    other = SIDS[number % len(SIDS)]
+    twins.store.put(f"rule/with-{number}", ResourceAffinityRule(f"with-{number}", number, (sid, other), kind))
+
+
+def _no_rule(twins: Twins, _sid: str, _node: str, number: int) -> None:
+    rules = [key for key in sorted(twins.store.entries) if key.startswith("rule/")]
+    if rules:
+        twins.store.delete(rules[number % len(rules)])
+
+
+def _command(twins: Twins, sid: str, node: str, number: int) -> None:
+    verb = tuple(Verb)[number % len(Verb)]
+    mode = DisarmMode.IGNORE if number % 2 else DisarmMode.FREEZE
+    origin = Origin("root", "ha-manager", twins.now_s)
+    twins.store.put("command/1", Command("1", verb, sid, number, origin, node, mode))
+
+
+def _options(twins: Twins, _sid: str, _node: str, number: int) -> None:
+    mode = SchedulerMode.STATIC if number % 2 else SchedulerMode.BASIC
+    twins.store.put("options", ClusterOptions(scheduler=mode, rebalance_on_start=number % 3 == 0))
+
+
+def _time(twins: Twins, _sid: str, _node: str, number: int) -> None:
+    twins.now_s += 60 * number
+
+
+HAPPENINGS = (
+    _all_answered,
+    _configured,
+    _moved_by_hand,
+    _taken_out,
+    _answered,
+    _lrm_mode,
+    _reachable,
+    _lock,
+    _node_rule,
+    _service_rule,
+    _no_rule,
+    _command,
+    _options,
+    _time,
+)
+_SOME = st.tuples(st.sampled_from(HAPPENINGS), st.sampled_from(SIDS), st.sampled_from(NODES), st.integers(0, 12))
+
+
+WAYS = [(Policy.HAVEN, Pacing.FAST), (Policy.PVE, Pacing.PVE), (Policy.PVE, Pacing.FAST)]
+
+Happening = tuple[Callable[[Twins, str, str, int], None], str, str, int]
+
+
+def tell(twins: Twins, rounds: Iterable[Iterable[Happening]]) -> None:
+    twins.round()
+    for happenings in rounds:
+        for happens, sid, node, number in happenings:
+            happens(twins, sid, node, number)
+        twins.now_s += 10
+        twins.round()
+
+
+@pytest.mark.parametrize(("policy", "pacing"), WAYS)
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(rounds=st.lists(st.lists(_SOME, max_size=2), max_size=14))
+def test_whatever_happens_both_decide_the_same(
+    policy: Policy, pacing: Pacing, rounds: list[list[Happening]]
+) -> None:
+    tell(Twins(policy, pacing), rounds)
+
+
+_FAILED = 4 + list(ExitCode).index(ExitCode.ERROR)
+_FAILS: list[list[Happening]] = [[(_answered, "vm:105", "", _FAILED)]] * 4
+_MINUTES: list[list[Happening]] = [[(_time, "", "", 1)]] * 8
+STORIES: dict[str, list[list[Happening]]] = {
+    "a failed start is held until its time is up": [
+        *_FAILS,
+        *_MINUTES,
+    ],
+    "a node is lost, for a while and then for good": [
+        [(_reachable, "", "gamma", 1)],
+        [(_time, "", "", 1)],
+        [(_lock, "", "gamma", 1)],
+        *_MINUTES,
+    ],
+    "the node that its rule prefers comes back": [
+        [(_no_rule, "", "", 1), (_reachable, "", "gamma", 1)],
+        [(_node_rule, "vm:101", "gamma", 1)],
+        [],
+        [(_reachable, "", "gamma", 0)],
+    ],
+    "its partner is moved away": [[(_command, "vm:102", "beta", list(Verb).index(Verb.MIGRATE))], [], []],
+    "a command comes to nothing, and its start failed": [
+        [(_command, "vm:105", "gamma", list(Verb).index(Verb.MIGRATE)), (_answered, "vm:105", "", _FAILED)],
+        [],
+    ],
+}
+
+
+@pytest.mark.parametrize(("policy", "pacing"), WAYS)
+@pytest.mark.parametrize("rounds", STORIES.values(), ids=STORIES)
+def test_they_do_in_these_stories(policy: Policy, pacing: Pacing, rounds: list[list[Happening]]) -> None:
+    tell(Twins(policy, pacing), rounds)
+
+
+def looked_at(twins: Twins) -> set[str]:
+    """Whom the next round looks at, with what is remembered."""
+    seen: list[str] = []
+
+    def note(_desk: Desk, service: ServiceStatus) -> None:
+        seen.append(service.sid)
+
+    with patch.object(passes, "look_at", note):
+        twins.decide(twins.memory)
+    return set(seen)
+
+
+@pytest.mark.parametrize("policy", Policy)
+def test_only_those_who_depend_on_others_are_looked_at_again_and_who_changed(policy: Policy) -> None:
+    twins = Twins(policy, Pacing.FAST)
+    assert looked_at(twins) == set(SIDS)
+    twins.round()
+    assert looked_at(twins) == {*SIDS[2:4], SIDS[0], SIDS[4]}
+    _configured(twins, "vm:105", "alpha", 2)
+    assert looked_at(twins) == {*SIDS[2:4], SIDS[0], SIDS[4], "vm:105"}
+
+
+def test_all_are_looked_at_once_something_changed_that_is_the_same_for_all() -> None:
+    twins = Twins(Policy.HAVEN, Pacing.FAST)
+    twins.round()
+    _lrm_mode(twins, "", "gamma", 1)
+    assert looked_at(twins) == set(SIDS)
+
+
+def test_a_service_that_is_taken_out_is_not_remembered() -> None:
+    twins = Twins(Policy.HAVEN, Pacing.FAST)
+    twins.round()
+    twins.store.delete("config/vm:105")
+    twins.round()
+    assert "vm:105" not in twins.memory.settled.looks
