@@ -1,5 +1,7 @@
 """Stopping, moving, recovery, freeze and error (R-4.20 to R-4.35), by policy pve."""
 
+from typing import Any
+
 import pytest
 
 from haven.core.records import PendingCommand
@@ -13,7 +15,7 @@ MOVES = (S.MIGRATE, S.RELOCATE, S.REQUEST_START_BALANCE)
 CODES_OTHER_THAN_SUCCESS = [code for code in ExitCode if code is not ExitCode.SUCCESS]
 
 
-def on_node2(state: ServiceState, wanted: Wanted = Wanted.STARTED, **data: object) -> Crm:
+def on_node2(state: ServiceState, wanted: Wanted = Wanted.STARTED, **data: Any) -> Crm:
     crm = Crm()
     crm.config(SID, NODE2, wanted)
     crm.service(SID, state, NODE2, **data)
@@ -288,20 +290,11 @@ def test_only_disabled_gives_up_recovery() -> None:
     assert crm.state(SID) is S.RECOVERY
 
 
-REMOVABLE = [
-    "backup",
-    "mounted",
-    "migrate",
-    "clone",
-    "rollback",
-    "snapshot",
-    "snapshot-delete",
-    "suspending",
-    "suspended",
-]
+REMOVABLE = ["backup", "mounted", "migrate", "clone", "rollback", "snapshot", "snapshot-delete"]
+REMOVABLE += ["suspending", "suspended"]
 
 
-@pytest.mark.parametrize("lock", REMOVABLE.split())
+@pytest.mark.parametrize("lock", REMOVABLE)
 def test_a_lock_of_the_dead_node_is_removed(lock: str) -> None:
     """R-4.32: after the decision, before the new state."""
     crm = on_node2(S.RECOVERY)

@@ -1,5 +1,7 @@
 """Starting a service and keeping it where it belongs (R-4.1 to R-4.16), by policy pve."""
 
+from typing import Any
+
 import pytest
 
 from haven.core.records import PendingCommand
@@ -12,7 +14,7 @@ SID = "vm:101"
 FAILED_STARTS = [ExitCode.ERROR, ExitCode.WRONG_NODE]
 
 
-def running_on(node: str = NODE1, **data: object) -> Crm:
+def running_on(node: str = NODE1, **data: Any) -> Crm:
     crm = Crm()
     crm.config(SID, node)
     crm.service(SID, S.STARTED, node, **data)
