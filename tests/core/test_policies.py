@@ -47,7 +47,7 @@ class Difference:
 
 
 def manager(
-    policy: Policy, state: ServiceState = S.STARTED, wanted: Wanted = Wanted.STARTED, **data: object
+    policy: Policy, state: ServiceState = S.STARTED, wanted: Wanted = Wanted.STARTED, **data: Any
 ) -> Crm:
     """node1 decides over one service, which is there too."""
     crm = Crm(policy)
