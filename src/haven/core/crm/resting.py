@@ -10,8 +10,10 @@ from haven.core.words import Kind, LrmMode, Wanted
 
 
 def freeze(desk: Desk, service: ServiceStatus) -> None:
-    """R-4.33: until the LRM of its node is active again; one that was never heard of is not."""
-    if desk.modes.get(service.node) is LrmMode.ACTIVE:
+    """R-4.33: until the LRM of its node is active again; one that was never heard of is not. In `haven` policy
+    also when it came back in maintenance, so that the service is moved away instead of waiting for its end."""
+    back = (LrmMode.ACTIVE,) if desk.pve else (LrmMode.ACTIVE, LrmMode.MAINTENANCE)
+    if desk.modes.get(service.node) in back:
         desk.move(service, Trigger.UNFROZEN)
 
 
