@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,9 +47,7 @@ class Difference:
     shown: Callable[[Policy], None]
 
 
-def manager(
-    policy: Policy, state: ServiceState = S.STARTED, wanted: Wanted = Wanted.STARTED, **data: Any
-) -> Crm:
+def manager(policy: Policy, state: ServiceState = S.STARTED, wanted: Wanted = Wanted.STARTED, **data: Any) -> Crm:
     """node1 decides over one service, which is there too."""
     crm = Crm(policy)
     crm.config(SID, state=wanted)
