@@ -8,6 +8,7 @@ from bench.figures import BOUNDS
 from haven.core import service
 from haven.core.lrm import daemon
 from haven.core.settings import describe_settings
+from haven.sim.scenario.vocabulary import as_markdown, tables
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -20,6 +21,15 @@ def put(page: str, language: str, text: str, *, under: str = "") -> None:
     above, heading, below = path.read_text().partition(f"\n## {under}\n" if under else "\n")
     below = re.sub(rf"```{language}\n.*?```", lambda _: block, below, count=1, flags=re.DOTALL)
     path.write_text(above + heading + below)
+
+
+def put_table(page: str, title: str, text: str) -> None:
+    """Replace what stands between the page's marks of this title."""
+    path = DOCS / page
+    mark = f"<!-- table: {title} -->\n"
+    path.write_text(
+        re.sub(rf"{mark}.*?<!-- end -->", lambda _: f"{mark}{text}<!-- end -->", path.read_text(), flags=re.DOTALL)
+    )
 
 
 def figures() -> str:
@@ -37,3 +47,5 @@ if __name__ == "__main__":
     put("how-it-decides.md", "mermaid", daemon.diagram(), under="The states of a host's LRM")
     put("configuration.md", "toml", describe_settings())
     put("figures.md", "text", figures())
+    for title in tables():
+        put_table("simulator.md", title, as_markdown(title))

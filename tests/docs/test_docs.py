@@ -9,7 +9,9 @@ import pytest
 from haven.core import service
 from haven.core.lrm import daemon
 from haven.core.settings import describe_settings
-from haven.core.words import Cause
+from haven.core.words import Cause, Pacing
+from haven.sim.running import run_file
+from haven.sim.scenario.vocabulary import as_markdown, tables
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -22,6 +24,17 @@ def test_a_state_diagram_is_the_table_the_program_runs_on(diagram: Callable[[], 
 
 def test_the_configuration_page_has_every_key() -> None:
     assert describe_settings() in (DOCS / "configuration.md").read_text()
+
+
+@pytest.mark.parametrize("title", tables())
+def test_the_words_of_scenarios_are_those_that_the_simulator_reads(title: str) -> None:
+    assert f"<!-- table: {title} -->\n{as_markdown(title)}<!-- end -->" in (DOCS / "simulator.md").read_text()
+
+
+def test_the_scenario_that_the_docs_show_runs_and_is_met() -> None:
+    text = (DOCS / "simulator.md").read_text()
+    (example,) = re.findall(r"```text\n(scenario: .*?)```", text, re.DOTALL)
+    assert run_file(example, Pacing.PVE).story.good
 
 
 def test_every_cause_is_explained() -> None:

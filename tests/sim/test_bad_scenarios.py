@@ -38,7 +38,7 @@ def wrong(text: str) -> str:
             "at 120 s: networks of node3 goes down",
             "FILE:7: 'networks of node3 goes down' is no step that haven knows; nearest: network of <nodes>",
         ),
-        ("at 60 s: foo", "FILE:7: 'foo' is no step that haven knows; see the table of words for: step"),
+        ("at 60 s: foo", "FILE:7: 'foo' is no step that haven knows; see all of them: haven sim words"),
         (
             "expect: vm:101 run at node1",
             "FILE:7: 'vm:101 run at node1' is no expectation that haven knows; nearest: <guests> (runs|run) on",

@@ -65,6 +65,8 @@ def _parser(read_live: ReadLive | None) -> _Parser:
     _add_run(commands)
     _add_cases(commands)
     _add_new(commands)
+    words = commands.add_parser("words", help="show every word of a scenario")
+    words.set_defaults(handler=_words)
     _add_explain(commands)
     _add_what_if(commands, read_live)
     return parser
@@ -226,6 +228,13 @@ def _new(options: argparse.Namespace) -> int:
     except OSError as error:
         return _complain(f"{options.file}: cannot be written: {error.strerror}")
     print(f"{options.file} is written; run it: haven sim run {options.file}")
+    return 0
+
+
+def _words(_options: argparse.Namespace) -> int:
+    from haven.sim.scenario.vocabulary import as_text
+
+    print(as_text(), end="")
     return 0
 
 

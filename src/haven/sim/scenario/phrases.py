@@ -184,7 +184,7 @@ class Phrasebook(Generic[T]):
     def _near(self, text: str, names: Names) -> str:
         forms = {form: phrase.pattern for phrase in self.phrases for form in _forms(phrase.pattern)}
         near = difflib.get_close_matches(_bare(text, names), forms, n=1, cutoff=0.5)
-        return f"; nearest: {forms[near[0]]}" if near else f"; see the table of words for: {self.what}"
+        return f"; nearest: {forms[near[0]]}" if near else "; see all of them: haven sim words"
 
 
 def _forms(pattern: str) -> Iterator[str]:

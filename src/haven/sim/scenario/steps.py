@@ -81,6 +81,14 @@ def _lock(guest: str, name: str | None) -> Commands:
     return (f"service {guest} lock {name or 'backup'}",)
 
 
+def _unlock(guest: str) -> Commands:
+    return (f"service {guest} unlock",)
+
+
+def _mended(guest: str) -> Commands:
+    return (f"guest {guest} fail stop 0",)
+
+
 def _retries(guest: str, key: str, number: int) -> Commands:
     return (f"config {guest} {key} {number}",)
 
@@ -182,7 +190,7 @@ STEPS: Phrasebook[Commands] = Phrasebook(
             "<guest> is moved by hand to <node>", "not by HA: only while it is ignored or HA is disarmed", _carry
         ),
         Phrase("rule <rule> is (removed|disabled|enabled)", "`ha-manager rules`", _rule),
-        Phrase("option <word> is set to <word>", "one of the options below", _option),
+        Phrase("option <word> is set to <word>", "one of the options", _option),
         # guests
         Phrase("<guest> crashes", "its process dies, or is killed: OOM, kill -9, `qm stop` from outside", _crash),
         Phrase("<guest>'s (start|move) fails <number> times[ on <node>]", "the next attempts do not work", _fails),
@@ -191,9 +199,13 @@ STEPS: Phrasebook[Commands] = Phrasebook(
             "no stop works any more",
             lambda guest: (f"guest {guest} fail stop always",),
         ),
-        Phrase("<guest> can be stopped again", "", lambda guest: (f"guest {guest} fail stop 0",)),
+        Phrase("<guest> can be stopped again", "stops work as before", _mended),
         Phrase("<guest> is locked[ by <word>]", "as by a backup: nothing can be done with it", _lock),
-        Phrase("<guest> is unlocked", "", lambda guest: (f"service {guest} unlock",)),
+        Phrase(
+            "<guest> is unlocked",
+            "the backup, or whatever it was, has ended",
+            lambda guest: (f"service {guest} unlock",),
+        ),
         Phrase("<guest> uses <cpus> cpus, <memory>", "what is measured (scheduler dynamic)", _measured),
         Phrase("<guest> is given <cpus> cpus, <memory>", "what it is configured with (scheduler static)", _given),
         Phrase("nothing happens", "only time passes: for expectations at a time", lambda: ()),

@@ -1,0 +1,119 @@
+"""Each story fails when the rule that it tells of is broken: a story that cannot fail tells nothing."""
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from haven.core.words import Pacing
+from haven.sim.running import run_file
+from tests.sim.broken_rules import BROKEN, Broken
+
+SCENARIOS = Path(__file__).parents[1] / "scenarios"
+
+NOTICES = {
+    "a-rule-is-stronger-than-a-command": "a user's moves are not carried out",
+    "added-while-running": "nothing is ever stopped",
+    "apart-after-recovery": "guests apart may meet",
+    "auto-rebalance-evens-out": "nothing is ever rebalanced",
+    "auto-rebalance-leaves-small-differences": "every imbalance is too much",
+    "basic-scheduler-counts": "the fullest node is the best",
+    "commands-to-a-failed-vm-are-lost": "other hosts are tried for ever",
+    "crash-is-restarted": "a result is for ever",
+    "disarmed-ignore-lets-people-move": "arming takes no new node",
+    "disarmed-means-hands-off": "disarming freezes nothing",
+    "disarming-twice": "disarming freezes nothing",
+    "disarming-waits-for-recovery": "disarming waits for nothing",
+    "dynamic-scheduler-measures": "what is measured does not count",
+    "failing-everywhere-ends-in-error": "an error is never cleared",
+    "failing-move-is-tried-again": "a user's moves are not carried out",
+    "failing-start-goes-to-another-host": "no other host is ever tried",
+    "failing-start-is-repeated-here": "a failed start is not repeated here",
+    "failing-stop-ends-in-error": "an error is never cleared",
+    "groups-become-rules": "groups never become rules",
+    "groups-wait-for-old-hosts": "every version can read rules",
+    "half-is-no-majority": "a minority is quorate",
+    "host-dies": "a silent host is never given up",
+    "host-dies-while-disarmed": "nothing ever thaws",
+    "host-loses-its-network": "fencing does not wait for the lock",
+    "idle-host-is-not-reset": "an idle node daemon holds its lock",
+    "ignored-and-moved-by-hand": "nothing is taken out of HA",
+    "ignored-is-left-alone": "nothing is taken out of HA",
+    "leftover-backup-lock-is-removed": "a lock of a backup stays",
+    "locked-vm-cannot-move": "a user's moves are not carried out",
+    "maintenance-cannot-move-everything": "maintenance cannot be asked for",
+    "maintenance-moves-and-brings-back": "maintenance cannot be ended",
+    "maintenance-of-a-dead-host-is-refused": "maintenance cannot be asked for",
+    "master-dies": "recovery finds no home",
+    "master-stops-in-order": "locks are never given back",
+    "migrate-on-request": "a user's moves are not carried out",
+    "move-to-a-dead-host-is-refused": "every host counts as online",
+    "move-to-an-opponent-is-refused": "nobody is in the way of a move",
+    "move-to-where-it-is": "commands are not read",
+    "no-failback-after-maintenance": "maintenance cannot be ended",
+    "no-failback-stays": "failback is always on",
+    "no-other-host-is-left": "no other host is ever tried",
+    "nothing-to-do": "the manager never rests",
+    "option-changed-while-running": "shutdown always moves on",
+    "partners-come-along": "partners do not come along",
+    "policy-failover": "shutdown always freezes",
+    "policy-freeze": "nothing freezes with its node daemon",
+    "policy-migrate": "shutdown always moves on",
+    "preferred-host-calls-home": "no rule counts",
+    "quorum-lost": "a minority is quorate",
+    "rebalance-on-start": "starts are never balanced",
+    "reboot-freezes": "nothing freezes with its node daemon",
+    "recovery-is-given-up": "no rule counts",
+    "relocate-on-request": "a user's moves are not carried out",
+    "removed-keeps-running": "nothing is taken out of HA",
+    "rule-enabled-later": "guests apart may meet",
+    "rule-waits-for-hosts": "no rule is ever checked",
+    "short-network-trouble-costs-nothing": "a silent host is lost at once",
+    "shutdown-recovers-elsewhere": "a poweroff is planned as a reboot",
+    "static-figures-changed": "nobody counts what nodes carry",
+    "static-scheduler-weighs": "nobody counts what nodes carry",
+    "stop-command-lasts": "a stop command does not last",
+    "stopped-is-recovered-disabled-is-not": "nothing stopped is looked at",
+    "store-cannot-be-read": "a manager decides without records",
+    "strict-rule-leaves-no-home": "no rule counts",
+    "stuck-managers-delay-only": "the watchdog is too quick",
+    "stuck-node-daemons-reset-their-hosts": "no watchdog ever fires",
+    "together-after-recovery": "guests together may part",
+    "two-hosts-of-five-die": "recovery finds no home",
+    "update-of-the-node-daemon": "nothing freezes with its node daemon",
+    "view-out-of-date": "a manager decides on an old view",
+}
+"""By story: a rule without which it must fail."""
+
+
+def test_every_story_has_a_rule_without_which_it_fails() -> None:
+    assert NOTICES.keys() == {path.stem for path in SCENARIOS.glob("*.txt")}
+
+
+def test_every_broken_rule_is_noticed_by_some_story() -> None:
+    assert BROKEN.keys() == set(NOTICES.values())
+
+
+@pytest.mark.parametrize("story", NOTICES)
+def test_a_story_fails_without_its_rule(story: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _break(BROKEN[NOTICES[story]], monkeypatch)
+    ran = run_file((SCENARIOS / f"{story}.txt").read_text(), Pacing.PVE)
+    assert not ran.story.good, f"nobody notices: {NOTICES[story]}"
+
+
+def _break(broken: Broken, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner, name = _owner(broken.place)
+    before = vars(owner)[name]
+    monkeypatch.setattr(owner, name, broken.make(before))
+
+
+def _owner(place: str) -> tuple[ModuleType | type, str]:
+    """The module, or the class in it, that has the last name."""
+    path, _, name = place.rpartition(".")
+    try:
+        return importlib.import_module(path), name
+    except ModuleNotFoundError:
+        module, _, kind = path.rpartition(".")
+        owner: type = getattr(importlib.import_module(module), kind)
+        return owner, name
