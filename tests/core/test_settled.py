@@ -56,7 +56,7 @@ SIDS = tuple(f"vm:{number}" for number in range(100, 106))
 FIGURES = Figures(
     {node: NodeFigures(Load(16, 64)) for node in NODES}, {sid: GuestFigures(Load(2, 4)) for sid in SIDS}
 )
-_EVERYBODY = patch.object(Settling, "unsettled", lambda _self, sids: list(sids))
+_EVERYBODY = patch.object(Settling, "unsettled", lambda _self, services: [service.sid for service in services])
 
 
 def cluster() -> dict[str, Record]:
@@ -298,9 +298,12 @@ def test_all_are_looked_at_once_something_changed_that_is_the_same_for_all() -> 
     assert looked_at(twins) == set(SIDS)
 
 
-def test_a_service_that_is_taken_out_is_not_remembered() -> None:
+def test_services_that_are_taken_out_are_not_remembered_for_ever() -> None:
     twins = Twins(Policy.HAVEN, Pacing.FAST)
-    twins.round()
-    twins.store.delete("config/vm:105")
-    twins.round()
-    assert "vm:105" not in twins.memory.settled.looks
+    for number in range(20):
+        _configured(twins, f"vm:{number}", "alpha", 0)
+        twins.round()
+        twins.round()
+        _taken_out(twins, f"vm:{number}", "", 0)
+        twins.round()
+        assert len(twins.memory.settled.looks) <= len(SIDS)

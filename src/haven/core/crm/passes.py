@@ -25,13 +25,16 @@ def run_passes(desk: Desk, only: Collection[str] | None = None) -> None:
     """`only`: the deferred services, while disarming waits for them (R-7.21)."""
     settings, online = desk.seen.settings, desk.placement.online
     basis = Basis(online, desk.modes, desk.rules, desk.options, settings)
-    settling = Settling(desk.settled, basis, desk.services, desk.configs, desk.results)
-    sids = sorted(desk.services if only is None else only)
+    settling = Settling(desk.settled, basis, desk.configs, desk.results)
+    services = sorted(desk.services.values(), key=lambda service: service.sid)
+    if only is not None:
+        services = [service for service in services if service.sid in only]
     for _ in range(MAX_PASSES):
-        sids = settling.unsettled(sids)
+        sids = settling.unsettled(services)
         if not _pass(desk, settling, sids):
             break
-    desk.settled = settling.settled()
+        services = [desk.services[sid] for sid in sids]
+    desk.settled = settling.settled(desk.services)
 
 
 def _pass(desk: Desk, settling: Settling, sids: Iterable[str]) -> bool:

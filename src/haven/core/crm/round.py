@@ -81,12 +81,13 @@ def _decide(desk: Desk) -> int:
 
 
 def _add_and_remove(desk: Desk) -> None:
-    services, configs = desk.services, desk.configs
-    for sid in [sid for sid in sorted(configs) if sid not in services]:
-        if configs[sid].wanted is not Wanted.IGNORED:
-            _add(desk, configs[sid])
-    for sid in [sid for sid in sorted(services) if sid not in configs or configs[sid].state is Wanted.IGNORED]:
-        _remove(desk, sid, "ignored" if sid in configs else "no_config")
+    tracked = [sid for sid, config in desk.configs.items() if config.state is not Wanted.IGNORED]
+    if tracked == list(desk.services):
+        return  # as in nearly every round: both are sorted
+    for sid in [sid for sid in tracked if sid not in desk.services]:
+        _add(desk, desk.configs[sid])
+    for sid in sorted(desk.services.keys() - tracked):
+        _remove(desk, sid, "ignored" if sid in desk.configs else "no_config")
 
 
 def _add(desk: Desk, config: ServiceConfig) -> None:

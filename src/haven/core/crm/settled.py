@@ -4,7 +4,7 @@ A shortcut, not a rule: a round that remembers nothing decides the same (tests/c
 reads is the service's own (`Own`), or the same for all (`Basis`), or else the service is never settled.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from haven.core.records import ClusterOptions, Result, ServiceConfig, ServiceStatus
@@ -39,34 +39,26 @@ class Settled:
 
 
 class Settling:
-    """Who is settled, during one round's passes: the mappings, `results` by uid, are read as they are then."""
+    """Who is settled, during one round's passes: `configs` and `results` (by uid) are read as they are then."""
 
     def __init__(
-        self,
-        before: Settled,
-        basis: Basis,
-        services: Mapping[str, ServiceStatus],
-        configs: Mapping[str, ServiceConfig],
-        results: Mapping[str, Result],
+        self, before: Settled, basis: Basis, configs: Mapping[str, ServiceConfig], results: Mapping[str, Result]
     ) -> None:
         self._basis = basis
-        self._services = services
         self._looks = dict(before.looks) if before.basis == basis else {}
-        for sid in [sid for sid in self._looks if sid not in services]:
-            del self._looks[sid]
         self._configs = configs
         self._results = results
 
-    def unsettled(self, sids: Iterable[str]) -> list[str]:
-        """Those that are to be looked at, in the same order."""
-        looks, services, configs, results = self._looks, self._services, self._configs, self._results
+    def unsettled(self, services: Iterable[ServiceStatus]) -> list[str]:
+        """The sids of those that are to be looked at, in the same order."""
+        looks, configs, results = self._looks, self._configs, self._results
         return [
-            sid
-            for sid in sids
-            if looks.get(sid)
+            service.sid
+            for service in services
+            if looks.get(service.sid)
             != (
-                service := services[sid],
-                configs.get(sid),
+                service,
+                configs.get(service.sid),
                 (result := results.get(service.uid)) and result.exit_code,
             )
         ]
@@ -80,8 +72,10 @@ class Settling:
         else:
             self._looks.pop(service.sid, None)
 
-    def settled(self) -> Settled:
-        """What to remember for the next round."""
+    def settled(self, sids: Collection[str]) -> Settled:
+        """What to remember for the next round. Services that are gone are forgotten now and then."""
+        if len(self._looks) > len(sids):
+            self._looks = {sid: look for sid, look in self._looks.items() if sid in sids}
         return Settled(self._basis, self._looks)
 
     def _restless(self, service: ServiceStatus) -> bool:

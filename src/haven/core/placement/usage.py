@@ -100,7 +100,7 @@ def missing_figures(
     if mode is SchedulerMode.BASIC:
         return ()
     known = {n for n, f in figures.nodes.items() if f.capacity.cpus > 0 and f.capacity.memory_bytes > 0}
-    return (*sorted(set(online) - known), *sorted(services.keys() - figures.guests.keys()))
+    return (*sorted(set(online) - known), *sorted(sid for sid in services if sid not in figures.guests))
 
 
 class CountTable:
