@@ -250,3 +250,33 @@ def test_a_batch_that_is_refused_leaves_the_rest_to_the_next_look(crm: Crm) -> N
     crm.step()
     assert crm.status(SID).node == NODE1
     assert crm.read("config/vm:103").comment == "x"
+
+
+def test_a_vm_that_runs_where_nobody_can_reach_it_is_waited_for(crm: Crm) -> None:
+    """Its key passed to node2, which is alive but cannot be placed on."""
+    moving_to(crm, NODE2)
+    lose(crm, NODE3)
+    crm.rounds(2)
+    crm.write(Put(f"run/{UUID}", RunKey(UUID, NODE2, "e-node2", "u1")))
+    crm.lose(NODE2)
+    crm.node(NODE2, NodeState.UNKNOWN)
+    crm.rounds()
+    assert crm.state(SID) is S.RECOVERY
+    assert "node2 may be running it" in crm.status(SID).reason
+
+
+def test_a_fenced_node_without_services_leaves_the_fence_too(crm: Crm) -> None:
+    crm.unconfigure(SID)
+    crm.rounds()
+    crm.node(NODE3, NodeState.FENCE)
+    lose(crm, NODE3)
+    told = crm.rounds()
+    assert any("fence_without_services" in line for line in told)
+    assert crm.record().node_status[NODE3] is NodeState.UNKNOWN
+
+
+def test_a_service_that_lost_its_configuration_leaves_the_fence_without_a_run_key_to_void(crm: Crm) -> None:
+    lose(crm, NODE3)
+    crm.service("vm:104", S.FENCE, node=NODE3)
+    crm.rounds()
+    assert crm.status("vm:104").node != NODE3
