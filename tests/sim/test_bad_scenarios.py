@@ -158,7 +158,7 @@ def test_whatever_is_written_ends_in_a_scenario_or_a_complaint(text: str) -> Non
         ("\x00", "bad.txt:1: "),
         (
             BASE + "at 60 s: vm:101 is moved by hand to node2\n",
-            "bad.txt: 'guest vm:101 carry node2': HA takes care of it",
+            "bad.txt:7: 'vm:101 is moved by hand to node2' cannot happen: HA takes care of it",
         ),
     ],
 )

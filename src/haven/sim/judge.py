@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from haven.core.words import Pacing
+from haven.sim.commands import CommandError
+from haven.sim.errors import CaseError
 from haven.sim.scenario.claims import Stretch
 from haven.sim.scenario.model import Bound, Expectation, Scenario, Step
 from haven.sim.track import Track
@@ -73,7 +75,7 @@ def run_scenario(
 ) -> Story:
     """Let everything happen, then judge. `until_s`: no further than that, and judge nothing.
 
-    Raises RunError and CommandError.
+    Raises RunError, and CaseError for a step that cannot happen.
     """
     end_s = end_of(scenario) if until_s is None else until_s
     marks, done = _Marks(), list[Done]()
@@ -86,13 +88,21 @@ def run_scenario(
         marks.ended.append(_mark(world, track))
         for step in block.steps:
             done.append(Done(world.now_s, len(track.told), step))
-            for line in step.commands:
-                world.carry_out(line)
+            _carry_out(step, world)
         marks.began.append(_mark(world, track))
     world.run_until(end_s)
     marks.ended.append(_mark(world, track))
     verdicts = _judge(scenario, track, marks, pacing) if until_s is None else []
     return Story(track, world.now_s, done, verdicts)
+
+
+def _carry_out(step: Step, world: World) -> None:
+    try:
+        for line in step.commands:
+            world.carry_out(line)
+    except CommandError as error:
+        reason = error.__cause__ or error
+        raise CaseError(f"{step.text!r} cannot happen: {reason}", line=step.line) from error
 
 
 def _mark(world: World, track: Track) -> _Mark:

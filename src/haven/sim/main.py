@@ -47,6 +47,8 @@ def main(argv: Sequence[str], read_live: ReadLive | None = None) -> int:
         return _complain(str(error))
     except CaseError as error:
         return _complain(error.at(str(options.case)))
+    except (LiveError, WordsError) as error:
+        return _complain(str(error))
     except SystemExit as ended:  # --help
         return int(ended.code or 0)
     except BrokenPipeError:
@@ -258,10 +260,7 @@ def _explain(options: argparse.Namespace) -> int:
 def _what_if(options: argparse.Namespace) -> int:
     from haven.sim import what_if_command
 
-    try:
-        return what_if_command.run(options, _read)
-    except (LiveError, WordsError) as error:
-        return _complain(str(error))
+    return what_if_command.run(options, _read)
 
 
 def _read(path: Path) -> str:

@@ -12,7 +12,7 @@ from haven.core.words import Pacing
 from haven.sim import commands
 from haven.sim.case import line_of, read_case
 from haven.sim.cluster import Cluster
-from haven.sim.errors import CaseError
+from haven.sim.errors import CaseError, WordsError
 from haven.sim.inputs import DEFAULT_CAPACITY, Inputs
 from haven.sim.judge import Story, run_scenario
 from haven.sim.pve_world import PveScene, placement_of
@@ -48,8 +48,10 @@ def run_file(
 ) -> Ran:
     """Run what the file says; `tell` hears every event as it comes. `until_s`: no further than that.
 
-    Raises CaseError, CommandError and RunError.
+    Raises CaseError, CommandError, RunError, and WordsError for a pacing that there is not.
     """
+    if pacing not in WORLDS:
+        raise WordsError(f"{pacing} pacing cannot be simulated; there is {', '.join(WORLDS)}")
     track = Track()
 
     def hear(told: Told) -> None:

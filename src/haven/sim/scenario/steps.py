@@ -41,7 +41,7 @@ def _add(guest: str, node: str, wanted: Wanted) -> Commands:
     return (f"service {guest} add {node} {wanted}",)
 
 
-def _fails(guest: str, action: str, times: int, node: str | None) -> Commands:
+def _fails(guest: str, action: str, times: int, _word: str, node: str | None) -> Commands:
     return (f"guest {guest} fail {action} {times} {node or ''}".rstrip(),)
 
 
@@ -102,7 +102,7 @@ def _rule(name: str, word: str) -> Commands:
     return (f"rule {name} {word[:-1]}",)
 
 
-def _stuck(word: str, rounds: int) -> Commands:
+def _stuck(word: str, rounds: int, _word: str) -> Commands:
     if rounds < 1:
         raise WordsError("0 rounds: expected 1 or more")
     return (f"skip-round {'crm' if word == 'managers' else 'lrm'} {rounds}",)
@@ -147,7 +147,7 @@ STEPS: Phrasebook[Commands] = Phrasebook(
         Phrase("the lrm of <node> is restarted", "an update of the node daemon; the host stays up", _restart_lrm),
         Phrase("the crm of <node> is (stopped|started)", "the manager daemon alone", _crm),
         Phrase(
-            "the (managers|node daemons) are stuck for <number> rounds",
+            "the (managers|node daemons) are stuck for <number> (round|rounds)",
             "all of them do nothing for so many rounds (pve pacing only)",
             _stuck,
             pve_only=True,
@@ -193,7 +193,11 @@ STEPS: Phrasebook[Commands] = Phrasebook(
         Phrase("option <word> is set to <word>", "one of the options", _option),
         # guests
         Phrase("<guest> crashes", "its process dies, or is killed: OOM, kill -9, `qm stop` from outside", _crash),
-        Phrase("<guest>'s (start|move) fails <number> times[ on <node>]", "the next attempts do not work", _fails),
+        Phrase(
+            "<guest>'s (start|move) fails <number> (time|times)[ on <node>]",
+            "the next attempts do not work",
+            _fails,
+        ),
         Phrase(
             "<guest> cannot be stopped",
             "no stop works any more",
