@@ -20,6 +20,7 @@ from haven.core.words import (
     DisarmMode,
     ExitCode,
     HoldCause,
+    LrmMode,
     NodeState,
     Policy,
     ServiceState,
@@ -223,6 +224,13 @@ def a_recovery_without_a_home(policy: Policy) -> None:
     assert crm.told.count("recovery_failed vm:101 node1") == (5 if policy is PVE else 1)
 
 
+def a_frozen_service_on_a_node_in_maintenance(policy: Policy) -> None:
+    crm = manager(policy, S.FREEZE)
+    crm.lrm(NODE1, LrmMode.MAINTENANCE)
+    crm.rounds()
+    assert crm.state(SID) is (S.FREEZE if policy is PVE else S.MIGRATE)
+
+
 def a_changed_configuration_of_what_is_in_error(policy: Policy) -> None:
     crm = manager(policy)
     revision = crm.store.entries[f"config/{SID}"].revision
@@ -404,6 +412,11 @@ DIFFERENCES = (
     Difference("R-4.24", "a move is done when the LRM reports it", a_move_of_which_only_half_is_known),
     Difference("R-4.30", "a fenced service recovers on the best node at once", a_recovery_of_what_may_be_running),
     Difference("R-4.31", "that no node can take it is told in every pass", a_recovery_without_a_home),
+    Difference(
+        "R-4.33",
+        "a frozen service waits until its LRM is active again",
+        a_frozen_service_on_a_node_in_maintenance,
+    ),
     Difference("R-4.34", "only `disabled` leaves `error`", a_changed_configuration_of_what_is_in_error),
     Difference(
         "R-5.4",
