@@ -21,14 +21,18 @@ class LeaseLoop:
         self._terms = lrm.world.terms
         self._looks_at_s = 0.0
         self._stopping = False
+        self._renews: tuple[int, Transaction] | None = None
 
     def begin(self) -> None:
         self._beat()
 
     def facts(self) -> LeaseFacts:
-        until_s = lease.act_until_s(self.memory, self._terms)
+        return LeaseFacts(self._until_s(), self._host.has_watchdog, self._terms)
+
+    def _until_s(self) -> float:
+        """Nothing is done without the watchdog, where there is one."""
         guarded = self._host.watchdog.is_open or not self._host.has_watchdog
-        return LeaseFacts(until_s if guarded else 0.0, self._host.has_watchdog, self._terms)
+        return lease.act_until_s(self.memory, self._terms) if guarded else 0.0
 
     def _boottime_s(self) -> float:
         return self._host.boottime_s(self._world.agenda.now_s)
@@ -56,7 +60,11 @@ class LeaseLoop:
         if view is None or lock is None or lock.holder != self._lrm.holder:
             return None
         key = f"lock/{name}"
-        return Transaction(view.incarnation, (Guard(key, view.revision_of(key)),), (Renew(key),))
+        revision = view.revision_of(key)
+        if self._renews is None or self._renews[0] != revision:
+            renewal = Transaction(view.incarnation, (Guard(key, revision),), (Renew(key),))
+            self._renews = revision, renewal
+        return self._renews[1]
 
     def _answered(self, outcome: Outcome, sent_s: float) -> None:
         if isinstance(outcome, Committed):
@@ -69,13 +77,14 @@ class LeaseLoop:
 
     def acknowledge(self, sent_s: float) -> None:
         """A renewal or the lock's first writing is acknowledged."""
-        could_act = self.facts().act_until_s > self._boottime_s()
+        now_s = self._boottime_s()
+        could_act = self._until_s() > now_s
         self.memory = lease.acknowledged(self.memory, sent_s)
-        if self._host.has_watchdog and lease.feeds_watchdog(self._terms, sent_s, self._boottime_s()):
+        if self._host.has_watchdog and lease.feeds_watchdog(self._terms, sent_s, now_s):
             self._host.watchdog.ping()
-        self._host.libvirt.permits.until_s = self.facts().act_until_s
+        self._host.libvirt.permits.until_s = self._until_s()
         self._look_later()
-        if not could_act and self.facts().act_until_s > self._boottime_s():
+        if not could_act and self._until_s() > now_s:
             self._lrm.wake()
 
     # Letting go

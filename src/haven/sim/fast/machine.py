@@ -8,6 +8,7 @@ from haven.core.clock import Now
 from haven.core.lease import LeaseTerms
 from haven.sim.fast.agenda import Agenda
 
+TINY_S = 1e-6
 WALL_S = 1_700_000_000.0
 
 
@@ -24,8 +25,8 @@ class Clock:
         return self.first_s + (true_s - self.booted_s) * self.rate
 
     def true_s(self, boottime_s: float) -> float:
-        """When it is that late by this clock."""
-        return self.booted_s + (boottime_s - self.first_s) / self.rate
+        """When it is that late by this clock, and certainly not earlier."""
+        return self.booted_s + (boottime_s - self.first_s) / self.rate + TINY_S
 
     def wall_s(self, true_s: float) -> float:
         return WALL_S + true_s + self.wall_ahead_s

@@ -15,7 +15,8 @@ COMMIT_S = 3.0
 """So long a process waits for the store's answer to a commit of the core."""
 
 MAX_LOOKS = 200
-"""More looks than this at one moment is a loop that would eat a core."""
+MOMENT_S = 0.05
+"""More looks than this within a moment are a loop that would eat a core."""
 
 
 class BusyError(AssertionError):
@@ -99,10 +100,10 @@ class Process:
 
     def _count_look(self) -> None:
         now_s = self.world.agenda.now_s
-        at_s, count = self._looks_now
-        self._looks_now = (now_s, count + 1) if at_s == now_s else (now_s, 1)
+        since_s, count = self._looks_now
+        self._looks_now = (since_s, count + 1) if now_s - since_s < MOMENT_S else (now_s, 1)
         if self._looks_now[1] > MAX_LOOKS:
-            raise BusyError(f"{self.holder} looks more than {MAX_LOOKS} times at {now_s:.3f} s")
+            raise BusyError(f"{self.holder} looks more than {MAX_LOOKS} times within {MOMENT_S:g} s")
 
     def look(self, *, tick: bool) -> None:
         raise NotImplementedError

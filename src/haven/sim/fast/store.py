@@ -42,6 +42,7 @@ class Store:
         self._agenda = agenda
         self._ttl_s = ttl_s
         self._watched: set[str] = set()
+        self._unchanged: View | None = None
         self._past: deque[tuple[float, View]] = deque([(0.0, self.view)])
         self._changed: list[frozenset[str]] = [frozenset(), frozenset(records)]
 
@@ -114,10 +115,18 @@ class Store:
         if view.revision < seen and since:
             view = since
         if view.revision == seen:
-            return replace(view, changed=frozenset()) if view.changed else view
+            return self._quiet(view)
         if view.revision == seen + 1:
             return view
         return replace(view, changed=frozenset().union(*self._changed[seen + 1 : view.revision + 1]))
+
+    def _quiet(self, view: View) -> View:
+        """The same reading once more: nothing has changed since."""
+        if not view.changed:
+            return view
+        if self._unchanged is None or self._unchanged.revision != view.revision:
+            self._unchanged = replace(view, changed=frozenset())
+        return self._unchanged
 
     def _as_of(self, at_s: float, at_least: int) -> View:
         for written_s, view in reversed(self._past):

@@ -9,7 +9,7 @@ from haven.core.hypervisor import Happening
 from haven.core.lease import LeaseTerms
 from haven.core.load import Figures
 from haven.core.order import Order
-from haven.core.records import LrmRecord, ManagerRecord, Record
+from haven.core.records import Record
 from haven.core.settings import Settings
 from haven.core.view import View
 from haven.core.words import ShutdownKind
@@ -22,6 +22,7 @@ from haven.sim.fast.libvirt import Libvirt
 from haven.sim.fast.lrm import Lrm
 from haven.sim.fast.machine import Boot, Clock, Watchdog
 from haven.sim.fast.moves import Moves
+from haven.sim.fast.news import for_manager, for_node, is_news
 from haven.sim.fast.process import Process
 from haven.sim.fast.store import Store, Written
 
@@ -173,17 +174,16 @@ class World:
     def _written(self, written: Written) -> None:
         """Who watches the store looks at what changed; a sign of life alone is no reason."""
         self.watch.written(written)
-        news = {key for key in written.changed if _is_news(written, key)}
+        news = [key for key in written.changed if is_news(written, key)]
         if not news:
             return
         for host in self.hosts.values():
             if not self.reaches_store(host):
                 continue
-            late_s = host.link.lag_s
-            if host.lrm and any(key.startswith(_FOR_NODES) for key in news):
-                self._wake(host.lrm, late_s)
-            if host.crm and any(key.startswith(_FOR_MANAGERS) for key in news):
-                self._wake(host.crm, late_s)
+            if host.lrm and any(for_node(written, key, host.name) for key in news):
+                self._wake(host.lrm, host.link.lag_s)
+            if host.crm and any(for_manager(key, leads=host.crm.is_master) for key in news):
+                self._wake(host.crm, host.link.lag_s)
 
     def _wake(self, process: Process, late_s: float) -> None:
         if late_s:
@@ -292,22 +292,3 @@ class World:
         host.frozen_until_s = 0.0
         self.network_changed()
         self.start_daemons(host)
-
-
-_FOR_NODES = ("service/", "config/", "run/", "agent/", "lock/agent/", "manager", "command/", "fence/")
-_FOR_MANAGERS = (*_FOR_NODES, "lrm/", "lock/", "rule/", "group/", "options")
-
-
-def _is_news(written: Written, key: str) -> bool:
-    """Whether more changed than the time of writing."""
-    before, after = written.before.entries.get(key), written.after.entries.get(key)
-    if before is None or after is None:
-        return True
-    old, new = before.record, after.record
-    if isinstance(old, LrmRecord) and isinstance(new, LrmRecord):
-        return replace(old, timestamp_wall_s=0.0, looked_wall_s=0.0) != replace(
-            new, timestamp_wall_s=0.0, looked_wall_s=0.0
-        )
-    if isinstance(old, ManagerRecord) and isinstance(new, ManagerRecord):
-        return replace(old, timestamp_wall_s=0.0) != replace(new, timestamp_wall_s=0.0)
-    return True

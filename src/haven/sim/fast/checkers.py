@@ -1,0 +1,272 @@
+"""What must never be, judged on the truth of a run: who really runs, what the store really holds.
+
+Written from SAFETY.md and the list of the issue, not from the core's code: the core's own functions are not asked.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+from haven.core.hypervisor import Power
+from haven.core.order import Move, Order, Start, Stop
+from haven.core.records import (
+    AgentEpoch,
+    FenceMark,
+    LrmRecord,
+    ManagerRecord,
+    RunKey,
+    ServiceConfig,
+    ServiceStatus,
+    VmJournal,
+)
+from haven.core.view import View
+from haven.core.words import DisarmState, ServiceState, ShutdownKind, Wanted
+from haven.sim.fast import placing
+from haven.sim.fast.host import Host
+from haven.sim.fast.store import Written
+from haven.sim.fast.world import Watch, World
+
+if TYPE_CHECKING:
+    from haven.sim.fast.lrm import Lrm
+
+R = TypeVar("R")
+
+MOST_CRASHES = 8
+MOST_FAILED_NODES = 12
+MOST_TRAIL = 32
+OWN_RECORDS = 7  # of a guest: config, service, journal, run, vm, and vmid twice when it was given a new one
+NODE_RECORDS = 4  # lrm, agent, lock, fence
+FEW_RECORDS = 16  # manager and its lock, options, rules, the commands of a moment
+
+
+class Violation(AssertionError):  # noqa: N818 - it is what the search looks for, not an error of its own
+    """A promise is broken: when, and which."""
+
+    def __init__(self, at_s: float, what: str) -> None:
+        super().__init__(f"at {at_s:.3f} s: {what}")
+        self.at_s, self.what = at_s, what
+
+    @property
+    def promise(self) -> str:
+        """Which promise, without the names of this run: a shrunk plan must break the same one."""
+        return self.what.partition(":")[0]
+
+
+class Checkers(Watch):
+    """All that looks on during a run of a cluster or of one host."""
+
+    def __init__(self) -> None:
+        self.world: World | None = None
+        self.began_count = 0
+        self.ordered_count = 0
+        self._rules_changed_s = -1e9
+
+    @property
+    def _at(self) -> World:
+        assert self.world is not None
+        return self.world
+
+    def _broken(self, what: str) -> Violation:
+        return Violation(self._at.agenda.now_s, what)
+
+    # Never twice; only with a live epoch and the run key
+
+    def began(self, host: Host, uuid: str) -> None:
+        self.began_count += 1
+        world = self._at
+        everywhere = sorted(world.truth.runs_on[uuid])
+        if len(everywhere) > 1:
+            raise self._broken(f"two running copies: {uuid} on {' and '.join(everywhere)}")
+        self._may_run(host, uuid, "runs a VM")
+
+    def _may_run(self, host: Host, uuid: str, does: str) -> None:
+        view = self._at.store.view
+        agent = view.agents().get(host.name)
+        if agent is None or agent.released or agent.retired or agent.boot_id != host.boot.id:
+            raise self._broken(f"{does} without a live epoch: {uuid} on {host.name}, {agent}")
+        if self._at.is_cluster and (lock := view.lock(f"agent/{host.name}")) is None:
+            raise self._broken(f"{does} without its lock: {uuid} on {host.name}, {lock}")
+        key = view.runs().get(uuid)
+        if key is None or not _names(key, agent):
+            raise self._broken(f"{does} without its run key: {uuid} on {host.name} in {agent.epoch}, {key}")
+
+    # Orders
+
+    def ordered(self, host: Host, order: Order, view: View | None) -> None:
+        self.ordered_count += 1
+        if not isinstance(order, Start | Stop | Move) or view is None:
+            return
+        if isinstance(order, Start) or (isinstance(order, Move) and order.live):
+            self._may_run(host, order.uuid, "orders a start or a move")
+        reason = _hands_off(view, order.sid)
+        lrm = host.lrm
+        going_down = lrm is not None and lrm.shutdown in (ShutdownKind.REBOOT, ShutdownKind.SHUTDOWN)
+        if reason and not (going_down and isinstance(order, Stop)):
+            name = type(order).__name__.lower()
+            raise self._broken(f"a service is touched although {reason}: {name} of {order.sid} on {host.name}")
+        service = view.services().get(order.sid)
+        if order.uid and service and service.uid != order.uid and not isinstance(order, Stop):
+            raise self._broken(f"acts on an old uid: {order} but {service}")
+
+    # What is written
+
+    def written(self, written: Written) -> None:
+        if self.world is None:
+            return
+        for key in written.changed:
+            if key.startswith("rule/"):
+                self._rules_changed_s = written.at_s
+            elif key.startswith(("service/", "fence/")) or key == "manager":
+                self._is_by_the_manager(written, key)
+            elif key.startswith("agent/"):
+                self._epoch_changed(written, key)
+            elif key.startswith("run/"):
+                self._run_key_changed(written, key)
+        self._placed(written)
+
+    def _is_by_the_manager(self, written: Written, key: str) -> None:
+        lock = written.before.manager_lock()
+        if lock is None or lock.holder != written.writer:
+            raise self._broken(f"only the manager decides: {key} written by {written.writer}, the lock is {lock}")
+
+    def _epoch_changed(self, written: Written, key: str) -> None:
+        """An epoch is retired only once nothing of it can run any more (SAFETY 3, 5)."""
+        old, new = _record(written.before, key, AgentEpoch), _record(written.after, key, AgentEpoch)
+        if old is None or new is None:
+            return
+        if new.retired and not old.retired:
+            self._is_over(old)
+        if new.epoch != old.epoch and f"fence/{new.node}" in written.before.entries:
+            mark = _record(written.before, f"fence/{new.node}", FenceMark)
+            raise self._broken(f"a lock is taken while its node is fenced: {new} beside {mark}")
+        if new.released and not old.released:
+            running = {uuid for uuid, nodes in self._at.truth.runs_on.items() if new.node in nodes}
+            keys = {uuid for uuid in running if (k := written.after.runs().get(uuid)) and _names(k, old)}
+            if not keys <= set(new.running):
+                raise self._broken(f"a release that hides running VMs: {keys} on {new}")
+
+    def _is_over(self, agent: AgentEpoch) -> None:
+        host = self._at.hosts[agent.node]
+        runs = [uuid for uuid, nodes in self._at.truth.runs_on.items() if agent.node in nodes]
+        if runs and host.boot.id == agent.boot_id:
+            raise self._broken(f"an epoch is retired while its VMs run: {runs} of {agent}")
+        if not agent.armed and not agent.released:
+            raise self._broken(f"an epoch without a watchdog is retired without proof: {agent}")
+
+    def _run_key_changed(self, written: Written, key: str) -> None:
+        """Who is taken out of a run key does not run the VM any more (SAFETY 1, 6)."""
+        old, new = _record(written.before, key, RunKey), _record(written.after, key, RunKey)
+        if old is None:
+            return
+        left = {old.node, old.target} - ({new.node, new.target} if new else set()) - {None, ""}
+        runs = self._at.truth.runs_on.get(old.uuid, set()) & left
+        if runs:
+            raise self._broken(f"a run key is given up while the VM runs there: {old} became {new}")
+
+    def _placed(self, written: Written) -> None:
+        settled = written.at_s - self._rules_changed_s > 3.0
+        for key in written.changed:
+            if not key.startswith("service/"):
+                continue
+            old, new = _record(written.before, key, ServiceStatus), _record(written.after, key, ServiceStatus)
+            if old and new and settled and (fault := placing.fault_of(old, new, written, self._at)):
+                raise self._broken(fault)
+
+    # Now and then
+
+    def look(self) -> None:
+        """Nothing that is kept grows without bound."""
+        world = self._at
+        entries, guests = world.store.view.entries, len(world.guests)
+        most = OWN_RECORDS * guests + NODE_RECORDS * len(world.hosts) + FEW_RECORDS
+        if len(entries) > most:
+            raise self._broken(f"records grow: {len(entries)} of them, {sorted(entries)}")
+        for entry in entries.values():
+            for what in _grown(entry.record, guests):
+                raise self._broken(f"a record grows: {what}")
+        for host in world.hosts.values():
+            for what in _grown_memory(host.lrm, guests) if host.lrm else ():
+                raise self._broken(f"a memory grows: {what} of {host.name}")
+
+
+def _names(key: RunKey, agent: AgentEpoch) -> bool:
+    """Whether the key lets that epoch run the VM."""
+    return (agent.node, agent.epoch) in ((key.node, key.epoch), (key.target, key.target_epoch))
+
+
+def _hands_off(view: View, sid: str) -> str:
+    """Why nobody may touch the service, by what the process has read; empty: it may be."""
+    config, service, manager = view.configs().get(sid), view.services().get(sid), view.manager()
+    if config is None:
+        return "it is not protected"
+    if config.wanted is Wanted.IGNORED:
+        return "it is ignored"
+    if service is not None and service.state is ServiceState.FREEZE:
+        return "it is frozen"
+    if manager and manager.disarm and manager.disarm.state is DisarmState.DISARMED:
+        return "HA is disarmed"
+    return ""
+
+
+def _record(view: View, key: str, kind: type[R]) -> R | None:
+    entry = view.entries.get(key)
+    return entry.record if entry and isinstance(entry.record, kind) else None
+
+
+def _grown(record: object, guests: int) -> Iterator[str]:
+    match record:
+        case LrmRecord() if len(record.results) > guests or len(record.ended_causes) > guests:
+            yield f"results of {record.node}: {len(record.results)}"
+        case VmJournal() if len(record.crashes_boottime_s) > MOST_CRASHES:
+            yield f"crashes of {record.uuid}: {len(record.crashes_boottime_s)}"
+        case ServiceStatus() if len(record.failed_nodes) > MOST_FAILED_NODES:
+            yield f"failed nodes of {record.sid}: {len(record.failed_nodes)}"
+        case ManagerRecord() if len(record.node_status) > 16:
+            yield f"nodes: {len(record.node_status)}"
+
+
+def _grown_memory(lrm: "Lrm", guests: int) -> Iterator[str]:
+    memory = lrm.memory
+    if len(memory.vms) > guests or len(memory.results) > guests or len(memory.ended_causes) > guests:
+        yield f"{len(memory.vms)} VMs, {len(memory.results)} results"
+    for uuid, vm in memory.vms.items():
+        if len(vm.trail) > MOST_TRAIL or len(vm.crashes_s) > MOST_CRASHES:
+            yield f"the trail of {uuid}"
+    if len(lrm.happenings) > 500 or len(lrm.results) > 200:
+        yield "what waits to be looked at"
+
+
+# Once the faults have stopped
+
+
+def dead_ends(world: World) -> Iterator[str]:
+    """Every started service that has a home runs, or its reason is recorded; whatever is to be off is off."""
+    for sid, config in world.store.view.configs().items():
+        what = _unsettled(world, sid, config)
+        if what:
+            service = world.store.view.services().get(sid)
+            yield f"{what}: {sid} wanted {config.wanted} on {config.node}, {service}"
+
+
+def _unsettled(world: World, sid: str, config: ServiceConfig) -> str:
+    view = world.store.view
+    service, manager = view.services().get(sid), view.manager()
+    runs_on = world.truth.runs_on.get(config.uuid, set())
+    if config.wanted is Wanted.IGNORED or (manager and manager.disarm):
+        return ""
+    if service is None:
+        return "no decision about a service"
+    if config.wanted is not Wanted.STARTED:
+        return "" if not runs_on or service.held or _suspended(world, config.uuid) else "a stopped service runs"
+    if runs_on:
+        return "" if service.node in runs_on else "a service runs elsewhere than its record says"
+    lrm = view.lrms().get(service.node)
+    if service.held or (lrm and (sid in lrm.waiting or sid in lrm.pending)):
+        return ""
+    if service.state is ServiceState.RECOVERY and not placing.has_home(service, view):
+        return ""
+    return "a started service does not run, and nobody says why"
+
+
+def _suspended(world: World, uuid: str) -> bool:
+    domains = (host.libvirt.domains.get(uuid) for host in world.hosts.values())
+    return any(domain and domain.executes and domain.power is Power.PAUSED for domain in domains)
