@@ -259,8 +259,8 @@ def test_what_it_waits_for(story: Path, steps: str, at_s: int, waits: str, capsy
 
 
 def test_a_case_can_be_explained_as_well(case: Path, capsys: Capture) -> None:
-    told = explained(case, 220, "vm:101", capsys)
-    assert "vm:101 at 220 s: does not run; state started, belongs to node1" in told
+    told = explained(case, 180, "vm:101", capsys)
+    assert "vm:101 at 180 s: does not run; state started, belongs to node1" in told
     assert told["Nodes, if it were placed now"] == ["nobody decides now"], "the deciding host is the one that died"
 
 
