@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from haven.core import service
+from haven.core.crm import node_states
 from haven.core.lrm import daemon
 from haven.core.settings import describe_settings
 from haven.core.words import Cause, Pacing
@@ -17,7 +18,9 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
 
-@pytest.mark.parametrize("diagram", [service.diagram, daemon.diagram], ids=["services", "LRM"])
+@pytest.mark.parametrize(
+    "diagram", [service.diagram, node_states.diagram, daemon.diagram], ids=["services", "nodes", "LRM"]
+)
 def test_a_state_diagram_is_the_table_the_program_runs_on(diagram: Callable[[], str]) -> None:
     assert diagram() in (DOCS / "how-it-decides.md").read_text()
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from haven.core.contract import Member
+from haven.core.crm.node_states import TRANSITIONS, diagram
 from haven.core.words import LrmMode, NodeState, ServiceState, Wanted
 from tests.core.crm.rig import NODE1, NODE2, NODE3, Crm
 
@@ -157,6 +158,26 @@ def test_a_node_in_maintenance_was_seen_as_long_as_it_could_be_reached() -> None
     crm.memory = replace(crm.memory, last_online_s={})
     crm.rounds()
     assert crm.memory.last_online_s[NODE2] == crm.at_s
+
+
+def test_each_row_of_the_table_is_in_the_diagram() -> None:
+    lines = diagram().splitlines()
+    for (state, finding), row in TRANSITIONS.items():
+        assert f"    {state} --> {row.to}: {finding.value} ({row.rule})" in lines
+    assert len(lines) == len(TRANSITIONS) + 3
+
+
+def test_a_node_with_services_in_fence_is_fenced_whatever_it_was() -> None:
+    """R-3.9: a node that is online again, too, as a service may be recorded in fence from before."""
+    for state in (N.ONLINE, N.UNKNOWN, N.MAINTENANCE, N.GONE):
+        crm = Crm()
+        crm.node(NODE2, state)
+        crm.lrm(NODE2, MAINTENANCE if state is N.MAINTENANCE else ACTIVE)
+        crm.lock("agent/node2", NODE2)
+        crm.service("vm:101", ServiceState.FENCE, NODE2)
+        if state is not N.ONLINE:
+            crm.lose(NODE2)
+        assert f"node_state node2 {state} fence" in crm.rounds()
 
 
 @pytest.mark.parametrize("how", ["cannot be reached", "is to be fenced"])

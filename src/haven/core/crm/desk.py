@@ -8,6 +8,8 @@ from haven.core.brake import hold_length_s
 from haven.core.clock import Now, deadline_after
 from haven.core.contract import ManagerObservation
 from haven.core.crm.memory import ManagerMemory
+from haven.core.crm.node_states import Finding
+from haven.core.crm.node_states import transition as node_transition
 from haven.core.event import Event, Scalar
 from haven.core.order import Duty
 from haven.core.placement.select import Placement, select_node
@@ -114,10 +116,14 @@ class Desk:
         members = self.seen.members
         return members is None or (node in members and members[node].online)
 
-    def set_node(self, node: str, state: NodeState, sentence: str, rule: str) -> None:
+    def find_node(self, node: str, finding: Finding) -> None:
+        """Change the node's state, if what was found of it changes it, and tell that (R-3.4)."""
         before = self.node_state(node)
-        self.nodes[node] = state
-        self.tell(Kind.NODE_STATE, sentence, rule, node=node, **{"from": before, "to": state})
+        row = node_transition(before, finding)
+        if row is not None:
+            self.nodes[node] = row.to
+            sentence = row.sentence.format(node=node)
+            self.tell(Kind.NODE_STATE, sentence, row.rule, node=node, **{"from": before, "to": row.to})
 
     def is_offline_for(self, node: str, delay_s: float = OFFLINE_DELAY_S) -> bool:
         """ "offline delayed" (R-3.5): about when it was last seen, not about its state. In `fast` pacing the

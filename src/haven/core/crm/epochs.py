@@ -10,6 +10,7 @@ from enum import StrEnum
 from haven.core import locks
 from haven.core.crm.claims import without_node
 from haven.core.crm.desk import Desk
+from haven.core.crm.node_states import Finding
 from haven.core.records import AgentEpoch, FenceMark, ServiceStatus
 from haven.core.service import Trigger
 from haven.core.transaction import ABSENT, Guard, Put, Transaction
@@ -41,7 +42,7 @@ def _fence(desk: Desk, node: str) -> bool:
     if node in desk.fenced:
         return _move_on(desk, node)  # in this round already: what came to `fence` since may go at once
     if desk.node_state(node) is not NodeState.FENCE:
-        desk.set_node(node, NodeState.FENCE, f"{node} is to be fenced", "R-3.9")
+        desk.find_node(node, Finding.TO_BE_FENCED)
         notify(desk, node, "start", f"{node} is being fenced: it gives no sign of life")
     if proof is Proof.DEAD:
         return _acknowledge(desk, node)
@@ -84,7 +85,7 @@ def _acknowledge(desk: Desk, node: str) -> bool:
         words = f"{node} is to be fenced although no service waits for it"
         desk.tell(Kind.FENCE_WITHOUT_SERVICES, words, "R-3.8", Level.NOTICE, node=node)
     desk.tell(Kind.FENCE_ACKNOWLEDGED, sentence, "SAFETY 5", node=node)
-    desk.set_node(node, NodeState.UNKNOWN, f"{node} is fenced", "R-3.9")
+    desk.find_node(node, Finding.FENCED)
     notify(desk, node, "success", f"{node} is fenced; its services are recovered now")
     desk.fenced.add(node)
     if f"fence/{node}" in desk.view.entries:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from haven.core import locks
 from haven.core.crm import epochs
 from haven.core.crm.desk import Desk
+from haven.core.crm.node_states import Finding
 from haven.core.service import Trigger
 from haven.core.words import Kind, Level, NodeState, ServiceState
 
@@ -34,13 +35,13 @@ def fence_lost_nodes(desk: Desk, sids: Iterable[str]) -> bool:
 def fence(desk: Desk, node: str) -> bool:
     """R-3.9: True when this manager holds the node's agent lock, so that its LRM cannot run anything."""
     if desk.node_state(node) is not NodeState.FENCE:
-        desk.set_node(node, NodeState.FENCE, f"{node} is to be fenced", "R-3.9")
+        desk.find_node(node, Finding.TO_BE_FENCED)
         epochs.notify(desk, node, "start", f"{node} is being fenced: it has not been seen for a while")
     if not _take_agent_lock(desk, node):
         return False
     sentence = f"{node} is fenced: its agent lock is ours, so it runs nothing any more"
     desk.tell(Kind.FENCE_ACKNOWLEDGED, sentence, "R-3.9", node=node)
-    desk.set_node(node, NodeState.UNKNOWN, f"{node} is fenced", "R-3.9")
+    desk.find_node(node, Finding.FENCED)
     epochs.notify(desk, node, "success", f"{node} is fenced; its services are recovered now")
     return True
 
