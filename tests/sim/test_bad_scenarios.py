@@ -126,6 +126,25 @@ def test_one_line_says_what_is_wrong(added: str, said: str) -> None:
     assert wrong(BASE + added).startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("added", "said"),
+    [
+        (
+            "at 1e99 s: nothing happens",
+            "FILE:7: '1e99 s' is no length of time; expected for example 130 s or 2 min",
+        ),
+        ("soon later: nothing happens", "FILE:7: 'soon' is no length of time"),
+        ("expect:", "FILE:7: '' is no expectation that haven knows"),
+        ("groups:\n  : node1", "FILE:8: expected for example: web: node1:2, node2, restricted; not ': node1'"),
+        ("at 60 s: " + "x" * 5000, f"FILE:7: '{'x' * 80}...' is no step that haven knows"),
+    ],
+)
+def test_odd_lines_are_short_complaints(added: str, said: str) -> None:
+    complaint = wrong(BASE + added)
+    assert complaint.startswith(said)
+    assert len(complaint) < 200
+
+
 def test_nothing_at_all_is_no_scenario() -> None:
     assert wrong("") == "FILE:1: the scenario has no cluster; it begins with cluster: and a line for each node"
 

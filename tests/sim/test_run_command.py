@@ -104,6 +104,13 @@ def test_repeated_sentences_are_one_line(tmp_path: Path, capsys: Capture) -> Non
     assert line.endswith("(R-4.31) [9 times, until 400 s]")
 
 
+def test_a_cluster_without_power_is_quiet(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "dark.txt"
+    path.write_text("cluster:\n  node1: off\nguests:\n  vm:101 on node1\n")
+    assert main(["run", str(path)]) == 0
+    assert "vm:101                does not run" in capsys.readouterr().out
+
+
 def test_a_case_of_the_conformance_format_is_told_in_the_same_way(case: Path, capsys: Capture) -> None:
     assert main(["run", str(case)]) == 0
     out = capsys.readouterr().out

@@ -63,7 +63,7 @@ def _parser(read_live: ReadLive | None) -> _Parser:
     parser = _Parser(
         prog="haven sim", description="Rehearse any cluster in virtual time: nothing real is touched."
     )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, prog="haven sim")
     _add_run(commands)
     _add_cases(commands)
     _add_new(commands)

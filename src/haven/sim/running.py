@@ -73,6 +73,7 @@ def _run_own(
         _refuse_pve_only(scenario)
     world = WORLDS[pacing](scenario.inputs, tell, track.look, seed=seed)
     track.world = world
+    track.look(0.0)
     story = run_scenario(scenario, world, track, pacing, until_s)
     return Ran(story, scenario.inputs, world.placement(), scenario.title, scenario.titles)
 
@@ -88,6 +89,7 @@ def _run_case(text: str, track: Track, tell: Tell, until_s: float | None) -> Ran
     check_commands(text, inputs)
     cluster = Cluster(inputs, tell)
     track.world = PveScene(cluster)
+    track.look(0.0)
     Run(cluster, inputs.command_lists, track.look).run(math.inf if until_s is None else until_s)
     return Ran(Story(track, cluster.now_s), inputs, placement_of(cluster))
 

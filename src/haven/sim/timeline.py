@@ -121,5 +121,5 @@ def result_line(verdicts: Sequence[Verdict]) -> str:
     if not verdicts:
         return "nothing was expected"
     if not missed:
-        return f"all {len(verdicts)} expectations are met"
+        return f"all {len(verdicts)} expectations are met" if len(verdicts) > 1 else "the expectation is met"
     return f"{missed} of {len(verdicts)} expectations {'is' if missed == 1 else 'are'} not met"

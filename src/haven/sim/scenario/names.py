@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from haven.sim.errors import WordsError
 
 _SHOWN = 12
+_CHARS = 80
 
 
 @dataclass(slots=True)
@@ -35,7 +36,12 @@ def _known(text: str, names: Iterable[str], what: str, there_are: str) -> str:
     known = list(names)
     if text in known:
         return text
-    raise WordsError(f"{what} {text!r} does not exist; {hint(text, known, there_are)}")
+    raise WordsError(f"{what} {shown(text)} does not exist; {hint(text, known, there_are)}")
+
+
+def shown(text: str) -> str:
+    """A text in an error: in quotes, and not a page of it."""
+    return repr(text if len(text) <= _CHARS else f"{text[:_CHARS]}...")
 
 
 def one_of(text: str, known: Iterable[str], what: str) -> str:
@@ -43,7 +49,7 @@ def one_of(text: str, known: Iterable[str], what: str) -> str:
     words = list(known)
     if text in words:
         return text
-    raise WordsError(f"{what} {text!r} is not known; {hint(text, words, 'known are')}")
+    raise WordsError(f"{what} {shown(text)} is not known; {hint(text, words, 'known are')}")
 
 
 def hint(text: str, known: list[str], there_are: str) -> str:

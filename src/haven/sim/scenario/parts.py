@@ -19,7 +19,7 @@ from haven.core.rules.checks import check_rules
 from haven.core.words import Affinity, Wanted
 from haven.sim.errors import WordsError
 from haven.sim.inputs import DEFAULT_CAPACITY, DEFAULT_CONFIGURED, DEFAULT_MEASURED, Inputs, NodeInput
-from haven.sim.scenario.names import Names, hint, one_of
+from haven.sim.scenario.names import Names, hint, one_of, shown
 from haven.sim.scenario.options import checked_option
 from haven.sim.scenario.phrases import Phrase, Phrasebook, check_sid
 
@@ -75,7 +75,7 @@ def _sized(text: str, load: Load) -> Load | None:
 
 
 def _unknown(text: str, what: str, known: str) -> WordsError:
-    return WordsError(f"{text!r} says nothing about a {what} that haven knows; known are {known}")
+    return WordsError(f"{shown(text)} says nothing about a {what} that haven knows; known are {known}")
 
 
 # cluster
@@ -85,7 +85,7 @@ def read_node(parts: Parts, line: str) -> None:
     names, _, rest = line.partition(":")
     for name in (one.strip() for one in names.split(",")):
         if not re.fullmatch(r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?", name):
-            raise WordsError(f"{name!r} is no name for a node; expected for example node1")
+            raise WordsError(f"{shown(name)} is no name for a node; expected for example node1")
         if name in parts.nodes:
             raise WordsError(f"node {name!r} is there twice")
         parts.nodes[name] = _node(rest)
@@ -125,7 +125,9 @@ _GUEST = re.compile(r'(\S+)(?: "([^"]*)")? on ([^\s:,]+)(?::\s*(.*))?')
 def read_guest(parts: Parts, line: str) -> None:
     found = _GUEST.fullmatch(line)
     if found is None:
-        raise WordsError(f'expected for example: vm:101 "router" on node1: 2 cpus, 4 GiB, started; not {line!r}')
+        raise WordsError(
+            f'expected for example: vm:101 "router" on node1: 2 cpus, 4 GiB, started; not {shown(line)}'
+        )
     sid, title, node, rest = found.groups()
     check_sid(sid)
     if sid in parts.configs:
@@ -214,7 +216,7 @@ _RULE = re.compile(r"([\w.-]+):\s*(.+?)(, disabled)?")
 def read_rule(parts: Parts, line: str) -> None:
     found = _RULE.fullmatch(line)
     if found is None:
-        raise WordsError(f"expected for example: apart: vm:101 and vm:102 stay apart; not {line!r}")
+        raise WordsError(f"expected for example: apart: vm:101 and vm:102 stay apart; not {shown(line)}")
     name, text, disabled = found.groups()
     if name in parts.rules:
         raise WordsError(f"rule {name!r} is there twice")
@@ -229,6 +231,8 @@ def read_rule(parts: Parts, line: str) -> None:
 
 def read_group(parts: Parts, line: str) -> None:
     name, _, rest = line.partition(":")
+    if not re.fullmatch(r"[\w.-]+", name):
+        raise WordsError(f"expected for example: web: node1:2, node2, restricted; not {shown(line)}")
     words = _fields(rest)
     flags = {word for word in words if word in ("restricted", "nofailback")}
     nodes = {}
@@ -245,7 +249,7 @@ def read_group(parts: Parts, line: str) -> None:
 def read_option(parts: Parts, line: str) -> None:
     name, separator, value = (text.strip() for text in line.partition(":"))
     if not separator:
-        raise WordsError(f"expected for example: shutdown_policy: migrate; not {line!r}")
+        raise WordsError(f"expected for example: shutdown_policy: migrate; not {shown(line)}")
     key, read = checked_option(name, value)
     parts.options[key] = read
 

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from haven.core.words import DisarmMode, NodeState, ServiceState, Wanted
 from haven.sim.errors import WordsError
 from haven.sim.inputs import GIB, MIB
-from haven.sim.scenario.names import Names, one_of
+from haven.sim.scenario.names import Names, one_of, shown
 
 T = TypeVar("T")
 
@@ -30,10 +30,10 @@ def seconds(text: str, _names: Names | None = None) -> float:
     """A length of time: `130 s`, `2 min`. Raises WordsError."""
     number, _, unit = text.partition(" ")
     if unit not in _UNITS_S or not _is_number(number):
-        raise WordsError(f"{text!r} is no length of time; expected for example 130 s or 2 min")
+        raise WordsError(f"{shown(text)} is no length of time; expected for example 130 s or 2 min")
     value = float(number) * _UNITS_S[unit]
     if value > MAX_S:
-        raise WordsError(f"{text!r} is too long; at most {MAX_S} s")
+        raise WordsError(f"{shown(text)} is too long; at most {MAX_S} s")
     return value
 
 
@@ -74,7 +74,7 @@ def check_sid(text: str) -> None:
     """Raises WordsError."""
     kind, _, number = text.partition(":")
     if kind not in ("vm", "ct", "fa") or not number.isdecimal():
-        raise WordsError(f"{text!r} is no guest; expected vm:NUMBER or ct:NUMBER")
+        raise WordsError(f"{shown(text)} is no guest; expected vm:NUMBER or ct:NUMBER")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ class Phrasebook(Generic[T]):
                 return phrase, phrase.read(found, names)
             except WordsError as error:
                 wrong = wrong or error
-        raise wrong or WordsError(f"{text!r} is no {self.what} that haven knows{self._near(text, names)}")
+        raise wrong or WordsError(f"{shown(text)} is no {self.what} that haven knows{self._near(text, names)}")
 
     def _near(self, text: str, names: Names) -> str:
         forms = {form: phrase.pattern for phrase in self.phrases for form in _forms(phrase.pattern)}

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from haven.sim.errors import CaseError, WordsError
 from haven.sim.scenario.expectations import EXPECTATIONS
 from haven.sim.scenario.model import Block, Bound, Expectation, Scenario, Step
-from haven.sim.scenario.names import hint
+from haven.sim.scenario.names import hint, shown
 from haven.sim.scenario.parts import SECTIONS, Parts, PlaceError, check_whole
 from haven.sim.scenario.phrases import MAX_S, seconds
 from haven.sim.scenario.steps import ANY_NODE, STEPS
 
 _TIME = r"\d+(?:\.\d+)? [a-z]+"
-_AT = re.compile(rf"at ({_TIME}):\s*(.*)")
-_LATER = re.compile(rf"({_TIME}) later:\s*(.*)")
+_AT = re.compile(r"at ([^:]*):\s*(.*)")
+_LATER = re.compile(r"([^:]*) later:\s*(.*)")
 _END = re.compile(rf"end:\s*(?:at )?({_TIME})")
 _BOUND = re.compile(rf"(.*?) (within|for) ({_TIME})(?: \(fast: ({_TIME})\))?")
 _DOWN_FOR = " is down for at most "
@@ -91,17 +91,17 @@ class _Reader:
             self._open(word)
         elif colon and word == "scenario":
             self._title = rest.strip()
-        elif colon and not rest and re.fullmatch(r"[a-z]+", word):
-            raise WordsError(f"section '{word}:' is not known; {hint(word, list(SECTIONS), 'known are')}")
         elif self._timed(number, line):
             self._section = None
+        elif colon and not rest and re.fullmatch(r"[a-z]+", word):
+            raise WordsError(f"section '{word}:' is not known; {hint(word, list(SECTIONS), 'known are')}")
         elif self._section:
             self._add(number, line)
         elif self._moments:
             self._step(number, line)
         else:
             raise WordsError(
-                f"{line!r} is in no section; {hint(word + ':', list(_BEGINNINGS), 'a line begins with')}"
+                f"{shown(line)} is in no section; {hint(word + ':', list(_BEGINNINGS), 'a line begins with')}"
             )
 
     def _open(self, section: str) -> None:
@@ -191,6 +191,6 @@ def _expectation(number: int, text: str, parts: Parts) -> Expectation:
     bound = Bound(word)
     if not (claim.within if bound is Bound.WITHIN else claim.lasts):
         other = "it is about all the time from here on" if bound is Bound.WITHIN else "it is about a moment"
-        raise WordsError(f'{plain!r} cannot be judged "{word} {pve}": {other}')
+        raise WordsError(f'{shown(plain)} cannot be judged "{word} {pve}": {other}')
     pve_s = seconds(pve)
     return Expectation(number, text, claim, bound, pve_s, seconds(fast) if fast else pve_s)
