@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from haven.core import service
+from haven.core.crm import daemon as crm_daemon
 from haven.core.crm import node_states
 from haven.core.lrm import daemon
 from haven.core.settings import describe_settings
@@ -19,7 +20,9 @@ DOCS = ROOT / "docs"
 
 
 @pytest.mark.parametrize(
-    "diagram", [service.diagram, node_states.diagram, daemon.diagram], ids=["services", "nodes", "LRM"]
+    "diagram",
+    [service.diagram, node_states.diagram, crm_daemon.diagram, daemon.diagram],
+    ids=lambda f: f.__module__,
 )
 def test_a_state_diagram_is_the_table_the_program_runs_on(diagram: Callable[[], str]) -> None:
     assert diagram() in (DOCS / "how-it-decides.md").read_text()

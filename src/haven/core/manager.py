@@ -8,6 +8,7 @@ from dataclasses import replace
 from haven.core import locks
 from haven.core.clock import Now
 from haven.core.contract import Decision, ManagerObservation
+from haven.core.crm.daemon import Condition, transition
 from haven.core.crm.desk import Desk
 from haven.core.crm.memory import ManagerMemory as ManagerMemory
 from haven.core.crm.round import run_round
@@ -32,8 +33,8 @@ IDLE_ROUNDS = 90
 
 def start() -> Decision[ManagerMemory]:
     """The process begins (2.1)."""
-    memory = ManagerMemory(CrmState.WAIT_FOR_QUORUM)
-    return Decision(memory, events=(_state_event(CrmState.STARTUP, CrmState.WAIT_FOR_QUORUM),))
+    state, events = _change(CrmState.STARTUP, Condition.PROCESS_STARTED)
+    return Decision(ManagerMemory(state), events=tuple(events))
 
 
 def request_shutdown(memory: ManagerMemory) -> Decision[ManagerMemory]:
@@ -64,10 +65,9 @@ def _as_slave(memory: ManagerMemory, seen: ManagerObservation, now: Now) -> Deci
     taking = _take_lock(seen) if able else None
     if taking:
         return _become_master(memory, seen, taking, events, now)
-    state = CrmState.SLAVE if able else CrmState.WAIT_FOR_QUORUM
+    state, told = _change(memory.state, Condition.LOCK_NOT_GOT if able else Condition.NOT_ABLE)
     duties: tuple[Duty, ...] = (Exit(),) if seen.shutdown_requested else ()
-    events += _change(memory, state)
-    return Decision(memory.with_state(state), events=tuple(events), duties=duties)
+    return Decision(memory.with_state(state), events=(*events, *told), duties=duties)
 
 
 def _take_lock(seen: ManagerObservation) -> Transaction | None:
@@ -93,7 +93,7 @@ def _become_master(
     if record and record.disarm and record.disarm.state is DisarmState.DISARMED:
         events.append(Event(Kind.DISARMED_TAKEOVER, "takes over while HA is disarmed", rule="R-7.31"))
         duties, noted = (), True
-    events += _change(memory, CrmState.MASTER)
+    events += _change(memory.state, Condition.LOCK_GOT)[1]
     if mode is not SchedulerMode.BASIC:
         sentence = f"nodes are chosen by the {mode} scheduler"
         events.append(Event(Kind.SCHEDULER_MODE, sentence, rule="R-2.5", fields={"mode": mode}))
@@ -199,18 +199,12 @@ def _renewed(
 
 def _lock_lost(memory: ManagerMemory, seen: ManagerObservation) -> Decision[ManagerMemory]:
     """Both state changes in one round (2.1). What was remembered as master is dropped (R-2.5)."""
-    lost = CrmState.LOST_MANAGER_LOCK
-    bare = _without_mastership(memory)
+    lost, events = _change(memory.state, Condition.LOCK_LOST)
+    bare, duties = memory.as_new_master().with_state(lost), (CloseWatchdog(),)
     if seen.shutdown_requested:
-        return Decision(
-            bare.with_state(lost), events=tuple(_change(memory, lost)), duties=(CloseWatchdog(), Exit())
-        )
-    events = [*_change(memory, lost), _state_event(lost, CrmState.WAIT_FOR_QUORUM)]
-    return Decision(bare, events=tuple(events), duties=(CloseWatchdog(),))
-
-
-def _without_mastership(memory: ManagerMemory) -> ManagerMemory:
-    return memory.as_new_master().with_state(CrmState.WAIT_FOR_QUORUM)
+        return Decision(bare, events=tuple(events), duties=(*duties, Exit()))
+    state, more = _change(lost, Condition.LET_GO)
+    return Decision(bare.with_state(state), events=(*events, *more), duties=duties)
 
 
 def _idle_allowed(seen: ManagerObservation) -> tuple[bool, list[Event]]:
@@ -229,13 +223,13 @@ def _idle_allowed(seen: ManagerObservation) -> tuple[bool, list[Event]]:
 def _go_idle(memory: ManagerMemory, seen: ManagerObservation, events: list[Event]) -> Decision[ManagerMemory]:
     sentence = f"nothing to do for {IDLE_ROUNDS} rounds: gives the manager lock back"
     events.append(Event(Kind.CRM_IDLE, sentence, rule="R-2.3", fields={"rounds": IDLE_ROUNDS}))
-    events += _change(memory, CrmState.WAIT_FOR_QUORUM)
+    state, told = _change(memory.state, Condition.IDLE)
     release = locks.release(seen.view, locks.MANAGER, seen.node)
-    bare = replace(_without_mastership(memory), idle_rounds=0)
+    bare = replace(memory.as_new_master(), state=state, idle_rounds=0)
     duties: tuple[Duty, ...] = (CloseWatchdog(),)
     if seen.shutdown_requested:
         duties += (Exit(),)
-    return Decision(bare, (release,) if release else (), duties=duties, events=tuple(events))
+    return Decision(bare, (release,) if release else (), duties=duties, events=(*events, *told))
 
 
 def _work(
@@ -310,21 +304,12 @@ def _next_hold_end_s(desk: Desk) -> float | None:
 # Events
 
 
-def _change(memory: ManagerMemory, to: CrmState) -> list[Event]:
-    return [] if memory.state is to else [_state_event(memory.state, to)]
-
-
-_SENTENCES = {
-    CrmState.WAIT_FOR_QUORUM: "waits for something to decide",
-    CrmState.SLAVE: "another node's manager decides",
-    CrmState.MASTER: "this host decides",
-    CrmState.LOST_MANAGER_LOCK: "lost the manager lock",
-    CrmState.STARTUP: "starts",
-}
-
-
-def _state_event(before: CrmState, to: CrmState) -> Event:
-    return Event(Kind.CRM_STATE, _SENTENCES[to], rule="2.1", fields={"from": before, "to": to})
+def _change(state: CrmState, condition: Condition) -> tuple[CrmState, list[Event]]:
+    """The state that this leads to, and what is told of it; nothing, if it is none."""
+    row = transition(state, condition)
+    if row is None:
+        return state, []
+    return row.to, [Event(Kind.CRM_STATE, row.sentence, rule=row.rule, fields={"from": state, "to": row.to})]
 
 
 def _unreadable() -> Event:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from haven.core.crm.daemon import TRANSITIONS, diagram
 from haven.core.load import Figures, GuestFigures, Load, NodeFigures
 from haven.core.records import Disarm
 from haven.core.words import (
@@ -41,6 +42,13 @@ def without_configuration() -> Crm:
     crm.tell_record(master_node=NODE2)
     crm.node(NODE2, NodeState.UNKNOWN)
     return crm
+
+
+def test_each_row_of_the_table_is_in_the_diagram() -> None:
+    lines = diagram().splitlines()
+    for (state, condition), row in TRANSITIONS.items():
+        assert f"    {state} --> {row.to}: {condition.value} ({row.rule})" in lines
+    assert len(lines) == len(TRANSITIONS) + 2
 
 
 # Becoming master
