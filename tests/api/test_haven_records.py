@@ -2,6 +2,9 @@
 
 from dataclasses import replace
 
+import pytest
+
+from haven.__main__ import main as program
 from haven.core.codec import decode
 from haven.core.load import Load
 from haven.core.records import ManagerRecord, ServiceConfig, ServiceStatus
@@ -68,3 +71,16 @@ def test_the_answer_is_enough_to_ask_what_if(world: World) -> None:
     outcome = what_if(snapshot(world), [NODE])
     assert [(fate.sid, fate.before, fate.after) for fate in outcome.fates] == [("vm:102", NODE, "beta")]
     assert world.store.read().services()["vm:102"].node == NODE, "nothing is changed"
+
+
+def test_the_command_asks_the_running_haven(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    protect(world, "vm:102", NODE)
+    world.libvirt.present = {"u-102": guest("u-102", "maas", hint=102)}
+    monkeypatch.setenv("HAVEN_API_SOCKET", str(world.socket))
+    monkeypatch.setattr("sys.argv", ["haven", "sim", "what-if"])
+    assert program() == 1
+    out = capsys.readouterr().out
+    assert f"{NODE} dies: no node is left that could run anything" in out
+    assert f"vm:102   maas         finds no home (it ran on {NODE})" in out

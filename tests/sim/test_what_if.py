@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from haven.__main__ import main as program
 from haven.core.words import Pacing
 from haven.sim.errors import WordsError
 from haven.sim.main import main
@@ -189,4 +190,15 @@ def test_bad_questions_are_one_line(
     assert main(["what-if", *(word.format(**files) for word in words)]) == 2
     err = capsys.readouterr().err
     assert said in err
+    assert err.count("\n") == 1
+
+
+def test_without_haven_running_the_live_cluster_cannot_be_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HAVEN_API_SOCKET", str(tmp_path / "nobody.sock"))
+    monkeypatch.setattr("sys.argv", ["haven", "sim", "what-if", "--node", "alpha"])
+    assert program() == 2
+    err = capsys.readouterr().err
+    assert err.startswith("haven sim: the live cluster cannot be asked: haven's API at ")
     assert err.count("\n") == 1
