@@ -35,12 +35,20 @@ def test_after_a_boot_the_wall_clock_decides() -> None:
     assert deadline.remaining_s(replace(booted, wall_s=NOW.wall_s + 601.0)) == 0.0
 
 
-@given(st.floats(-1e10, 1e10), st.floats(0.0, 600.0))
-def test_after_a_boot_no_clock_makes_it_longer_than_it_was_meant_to_be(jump_s: float, up_s: float) -> None:
+@given(st.floats(-1e10, 1e10), st.floats(0.0, 1e6))
+def test_in_another_boot_no_clock_makes_it_longer_than_it_was_meant_to_be(jump_s: float, up_s: float) -> None:
     deadline = deadline_after(NOW, 600.0)
     booted = Now(up_s, NOW.wall_s + jump_s, "b")
-    assert 0.0 <= deadline.remaining_s(booted) <= 600.0 - up_s
-    assert deadline.remaining_s(replace(booted, boottime_s=600.0)) == 0.0
+    rebased = deadline.rebased(booted)
+    assert 0.0 <= deadline.remaining_s(booted) <= 600.0
+    assert rebased.remaining_s(booted) == pytest.approx(deadline.remaining_s(booted), abs=1e-3)
+    assert rebased.remaining_s(Now(up_s + 600.1, 0.0, "b")) == 0.0, "the wall clock has no say any more"
+
+
+def test_another_host_that_is_up_for_long_holds_as_long_as_the_first_would_have() -> None:
+    deadline = deadline_after(NOW, 600.0)
+    other = Now(boottime_s=9e5, wall_s=NOW.wall_s + 100.0, boot_id="of another host")
+    assert deadline.rebased(other).remaining_s(other) == 500.0
 
 
 def test_the_brake_restarts_after_0_1_2_4_seconds_and_holds_the_fifth() -> None:

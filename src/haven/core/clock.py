@@ -18,10 +18,11 @@ class Now:
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A moment in the future that survives a restart of the daemon and of the host.
+    """A moment in the future that survives a restart of the daemon, of the host, and a change of the host.
 
-    Within the boot that set it, boottime decides. After a reboot the wall clock does, but never beyond
-    `length_s` after that boot, so that a clock set wrong cannot hold a VM for years.
+    Within the boot that set it, boottime decides. In another boot, of this host or of another one, the wall
+    clock does, but never for longer than `length_s` from the first look on: whoever looks puts it into its
+    own boot's time (`rebased`), so that a clock set wrong cannot hold a VM for years.
     """
 
     boot_id: str
@@ -31,11 +32,14 @@ class Deadline:
 
     def remaining_s(self, now: Now) -> float:
         """Seconds left, 0 when it has passed."""
-        if now.boot_id == self.boot_id:
-            left_s = self.boottime_s - now.boottime_s
-        else:
-            left_s = min(self.wall_s - now.wall_s, self.length_s - now.boottime_s)
+        here = now.boot_id == self.boot_id
+        left_s = self.boottime_s - now.boottime_s if here else self.wall_s - now.wall_s
         return min(max(left_s, 0.0), self.length_s)
+
+    def rebased(self, now: Now) -> "Deadline":
+        """The same moment, in the time of the boot that looks."""
+        left_s = self.remaining_s(now)
+        return Deadline(now.boot_id, now.boottime_s + left_s, now.wall_s + left_s, self.length_s)
 
 
 def deadline_after(now: Now, length_s: float) -> Deadline:

@@ -296,6 +296,9 @@ def _watchdog_of_disarm(desk: Desk, memory: ManagerMemory) -> bool:
 
 
 def _next_hold_end_s(desk: Desk) -> float | None:
+    """While HA is disarmed nobody ends a hold."""
+    if desk.disarm:
+        return None
     holds = [service.held for service in desk.services.values() if service.held]
     left_s = min((hold.until.remaining_s(desk.now) for hold in holds), default=None)
     return None if left_s is None else desk.now.boottime_s + left_s

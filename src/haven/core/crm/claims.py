@@ -35,10 +35,8 @@ def may_run(desk: Desk, uuid: str, node: str, epoch: str | None) -> bool:
     return not agent.released or uuid in agent.running
 
 
-def without_node(key: RunKey, node: str) -> RunKey | None:
-    """The key after `node` is certain to run nothing; None: nobody is left in it. A move's target is asked."""
-    if key.node != node:
-        return key
+def without_owner(key: RunKey) -> RunKey | None:
+    """The key once its owner is certain to run nothing; None: nobody is left. A move's target is asked."""
     if key.target is None:
         return None
     return RunKey(key.uuid, "", "", key.uid, key.target, key.target_epoch, asks=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from haven.core import locks
-from haven.core.crm.claims import without_node
+from haven.core.crm.claims import without_owner
 from haven.core.crm.desk import Desk
 from haven.core.crm.node_states import Finding
 from haven.core.records import AgentEpoch, FenceMark, ServiceStatus
@@ -118,7 +118,7 @@ def _void_run_key(desk: Desk, uuid: str, node: str) -> None:
     """Guarded by the epoch that is over: a node that took its lock anew meanwhile keeps its keys."""
     key = desk.run_key(uuid)
     if key is not None and key.node == node:
-        desk.write_run_key(uuid, without_node(key, node))
+        desk.write_run_key(uuid, without_owner(key))
         desk.guarded.add(f"agent/{node}")
 
 

@@ -23,8 +23,13 @@ def error(desk: Desk, service: ServiceStatus, config: ServiceConfig) -> None:
         calm = service if desk.pve else replace(service, hold_tries=0)
         desk.move(replace(calm, failed_nodes=()), Trigger.DISABLED)
         return
-    ended = _hold_ended(desk, service) if service.held else None
-    if not service.held or not ended:
+    if not service.held:
+        return
+    if service.held.until.boot_id != desk.now.boot_id:
+        held = replace(service.held, until=service.held.until.rebased(desk.now))
+        service = desk.put(replace(service, held=held))
+    ended = _hold_ended(desk, service)
+    if service.held is None or not ended:
         return
     desk.say(Kind.HOLD_ENDED, service.sid, f"no longer held: {ended}", "held", cause=service.held.cause)
     trigger = Trigger.HOLD_OVER_START if config.wanted is Wanted.STARTED else Trigger.HOLD_OVER_STOP
