@@ -1,8 +1,8 @@
 """Every record can be written down and read back; what does not fit is refused by name."""
 
 import json
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 
 from haven.core.codec import KINDS, CodecError, decode, encode, record_from_json, record_to_json
 from haven.core.codec_types import codec_of
-from haven.core.contract import Decision
+from haven.core.contract import Asked, Decision
+from haven.core.crm.memory import ManagerMemory
 from haven.core.event import Event
-from haven.core.manager import ManagerMemory
+from haven.core.lease import LeaseMemory
+from haven.core.lrm.memory import LrmMemory
+from haven.core.node_memory import NodeMemory
 from haven.core.order import Probe, Stop
 from haven.core.records import Lock, LrmRecord, ServiceConfig, ServiceStatus
 from haven.core.transaction import Delete, Put, Transaction
@@ -31,6 +34,22 @@ def test_every_kind_of_record_comes_back_as_it_was_written(kind: type, data: st.
     assert text.isascii()
     assert record_from_json(text) == record
     assert decode(kind, json.loads(json.dumps(encode(record)))) == record
+
+
+def test_every_kind_that_a_record_is_made_of_is_known_by_its_name() -> None:
+    """Whatever a memory, an observation, a decision or a record holds, however deep."""
+    found: set[type] = set()
+    wanted: list[Any] = [ManagerMemory, LrmMemory, NodeMemory, LeaseMemory, Asked, Decision, Transaction]
+    while wanted:
+        hint = wanted.pop()
+        origin = get_origin(hint) or hint
+        wanted += get_args(hint)
+        if is_dataclass(origin) and isinstance(origin, type) and origin not in found:
+            found.add(origin)
+            hints = get_type_hints(origin)
+            wanted += [hints[spec.name] for spec in fields(origin) if not spec.name.startswith("_")]
+    assert len(found) > 40
+    assert {kind.__name__ for kind in found} <= KINDS.keys()
 
 
 def test_a_newer_writers_fields_are_ignored() -> None:
@@ -140,8 +159,9 @@ def test_members_of_a_union_are_told_apart_by_their_kind() -> None:
         decode(Transaction, {"incarnation": "i", "guards": [], "writes": [{"kind": "Lock", "record": {}}]})
 
 
-def test_a_decision_is_kept_with_the_memory_of_whichever_step_made_it() -> None:
-    decision = Decision(ManagerMemory(), orders=(Stop("u", "vm:1", "1", "why", 5), Probe("u", "vm:1", "1")))
+@pytest.mark.parametrize("memory", [ManagerMemory(), LrmMemory(), NodeMemory(), LeaseMemory()], ids=repr)
+def test_a_decision_is_kept_with_the_memory_of_whichever_step_made_it(memory: object) -> None:
+    decision = Decision(memory, orders=(Stop("u", "vm:1", "1", "why", 5), Probe("u", "vm:1", "1")))
     assert record_from_json(record_to_json(decision)) == decision
 
 
