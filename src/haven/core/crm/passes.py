@@ -1,6 +1,7 @@
 """Passes over the services until nothing moves any more (spec 4.1, step 11)."""
 
 from collections.abc import Collection, Iterable
+from operator import attrgetter
 
 from haven.core.crm.desk import Desk
 from haven.core.crm.fencing import fence_lost_nodes
@@ -25,16 +26,16 @@ def run_passes(desk: Desk, only: Collection[str] | None = None) -> None:
     """`only`: the deferred services, while disarming waits for them (R-7.21)."""
     settings, online = desk.seen.settings, desk.placement.online
     basis = Basis(online, desk.modes, desk.rules, desk.options, settings)
-    settling = Settling(desk.settled, basis, desk.configs, desk.results)
-    services = sorted(desk.services.values(), key=lambda service: service.sid)
+    settling = Settling(desk.settled, basis, desk.services, desk.configs, desk.results)
+    services = sorted(desk.services.values(), key=attrgetter("sid"))
     if only is not None:
         services = [service for service in services if service.sid in only]
     for _ in range(MAX_PASSES):
-        sids = settling.unsettled(services)
+        sids = settling.in_question(services)
         if not _pass(desk, settling, sids):
             break
         services = [desk.services[sid] for sid in sids]
-    desk.settled = settling.settled(desk.services)
+    desk.settled = settling.settled()
 
 
 def _pass(desk: Desk, settling: Settling, sids: Iterable[str]) -> bool:
@@ -42,6 +43,8 @@ def _pass(desk: Desk, settling: Settling, sids: Iterable[str]) -> bool:
     again = False
     for sid in sids:
         service = desk.services[sid]
+        if settling.is_settled(service):
+            continue
         told = len(desk.events)
         look_at(desk, service)
         _freeze_with_its_lrm(desk, desk.services[sid])
