@@ -14,7 +14,7 @@ from haven.core.node_standing import Standing
 from haven.core.order import CollectEvidence, Move, Order, Probe, Settle, Start, Stop
 from haven.core.records import Result, RunKey, ServiceConfig, ServiceStatus
 from haven.core.transaction import Delete, Guard, Put
-from haven.core.words import ExitCode, HoldCause, Kind, Policy, ServiceState, Wanted
+from haven.core.words import ExitCode, HoldCause, Kind, LrmMode, Policy, ServiceState, Wanted
 
 DEFAULT_STOP_TIMEOUT_S = 60
 PROBE_EVERY_S = 2.0
@@ -73,13 +73,25 @@ class Plan:
     def _plan(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, vm: Vm | None) -> None:
         """`vm` says nothing when it is older than the result of an order."""
         vm = vm if vm and vm.checked_boottime_s >= known.as_of_s else None
+        if service.state not in MOVES and self._is_put_off(config):
+            return
         if self.standing.stops and known.running:
             self._stop_for_shutdown(config, known)
             return
+        self._by_state(config, service, known, vm)
+        if vm and vm.persistent and (self._seen.tick or f"config/{config.sid}" in self._view.changed):
+            self._settle(config, vm)
+
+    def _is_put_off(self, config: ServiceConfig) -> bool:
+        """A move that was not finished comes before anything else (SAFETY 6); and while HA is being disarmed
+        only moves are finished, nothing else is touched any more (R-7.21)."""
         key = self._view.runs().get(config.uuid)
-        if key and key.target is not None and service.state not in MOVES:
-            Moves(self, self._seen).resolve(config, key)  # a move that was not finished: nothing else before
-            return
+        if key and key.target is not None:
+            Moves(self, self._seen).resolve(config, key)
+            return True
+        return self.standing.mode is LrmMode.DISARM
+
+    def _by_state(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, vm: Vm | None) -> None:
         match service.state:
             case ServiceState.STARTED:
                 self._keep_running(config, service, known)
@@ -93,8 +105,6 @@ class Plan:
                 Moves(self, self._seen).move(config, service, known)
             case ServiceState.REQUEST_START | ServiceState.FENCE | ServiceState.RECOVERY | ServiceState.FREEZE:
                 pass  # nothing is ordered in these (R-5.1)
-        if vm and vm.persistent and (self._seen.tick or f"config/{config.sid}" in self._view.changed):
-            self._settle(config, vm)
 
     def _settle_intention(self, config: ServiceConfig, known: VmMemory) -> VmMemory:
         """An intention is done when it is written, and void when a person said something later."""

@@ -99,6 +99,8 @@ class _Stand:
         if condition:
             state, since_s = self._enter(condition), self._now.boottime_s
         self._give_back(state, facts)
+        if self._seen.lease:
+            self._correct()
         idle = 0 if condition else facts.idle_rounds
         return Standing(
             state,
@@ -117,7 +119,7 @@ class _Stand:
 
     def _facts(self) -> LrmFacts:
         memory, reading = self._memory, self._reading
-        workers = any(vm.inflight for vm in memory.vms.values())
+        workers = any(vm.inflight for vm in memory.vms.values()) or self._is_moving()
         idle = self._seen.tick and not has_services(reading) and not workers
         return LrmFacts(
             to_be_fenced=to_be_fenced(reading) or fence_key(self._seen.node) in self._seen.view.entries,
@@ -126,6 +128,16 @@ class _Stand:
             mode=self._mode,
             idle_rounds=memory.idle_rounds + 1 if idle else 0 if has_services(reading) else memory.idle_rounds,
         )
+
+    def _is_moving(self) -> bool:
+        """A move from or to here is not finished: the lock is not given back before (SAFETY 6)."""
+        epoch = self._agent.epoch if self._agent else ""
+        ends = ((key.node, key.epoch) for key in self._keys_under_way())
+        targets = ((key.target, key.target_epoch) for key in self._keys_under_way())
+        return (self._seen.node, epoch) in (*ends, *targets)
+
+    def _keys_under_way(self) -> list[RunKey]:
+        return [key for key in self._seen.view.runs().values() if key.target is not None]
 
     def _is_locked(self) -> bool:
         """On one host the lock is the process, whatever could be written."""
@@ -222,15 +234,24 @@ class _Stand:
         """A node that is to be fenced and can still write says what it runs (SAFETY 3): its VMs were stopped
         when its lease ran out, and this spares everybody the wait for a proof."""
         agent = self._seen.view.agents().get(self._seen.node)
-        if (
-            agent
-            and not agent.released
-            and not agent.retired
-            and self._seen.quorate
-            and self._seen.vms is not None
-        ):
-            same_boot = agent.boot_id == self._now.boot_id
-            self._transactions.append(self._release(agent, self._running() if same_boot else ()))
+        if agent and not agent.released and not agent.retired and self._can_answer():
+            self._transactions.append(self._release(agent, self._running_since(agent)))
+
+    def _correct(self) -> None:
+        """What still ran when the lock was given back may be off by now."""
+        agent = self._seen.view.agents().get(self._seen.node)
+        if not (agent and agent.released and agent.running and self._can_answer()):
+            return
+        still = tuple(uuid for uuid in agent.running if uuid in self._running_since(agent))
+        if still != agent.running:
+            self._transactions.append(self._release(agent, still))
+
+    def _can_answer(self) -> bool:
+        return self._seen.quorate and self._seen.vms is not None and not self._transactions
+
+    def _running_since(self, agent: AgentEpoch) -> tuple[str, ...]:
+        """What still runs of that epoch; nothing after a reboot."""
+        return self._running() if agent.boot_id == self._now.boot_id else ()
 
     def _give_back(self, state: LrmState, facts: LrmFacts) -> None:
         """Nothing here needs the lock any more: idle, disarmed, or empty for maintenance."""

@@ -31,6 +31,7 @@ class Trigger(StrEnum):
     NOT_MOVED = "the node found it running already"
     WRONG_NODE = "the node does not have it"
     FENCED = "its node is fenced"
+    NODE_BACK = "its node is back before it was fenced"
     RECOVERED = "a new node is found"
     FROZEN = "its node's LRM restarts"
     UNFROZEN = "its node's LRM is back"
@@ -103,6 +104,7 @@ TRANSITIONS: dict[tuple[ServiceState, Trigger], Transition] = {
     # looks at the node once more after a move was refused as "wrong node".
     (_S.ERROR, _T.NODE_LOST): Transition(_S.FENCE, "R-4.25", "waits until {node} is fenced: no sign of life"),
     (_S.FENCE, _T.FENCED): Transition(_S.RECOVERY, "R-3.7", "{node} is fenced: looks for another node"),
+    (_S.FENCE, _T.NODE_BACK): Transition(None, "SAFETY 3", "stays on {node}, which is back before it was fenced"),
     # A node in maintenance that is lost: its services leave in the same step (R-4.10, shown by C-11).
     (_S.FENCE, _T.NOT_WANTED): Transition(_S.REQUEST_STOP, "R-4.11", "to be stopped: wanted {wanted}{by}"),
     (_S.FENCE, _T.MIGRATE): Transition(_S.MIGRATE, "R-4.15", "migrates from {node} to {target}{detail}"),

@@ -280,3 +280,24 @@ def test_a_service_that_lost_its_configuration_leaves_the_fence_without_a_run_ke
     crm.service("vm:104", S.FENCE, node=NODE3)
     crm.rounds()
     assert crm.status("vm:104").node != NODE3
+
+
+# What comes back before it was fenced
+
+
+def test_a_node_that_takes_its_lock_again_while_it_is_to_be_fenced_keeps_its_services(crm: Crm) -> None:
+    """It waited for the end of a fencing that waited for the end of its lock, for ever (found by the search)."""
+    crm.service(SID, S.FENCE, node=NODE3)
+    crm.node(NODE3, NodeState.FENCE)
+    told = crm.rounds(2)
+    assert crm.record().node_status[NODE3] is NodeState.ONLINE
+    assert (crm.state(SID), crm.status(SID).node) == (S.STARTED, NODE3)
+    assert not any("fence_acknowledged" in line for line in told)
+
+
+def test_a_vm_that_ran_on_stays_with_its_node_once_that_answers(crm: Crm) -> None:
+    agent(crm, NODE3, locked=False, released=True, running=(UUID,))
+    crm.service(SID, S.FENCE, node=NODE3)
+    told = crm.rounds(3)
+    assert (crm.state(SID), crm.status(SID).node) == (S.STARTED, NODE3)
+    assert not any("fence" in line for line in told if "node_state" in line), "the node is not fenced for it"

@@ -6,7 +6,7 @@ import pytest
 
 from haven.core.hypervisor import Power
 from haven.core.order import CloseWatchdog, Exit, Start, Stop
-from haven.core.records import AgentEpoch, ClusterOptions, Disarm, Lock
+from haven.core.records import AgentEpoch, ClusterOptions, Disarm, Lock, RunKey
 from haven.core.transaction import Put
 from haven.core.words import (
     DisarmMode,
@@ -218,3 +218,44 @@ def test_a_vm_that_could_not_be_stopped_keeps_the_daemon_from_ending(lrm: Lrm) -
     assert Exit() not in lrm.duties
     assert not lrm.agent().released
     assert lrm.vms and lrm.vms[UUID].power is Power.RUNNING
+
+
+# What is told after the lock was given back
+
+
+def test_the_lock_is_not_given_back_while_a_vm_is_moving_here(lrm: Lrm) -> None:
+    """Found by the search: the VM arrived in an epoch that was over, with the watchdog closed."""
+    lrm.running()
+    lrm.other()
+    lrm.write(Put("run/other", RunKey("other", "node2", "e2", "u", NODE1, lrm.agent().epoch)))
+    lrm.manager(disarm=Disarm(DisarmMode.IGNORE, DisarmState.DISARMING))
+    lrm.look()
+    assert not lrm.agent().released
+    lrm.write(Put("run/other", RunKey("other", "node2", "e2", "u")))
+    lrm.look()
+    assert lrm.agent().released
+
+
+def test_while_a_move_keeps_the_node_from_disarming_nothing_else_is_touched(lrm: Lrm) -> None:
+    lrm.running()
+    lrm.other()
+    lrm.write(Put("run/other", RunKey("other", "node2", "e2", "u", NODE1, lrm.agent().epoch)))
+    lrm.manager(disarm=Disarm(DisarmMode.IGNORE, DisarmState.DISARMING))
+    lrm.gone()
+    lrm.pass_time(1.0)
+    assert not any(isinstance(order, Start) for order in lrm.look())
+
+
+@pytest.mark.parametrize("same_boot", [True, False])
+def test_a_vm_that_ended_after_the_lock_was_given_back_is_taken_off_the_list(lrm: Lrm, *, same_boot: bool) -> None:
+    lrm.running()
+    lrm.manager(disarm=Disarm(DisarmMode.IGNORE, DisarmState.DISARMED))
+    lrm.look()
+    assert lrm.agent().running == (UUID,)
+    if same_boot:
+        lrm.gone()
+    else:
+        lrm.boot_id = "boot-2"
+    lrm.pass_time(1.0)
+    lrm.look()
+    assert (lrm.agent().released, lrm.agent().running) == (True, ())

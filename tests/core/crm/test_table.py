@@ -79,6 +79,10 @@ def node2_lost(crm: Crm) -> None:
     crm.lose(NODE2, ago_s=60.0)
 
 
+def node2_holds_its_lock(crm: Crm) -> None:
+    crm.lock(f"agent/{NODE2}", NODE2)
+
+
 def node2_lost_in_maintenance(crm: Crm) -> None:
     crm.node(NODE2, NodeState.MAINTENANCE)
     crm.lrm(NODE2, LrmMode.MAINTENANCE)
@@ -225,6 +229,12 @@ CASES = [
     ),
     Case(
         (S.FENCE, T.FENCED), and_then(recorded(S.FENCE, **ON_NODE2), node2_lost), (S.FENCE, S.RECOVERY, S.STARTED)
+    ),
+    Case(
+        (S.FENCE, T.NODE_BACK),
+        and_then(recorded(S.FENCE, **ON_NODE2), node2_holds_its_lock),
+        (S.FENCE, S.STARTED),
+        (HAVEN,),
     ),
     Case(
         (S.FENCE, T.NOT_WANTED),

@@ -38,9 +38,14 @@ def fence_lost_nodes(desk: Desk, sids: Iterable[str]) -> bool:
 
 
 def _fence(desk: Desk, node: str) -> bool:
-    proof = proof_of(desk, node)
+    """One look at a lost node; True when services of it moved on."""
     if node in desk.fenced:
         return _move_on(desk, node)  # in this round already: what came to `fence` since may go at once
+    proof = proof_of(desk, node)
+    if proof is Proof.ALIVE:
+        return desk.is_member_online(node) and _call_off(desk, node)
+    if proof is Proof.DEAD and desk.node_state(node) is not NodeState.FENCE and not _leaving(desk, node):
+        return _move_on(desk, node)  # only VMs are left that may still run there: nothing to fence for
     if desk.node_state(node) is not NodeState.FENCE:
         desk.find_node(node, Finding.TO_BE_FENCED)
         notify(desk, node, "start", f"{node} is being fenced: it gives no sign of life")
@@ -48,9 +53,33 @@ def _fence(desk: Desk, node: str) -> bool:
         return _acknowledge(desk, node)
     if proof is Proof.EXPIRED:
         _retire(desk, node)
-    elif proof is Proof.UNARMED:
+    else:
         _wait(desk, node, f"waits: {node} has no watchdog; once it is off for certain: haven fence confirm {node}")
     return False
+
+
+def _waiting_on(desk: Desk, node: str) -> list[ServiceStatus]:
+    services = (desk.services[sid] for sid in sorted(desk.services))
+    return [service for service in services if service.state is ServiceState.FENCE and service.node == node]
+
+
+def _still_runs(desk: Desk, service: ServiceStatus) -> bool:
+    """The node gave its lock back in order, and said that this VM still ran (SAFETY 3)."""
+    agent, config = desk.view.agents().get(service.node), desk.configs.get(service.sid)
+    return bool(agent and agent.released and not agent.retired and config and config.uuid in agent.running)
+
+
+def _leaving(desk: Desk, node: str) -> bool:
+    return any(not _still_runs(desk, service) for service in _waiting_on(desk, node))
+
+
+def _call_off(desk: Desk, node: str) -> bool:
+    """It took its lock again before its epoch was retired: it is not lost any more."""
+    desk.find_node(node, Finding.LOCKED_AGAIN)
+    services = _waiting_on(desk, node)
+    for service in services:
+        desk.move(service, Trigger.NODE_BACK)
+    return bool(services)
 
 
 def proof_of(desk: Desk, node: str) -> Proof:
@@ -81,7 +110,7 @@ def _retired(agent: AgentEpoch) -> AgentEpoch:
 
 def _acknowledge(desk: Desk, node: str) -> bool:
     sentence = f"{node} is fenced: its epoch is over, it runs nothing any more"
-    if not any(service.node == node and service.state is ServiceState.FENCE for service in desk.services.values()):
+    if not _waiting_on(desk, node):
         words = f"{node} is to be fenced although no service waits for it"
         desk.tell(Kind.FENCE_WITHOUT_SERVICES, words, "R-3.8", Level.NOTICE, node=node)
     desk.tell(Kind.FENCE_ACKNOWLEDGED, sentence, "SAFETY 5", node=node)
@@ -94,22 +123,21 @@ def _acknowledge(desk: Desk, node: str) -> bool:
 
 
 def _move_on(desk: Desk, node: str) -> bool:
-    """Its services look for another home; a VM that ran on when the lock was given back stays (SAFETY 3)."""
-    agent = desk.view.agents().get(node)
-    still_running = agent.running if agent and agent.released else ()
+    """Its services look for another home. A VM that ran on when the lock was given back stays with the node:
+    once it answers it goes on there, else a person has to say that it is off (SAFETY 3)."""
     moved = False
-    for sid in sorted(desk.services):
-        service = desk.services[sid]
-        if service.state is not ServiceState.FENCE or service.node != node:
-            continue
-        config = desk.configs.get(sid)
-        if config and config.uuid in still_running:
+    for service in _waiting_on(desk, node):
+        if not _still_runs(desk, service):
+            config = desk.configs.get(service.sid)
+            if config:
+                _void_run_key(desk, config.uuid, node)
+            desk.move(service, Trigger.FENCED)
+        elif desk.is_member_online(node):
+            desk.move(service, Trigger.NODE_BACK)
+        else:
             words = f"{node} may still run it: once {node} is off for certain: haven fence confirm {node}"
             _note(desk, service, f"waits: {words}")
             continue
-        if config:
-            _void_run_key(desk, config.uuid, node)
-        desk.move(service, Trigger.FENCED)
         moved = True
     return moved
 
@@ -126,9 +154,8 @@ def _void_run_key(desk: Desk, uuid: str, node: str) -> None:
 
 
 def _wait(desk: Desk, node: str, sentence: str) -> None:
-    for service in list(desk.services.values()):
-        if service.node == node and service.state is ServiceState.FENCE:
-            _note(desk, service, sentence)
+    for service in _waiting_on(desk, node):
+        _note(desk, service, sentence)
 
 
 def _note(desk: Desk, service: ServiceStatus, sentence: str) -> None:

@@ -10,7 +10,7 @@ from haven.core.words import NodeState
 
 
 class Finding(StrEnum):
-    """What the manager finds of a node, once a round; the last two when it fences it."""
+    """What the manager finds of a node, once a round; the last three when it fences it."""
 
     REACHABLE = "can be reached"
     IN_MAINTENANCE = "can be reached, LRM in mode maintenance"
@@ -18,6 +18,7 @@ class Finding(StrEnum):
     NO_MEMBER = "no member any more"
     TO_BE_FENCED = "its services wait for it to be fenced"
     FENCED = "certain to run nothing"
+    LOCKED_AGAIN = "holds its lock again before it was fenced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,9 @@ TRANSITIONS: dict[tuple[NodeState, Finding], NodeTransition] = {
         for state in (_S.ONLINE, _S.UNKNOWN, _S.MAINTENANCE, _S.GONE)
     },
     (_S.FENCE, _F.FENCED): NodeTransition(_S.UNKNOWN, "R-3.9", "{node} is fenced"),
+    (_S.FENCE, _F.LOCKED_AGAIN): NodeTransition(
+        _S.UNKNOWN, "SAFETY 5", "{node} is not fenced: it holds its lock again"
+    ),
 }
 
 
