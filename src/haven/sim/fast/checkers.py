@@ -112,7 +112,7 @@ class Checkers(Watch):
     def written(self, written: Written) -> None:
         if self.world is None:
             return
-        for key in written.changed:
+        for key in sorted(written.changed):
             if key.startswith("rule/"):
                 self._rules_changed_s = written.at_s
             elif key.startswith(("service/", "fence/")) or key == "manager":
@@ -164,7 +164,7 @@ class Checkers(Watch):
 
     def _placed(self, written: Written) -> None:
         settled = written.at_s - self._rules_changed_s > 3.0
-        for key in written.changed:
+        for key in sorted(written.changed):
             if not key.startswith("service/"):
                 continue
             old, new = _record(written.before, key, ServiceStatus), _record(written.after, key, ServiceStatus)

@@ -1,12 +1,15 @@
 """One plan carried out in the rounds of spec chapter 10, with the checkers that make sense there."""
 
+from dataclasses import replace
+
+from haven.core.records import ClusterOptions, Record, ServiceConfig
 from haven.core.view import View
 from haven.core.words import ServiceState
 from haven.sim.cluster import Cluster
 from haven.sim.commands import CommandError
 from haven.sim.fast.checkers import Violation
 from haven.sim.fast.plan import Plan
-from haven.sim.fast.trial import Outcome, records_of
+from haven.sim.fast.trial import Outcome, figures_of, records_of
 from haven.sim.inputs import Inputs, NodeInput
 from haven.sim.rounds import Rounds, RunError
 
@@ -68,9 +71,9 @@ class PveCheckers:
 def carry_out(plan: Plan) -> Outcome:
     """Its events come in the round that follows their time. Raises CommandError for a line that is none."""
     checkers = PveCheckers()
-    inputs = Inputs({name: NodeInput() for name in plan.nodes}, records_of(plan))
+    nodes = {name: NodeInput() for name in plan.nodes}
+    inputs = Inputs(nodes, _records(plan), dict(figures_of(plan).guests))
     cluster = Cluster(inputs, lambda _told: None)
-    cluster.guests.live_moves = True
     checkers.cluster = cluster
     violation = None
     try:
@@ -84,6 +87,17 @@ def carry_out(plan: Plan) -> Outcome:
     except (AssertionError, KeyError, ValueError, TypeError, AttributeError) as error:
         violation = Violation(cluster.now_s, f"the core broke: {type(error).__name__}: {error}")
     return Outcome(violation, checkers.starts, checkers.starts, cluster.store.revision)
+
+
+def _records(plan: Plan) -> dict[str, Record]:
+    """A simulated guest's uuid is its sid there; a simulated LRM does one thing after the other (R-5.2)."""
+    records = records_of(plan)
+    for key, record in records.items():
+        if isinstance(record, ServiceConfig):
+            records[key] = replace(record, uuid=record.sid)
+        elif isinstance(record, ClusterOptions):
+            records[key] = replace(record, max_workers=1)
+    return records
 
 
 def _run(plan: Plan, rounds_: Rounds, cluster: Cluster) -> None:

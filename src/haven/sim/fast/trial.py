@@ -64,7 +64,7 @@ def make_world(plan: Plan, checkers: Checkers) -> World:
         records_of(plan),
         plan.seed,
         Settings(tick_s=TICK_S),
-        figures=_figures(plan),
+        figures=figures_of(plan),
         watch=checkers,
     )
     checkers.world = world
@@ -98,7 +98,7 @@ def _config(guest: PlannedGuest) -> ServiceConfig:
     )
 
 
-def _figures(plan: Plan) -> Figures:
+def figures_of(plan: Plan) -> Figures:
     """Guests of different sizes on equal hosts."""
     capacity = Load(16.0, 64 * GIB)
     nodes = {node: NodeFigures(capacity, Load(1.0, 2 * GIB)) for node in plan.nodes}

@@ -124,7 +124,7 @@ class World:
 
     def network_changed(self) -> None:
         before, self._majority = self._majority, self._find_majority()
-        for name in self._majority - before:
+        for name in sorted(self._majority - before):
             self._ring(self.hosts[name])
 
     def _find_majority(self) -> frozenset[str]:
@@ -141,7 +141,7 @@ class World:
     def store_trouble(self, *, up: bool) -> None:
         self.store_is_up = up
         if up:
-            for name in self._majority:
+            for name in sorted(self._majority):
                 self._ring(self.hosts[name])
 
     # Presence
