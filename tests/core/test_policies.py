@@ -146,6 +146,18 @@ def more_than_half_of_the_nodes_are_lost_at_once(policy: Policy) -> None:
     assert (crm.state(SID) is S.STARTED) == (policy is PVE)
 
 
+def a_node_that_returns_while_it_is_being_fenced(policy: Policy) -> None:
+    crm = lost_service(policy)
+    crm.lock("agent/node3", NODE3)
+    crm.node(NODE3, NodeState.FENCE)
+    crm.service(SID, S.FENCE, NODE3)
+    crm.returns(NODE3)
+    crm.rounds(3)
+    assert crm.state(SID) is (S.FENCE if policy is PVE else S.STARTED)
+    assert crm.record().node_status[NODE3] is (NodeState.FENCE if policy is PVE else NodeState.ONLINE)
+    assert crm.status(SID).node == NODE3
+
+
 def a_stop_command_for_what_is_not_wanted(policy: Policy) -> None:
     crm = manager(policy, wanted=Wanted.STOPPED)
     crm.command(Verb.STOP, SID, timeout_s=30)
@@ -395,6 +407,11 @@ DIFFERENCES = (
         what_proves_that_a_node_is_dead,
     ),
     Difference("R-3.9", "every lost host is fenced", more_than_half_of_the_nodes_are_lost_at_once),
+    Difference(
+        "R-3.10",
+        "a host that returns while it is being fenced is fenced all the same",
+        a_node_that_returns_while_it_is_being_fenced,
+    ),
     Difference(
         "R-4.11, R-4.12",
         "a stop command waits behind the wanted state",
