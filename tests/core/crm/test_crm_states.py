@@ -364,7 +364,7 @@ def test_a_process_that_follows_a_dead_one_of_its_host_takes_the_lock_over() -> 
 
 
 def test_with_an_old_view_a_master_decides_nothing_and_keeps_its_lock() -> None:
-    """R-2.4, 9: view refresh fails."""
+    """R-2.4, R-1.6, 9: view refresh fails; a round that is cut short writes nothing."""
     crm = Crm()
     crm.config("vm:101")
     crm.fresh = False
