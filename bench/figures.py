@@ -14,6 +14,10 @@ BOUNDS: Mapping[str, float] = {
     "idle_cpu_percent": 0.5,
     "rss_mib_total": 150,
     "start_s": 1.5,
+    "engine_steady_ms_10000x29": 100,
+    "engine_changed_ms_10000x29": 30,
+    "engine_recovery_ms_10000x29": 300,
+    "conformance_s": 10,
 }
 """What must not be exceeded, by the figure's key. A figure that is not here is for information."""
 
@@ -67,7 +71,7 @@ class Rival:
 def figure_table(figures: Sequence[Figure]) -> str:
     """Every figure with its bound beside it, and whether it keeps it."""
     rows = [(f.key, _shown(f.value), _bound(f), _verdict(f), f.meaning) for f in figures]
-    return _table(("figure", "measured", "bound", "", "what it is"), rows, numbers=(1, 2))
+    return table(("figure", "measured", "bound", "", "what it is"), rows, numbers=(1, 2))
 
 
 def rival_table(rivals: Sequence[Rival]) -> str:
@@ -80,9 +84,7 @@ def rival_table(rivals: Sequence[Rival]) -> str:
         )
         for r in rivals
     ]
-    return _table(
-        ("killed by SIGKILL, runs again after (s)", "median", "min", "max", "deaths"), rows, (1, 2, 3, 4)
-    )
+    return table(("killed by SIGKILL, runs again after (s)", "median", "min", "max", "deaths"), rows, (1, 2, 3, 4))
 
 
 def flat_json(figures: Sequence[Figure], rivals: Sequence[Rival], facts: Mapping[str, str | int | float]) -> str:
@@ -108,7 +110,7 @@ def _verdict(figure: Figure) -> str:
     return "MISSED" if figure.missed else "ok"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int]) -> str:
     """Columns as wide as their widest cell; `numbers` are set to the right."""
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
     lines = []

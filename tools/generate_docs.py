@@ -4,8 +4,11 @@ import json
 import re
 from pathlib import Path
 
+from bench.engine_figures import growth_table
 from bench.figures import BOUNDS
 from haven.core import service
+from haven.core.crm import daemon as crm_daemon
+from haven.core.crm import node_states
 from haven.core.lrm import daemon
 from haven.core.settings import describe_settings
 from haven.sim.scenario.vocabulary import as_markdown, tables
@@ -33,17 +36,19 @@ def put_table(page: str, title: str, text: str) -> None:
 
 
 def figures() -> str:
-    """The last benchmark's figures and bounds, one a line."""
+    """The last benchmark's figures and bounds, one a line, and how the engine's costs grow."""
     latest = json.loads((ROOT / "bench" / "latest.json").read_text())
     lines = [
-        f"{key:<28} {value!s:>26}" + (f"   <= {BOUNDS[key]:g}" if key in BOUNDS else "")
+        f"{key:<32} {value!s:>26}" + (f"   <= {BOUNDS[key]:g}" if key in BOUNDS else "")
         for key, value in latest.items()
     ]
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    return "\n".join([*(line.rstrip() for line in lines), "", growth_table(latest)]) + "\n"
 
 
 if __name__ == "__main__":
     put("how-it-decides.md", "mermaid", service.diagram(), under="The states of a protected VM")
+    put("how-it-decides.md", "mermaid", crm_daemon.diagram(), under="The states of a host's CRM")
+    put("how-it-decides.md", "mermaid", node_states.diagram(), under="The states of a host")
     put("how-it-decides.md", "mermaid", daemon.diagram(), under="The states of a host's LRM")
     put("configuration.md", "toml", describe_settings())
     put("figures.md", "text", figures())

@@ -1,0 +1,161 @@
+"""What one round of the manager costs, the engine alone: its public step, on the views of a store.
+
+Processor time, in milliseconds: nothing in a round waits, and other processes of the machine do not count.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from bench.engine_cluster import Size, figures, node_names, records
+from bench.figures import median
+from haven.core import manager
+from haven.core.clock import Now
+from haven.core.contract import ManagerObservation, Member
+from haven.core.crm.memory import ManagerMemory
+from haven.core.records import Result
+from haven.core.settings import Settings
+from haven.core.transaction import Committed
+from haven.core.view import View
+from haven.core.words import CrmState, ExitCode, Policy, SchedulerMode, ServiceState, Wanted
+from haven.sim.store import SimStore
+
+CHANGED_SHARE = 100
+"""One in so many services changes from round to round."""
+
+DEATHS = 3
+"""Nodes that die, one after the other, and too far apart to leave a rule without a node."""
+
+_TICK_S = 10.0
+_LEASE_S = 60.0
+_MOST_ROUNDS = 30
+_FOREVER_S = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How the manager decides."""
+
+    policy: Policy
+    scheduler: SchedulerMode
+
+    def __str__(self) -> str:
+        return f"{self.policy}, {self.scheduler}"
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Of one round. `full`: every service is looked at, on a view that nothing was worked out of yet; `changed`:
+    since the round before a hundredth of the services changed, which is found out, too; `recovery`: the costliest
+    of the rounds from a node's death on until all that it ran has a new home."""
+
+    size: Size
+    way: Way
+    full_ms: float
+    changed_ms: float
+    recovery_ms: float
+
+
+class EngineError(Exception):
+    """The cluster did not do what is to be measured; the text says what it did."""
+
+
+def measure(size: Size, way: Way, rounds: int) -> Costs:
+    """The medians over so many rounds; for recovery of so many nodes, one after the other. Raises EngineError."""
+    cluster = _Cluster(size, way)
+    cluster.round_ms()
+    full_ms = [cluster.full_round_ms() for _ in range(rounds)]
+    changed_ms = [cluster.changed_round_ms() for _ in range(rounds)]
+    recovery_ms = [cluster.recovery_ms(node) for node in node_names(size)[: -4 * DEATHS : -4]]
+    return Costs(size, way, median(full_ms), median(changed_ms), median(recovery_ms))
+
+
+class _Cluster:
+    """A running cluster: its store, and the manager on its first node."""
+
+    def __init__(self, size: Size, way: Way) -> None:
+        self._size = size
+        self._nodes = node_names(size)
+        self._members = {node: Member(online=True) for node in self._nodes}
+        self._figures = figures(size)
+        self._settings = Settings(policy=way.policy)
+        self._store = SimStore(records(size, way.scheduler), lock_lifetime_s=_FOREVER_S)
+        self._memory = ManagerMemory(CrmState.MASTER)
+        self._now_s = 1000.0
+        self._random = random.Random(1)
+
+    def round_ms(self) -> float:
+        """A round as it is: read, and decide; then, not timed, write."""
+        return self._timed_round(self._view)
+
+    def full_round_ms(self) -> float:
+        """After every LRM answered for all that runs there; nothing is built upon but the rules in force."""
+        self._answer(self._view().services())
+        seen = self._view()
+        self._memory = self._memory.with_settled(ManagerMemory().settled)
+        return self._timed_round(lambda: View(seen.incarnation, seen.revision, seen.entries))
+
+    def changed_round_ms(self) -> float:
+        """A hundredth of the services: a third each is reconfigured, started anew, and to be stopped."""
+        services, configs = self._view().services(), self._view().configs()
+        running = [sid for sid, service in services.items() if service.running]
+        chosen = self._random.sample(running, self._size.services // CHANGED_SHARE)
+        for sid in chosen[::3]:
+            self._store.put(f"config/{sid}", replace(configs[sid], max_restart=len(services)))
+        for sid in chosen[1::3]:
+            uid = f"{sid}-{self._now_s:g}"
+            self._store.put(f"service/{sid}", replace(services[sid], uid=uid, running=False))
+        for sid in chosen[2::3]:
+            self._store.put(f"config/{sid}", replace(configs[sid], state=Wanted.STOPPED))
+        self._answer(chosen[1::3])
+        return self.round_ms()
+
+    def recovery_ms(self, dead: str) -> float:
+        """A node dies. Its lock is free once its lease has run out."""
+        self._members[dead] = Member(online=False)
+        died_s = self._now_s
+        costliest_ms = 0.0
+        for _ in range(_MOST_ROUNDS):
+            if self._now_s >= died_s + _LEASE_S:
+                self._store.delete(f"lock/agent/{dead}")
+            costliest_ms = max(costliest_ms, self.round_ms())
+            if not any(service.node == dead for service in self._view().services().values()):
+                return costliest_ms
+        raise EngineError(f"{self._size}: what {dead} ran was not recovered in {_MOST_ROUNDS} rounds")
+
+    def _view(self) -> View:
+        return self._store.read(self._now_s)
+
+    def _answer(self, sids: Iterable[str]) -> None:
+        """The LRMs write what they know of all that they started, now of these services, too."""
+        answered, lrms = frozenset(sids), self._view().lrms()
+        results: dict[str, dict[str, Result]] = {node: {} for node in lrms}
+        for sid, service in self._view().services().items():
+            if sid in answered or service.uid in lrms[service.node].results:
+                results[service.node][service.uid] = Result(sid, ServiceState.STARTED, ExitCode.SUCCESS)
+        for node, record in lrms.items():
+            self._store.put(f"lrm/{node}", replace(record, results=results[node]))
+
+    def _timed_round(self, read: Callable[[], View]) -> float:
+        began_s = time.process_time()
+        observation = ManagerObservation(
+            self._nodes[0],
+            f"crm-{self._nodes[0]}",
+            read(),
+            tick=True,
+            settings=self._settings,
+            members=self._members,
+            figures=self._figures,
+        )
+        decision = manager.step(self._memory, observation, Now(self._now_s, self._now_s, "boot"))
+        took_s = time.process_time() - began_s
+        for transaction in decision.transactions:
+            outcome = self._store.commit(transaction, self._now_s)
+            if not isinstance(outcome, Committed):
+                raise EngineError(f"{self._size}: the round was not written: {outcome}")
+        self._memory = decision.memory
+        self._now_s += _TICK_S
+        return 1000 * took_s

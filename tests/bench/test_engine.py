@@ -1,0 +1,89 @@
+"""The engine's figures: measured on a cluster that is at work, and shown beside what users know."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench import engine_figures
+from bench.engine import Costs, Way, measure
+from bench.engine_cluster import Size, node_names, records
+from bench.engine_figures import Engine, figures, growth_table
+from haven.core.records import NodeAffinityRule, ResourceAffinityRule, ServiceStatus
+from haven.core.rules.compile import compile_rules
+from haven.core.words import Policy, SchedulerMode
+
+SIZE = Size(1000, 10)
+WAYS = [Way(policy, mode) for policy in Policy for mode in (SchedulerMode.BASIC, SchedulerMode.STATIC)]
+
+
+def costs(way: Way, full_ms: float, size: Size = SIZE) -> Costs:
+    return Costs(size, way, full_ms, full_ms / 4, full_ms * 2)
+
+
+@pytest.mark.parametrize("way", WAYS, ids=str)
+def test_a_round_of_every_kind_is_measured(way: Way) -> None:
+    """It raises when the node's services find no new home."""
+    measured = measure(SIZE, way, rounds=1)
+    assert 0 < measured.changed_ms < measured.full_ms
+    assert measured.recovery_ms > 0
+
+
+def test_a_tenth_of_the_services_is_bound_by_rules_that_do_not_contradict_each_other() -> None:
+    found = records(SIZE, SchedulerMode.BASIC)
+    rules = [r for r in found.values() if isinstance(r, NodeAffinityRule | ResourceAffinityRule)]
+    compilation = compile_rules(rules, node_names(SIZE))
+    assert compilation.dropped == ()
+    bound = compilation.rules.node_affinity.keys() | compilation.rules.positive.keys()
+    assert len(bound | compilation.rules.negative.keys()) == SIZE.services // 10
+
+
+def test_the_services_are_spread_over_all_nodes() -> None:
+    services = [r for r in records(SIZE, SchedulerMode.BASIC).values() if isinstance(r, ServiceStatus)]
+    by_node = [sum(service.node == node for service in services) for node in node_names(SIZE)]
+    assert sum(by_node) == SIZE.services
+    assert max(by_node) <= 2 * min(by_node)
+
+
+def test_the_slowest_way_of_haven_is_what_counts() -> None:
+    haven, pve = Way(Policy.HAVEN, SchedulerMode.BASIC), Way(Policy.PVE, SchedulerMode.STATIC)
+    slower = Way(Policy.HAVEN, SchedulerMode.STATIC)
+    engine = Engine((costs(haven, 40), costs(slower, 48), costs(pve, 90)), (), None, "")
+    assert {figure.key: figure.value for figure in figures(engine)} == {
+        "engine_steady_ms_1000x10": 48,
+        "engine_changed_ms_1000x10": 12,
+        "engine_recovery_ms_1000x10": 96,
+        "engine_steady_ms_1000x10_pve": 90,
+        "engine_changed_ms_1000x10_pve": 22.5,
+        "engine_recovery_ms_1000x10_pve": 180,
+    }
+
+
+def test_the_growth_is_shown_by_size_and_by_service_beside_what_users_know() -> None:
+    values: dict[str, str | int | float] = {
+        "engine_steady_ms_1000x10": 8.0,
+        "engine_changed_ms_1000x10": 2.0,
+        "engine_recovery_ms_1000x10": 20.0,
+        "engine_steady_ms_100000x100": 900.0,
+        "engine_changed_ms_100000x100": 250.0,
+        "engine_recovery_ms_100000x100": 1500.0,
+        "cores": 2,
+    }
+    assert growth_table(values).splitlines() == [
+        "services x nodes          full   1 % changed       recovery  others' round  others' recovery",
+        "----------------  ------------  ------------  -------------  -------------  ----------------",
+        "1000x10             8.0 ( 8.0)    2.0 ( 2.0)    20.0 (20.0)             15                63",
+        "100000x100        900.0 ( 9.0)  250.0 ( 2.5)  1500.0 (15.0)",
+    ]
+
+
+def test_without_the_cases_the_figure_is_left_out_and_said_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HAVEN_SHARED", str(tmp_path))
+    monkeypatch.setattr(engine_figures, "WAYS", WAYS[::2])
+    engine = engine_figures.measured(tmp_path, quick=True)
+    assert engine.conformance is None
+    assert engine.skipped == f"conformance_s is not measured: no cases in {tmp_path}/conformance/cases"
+    assert "conformance_s" not in {figure.key for figure in figures(engine)}
