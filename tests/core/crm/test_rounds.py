@@ -4,6 +4,7 @@ import pytest
 
 from haven.core.codec import decode, encode
 from haven.core.contract import Asked, ManagerObservation
+from haven.core.crm import passes
 from haven.core.crm.memory import ManagerMemory
 from haven.core.load import Figures, GuestFigures, Load, NodeFigures
 from haven.core.manager import step
@@ -167,6 +168,19 @@ def test_services_are_looked_at_in_order_and_again_until_nothing_moves() -> None
         "move_decided vm:101 migrate node3 True",
         "service_state vm:101 started migrate node1 node3",
     ]
+
+
+def test_the_number_of_passes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop in the table would not become a loop in the daemon: what is left is for the next round."""
+    monkeypatch.setattr(passes, "MAX_PASSES", 2)
+    crm = Crm()
+    crm.service("vm:101", S.STOPPED)
+    crm.rounds()
+    assert crm.state("vm:101") is S.STARTED
+    monkeypatch.setattr(passes, "MAX_PASSES", 1)
+    crm.service("vm:101", S.STOPPED)
+    assert crm.rounds() == ["service_state vm:101 stopped request_start node1"]
+    assert crm.rounds() == ["service_state vm:101 request_start started node1"]
 
 
 def test_what_is_told_of_a_service_that_does_not_move_is_told_in_each_pass() -> None:
