@@ -1,0 +1,130 @@
+"""What shows that a rule of the host's side differs between the policies: each tries it in one of them.
+
+For pve's LRM stands tests/core/lrm's, for haven's tests/core/world and cluster's.
+"""
+
+from haven.core.hypervisor import Moment, Why
+from haven.core.order import Start, Stop
+from haven.core.words import (
+    Policy,
+    ServiceState,
+    ShutdownKind,
+    Wanted,
+)
+from tests.core.cluster.lrm_rig import Lrm
+from tests.core.lrm.rig import OneNode
+from tests.core.world import World
+
+S = ServiceState
+PVE = Policy.PVE
+SID = "vm:101"
+
+
+def begun(world: World, sid: str = SID) -> list[float]:
+    return [at_s for at_s, about in world.starts if about == sid]
+
+
+def dies(world: World) -> None:
+    world.host.end(world.guest(SID), Why.CRASHED, Moment.STOPPED_FAILED)
+    world.tell_lrm()
+
+
+def one_host(**config: object) -> World:
+    world = World()
+    world.add(SID, state=Wanted.STARTED, **config)
+    world.advance(11.0)
+    return world
+
+
+def how_soon_a_failed_start_is_tried_again(policy: Policy) -> None:
+    if policy is PVE:
+        node = OneNode()
+        node.service(SID)
+        node.config(SID, max_restart=3)
+        node.fails = {SID}
+        node.rounds(4)
+        tries_s = [event.fields["phase"] for event in node.events if event.fields.get("phase") == "begin"]
+        assert len(tries_s) == 4
+        return
+    world = World()
+    world.guest(SID).disk = False
+    world.add(SID, state=Wanted.STARTED, max_restart=3)
+    world.advance(9.0)
+    first, *others = begun(world)
+    assert [round(at_s - first) for at_s in others] == [1, 3, 8]
+
+
+def a_stopped_vm_that_somebody_starts(policy: Policy) -> None:
+    if policy is PVE:
+        node = OneNode()
+        node.service("vm:102")  # without any work the LRM would not be active
+        node.service(SID, S.STOPPED)
+        node.rounds()
+        node.running.add(SID)
+        node.rounds()
+        assert SID not in node.running
+        return
+    world = one_host()
+    world.stop_command(SID, "qm stop", 0)
+    world.advance(15.0)
+    world.host.begin(world.guest(SID))
+    world.tell_lrm()
+    world.advance(30.0)
+    assert world.config(SID).wanted is Wanted.STARTED
+    assert world.guest(SID).pid is not None
+
+
+def a_restart_of_the_lrm_alone(policy: Policy) -> None:
+    if policy is PVE:
+        node = OneNode()
+        node.service(SID)
+        node.rounds(2)
+        assert "lrm_shutdown_plan restart freeze" in node.ask_to_end(ShutdownKind.RESTART)
+        node.rounds(3)
+        assert not node.exited, "it waits until its services are frozen"
+        return
+    lrm = Lrm()
+    lrm.running()
+    lrm.shutdown = ShutdownKind.RESTART
+    assert lrm.look() == []
+    assert "lock/agent/node1" in lrm.store.entries
+    assert lrm.read(f"service/{SID}").state is S.STARTED
+
+
+def a_power_off_inside_the_guest(policy: Policy) -> None:
+    if policy is PVE:
+        node = OneNode()
+        node.service(SID)
+        node.rounds()
+        node.running.discard(SID)
+        before = len(node.given)
+        node.service(SID)
+        node.rounds()
+        assert isinstance(node.given[before], Start)
+        return
+    world = one_host()
+    starts = len(begun(world))
+    world.host.end(world.guest(SID), Why.SHUTDOWN, Moment.SHUTDOWN_GUEST, Moment.STOPPED_SHUTDOWN)
+    world.tell_lrm()
+    world.advance(60.0)
+    assert len(begun(world)) == starts
+    assert world.config(SID).wanted is Wanted.STOPPED
+
+
+def a_vm_that_crashes_again_and_again(policy: Policy) -> None:
+    if policy is PVE:
+        node = OneNode()
+        for number in range(8):
+            node.service(SID, uid=f"u{number}")
+            node.rounds()
+            node.running.discard(SID)
+        assert len([order for order in node.given if isinstance(order, Start)]) == 8
+        return
+    world = one_host()
+    for _ in range(5):
+        dies(world)
+        world.advance(5.0)
+    assert len(begun(world)) == 5
+    world.advance(300.0)
+    assert len(begun(world)) == 5
+    assert not any(isinstance(order, Stop) for _, order in world.ordered)
