@@ -18,4 +18,10 @@ def _pve(inputs: Inputs, tell: Tell, watch: Watch, *, seed: int) -> World:  # no
     return PveWorld(inputs, tell, watch)
 
 
-WORLDS: Mapping[Pacing, MakeWorld] = {Pacing.PVE: _pve}
+def _fast(inputs: Inputs, tell: Tell, watch: Watch, *, seed: int) -> World:
+    from haven.sim.fast.stage import FastWorld
+
+    return FastWorld(inputs, tell, watch, seed=seed)
+
+
+WORLDS: Mapping[Pacing, MakeWorld] = {Pacing.PVE: _pve, Pacing.FAST: _fast}

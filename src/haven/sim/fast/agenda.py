@@ -8,12 +8,14 @@ Deed = Callable[..., Any]
 
 
 class Agenda:
-    """The only clock of a run, in true seconds; every host's own clock is derived from it."""
+    """The only clock of a run, in true seconds; every host's own clock is derived from it. `after_each` is
+    called after everything that happened."""
 
     def __init__(self) -> None:
         self.now_s = 0.0
         self._due: list[tuple[float, int, Deed, tuple[Any, ...]]] = []
         self._made = 0
+        self.after_each: Callable[[], None] | None = None
 
     def at(self, at_s: float, deed: Deed, *args: Any) -> None:
         """Let it happen then, or at once when that has passed."""
@@ -29,4 +31,6 @@ class Agenda:
         while due and due[0][0] <= until_s:
             self.now_s, _, deed, args = heapq.heappop(due)
             deed(*args)
+            if self.after_each:
+                self.after_each()
         self.now_s = until_s

@@ -74,13 +74,14 @@ class Crm(Process):
             self.looked(self.world.agenda.now_s + 1.0)
             return
         self._keep_lock(self.view)
-        seen = self._sees(self.view, tick=tick, quorate=quorate and self._may_decide())
+        seen = self.sees(self.view, tick=tick, quorate=quorate and self._may_decide())
         decision = manager.step(self.memory, seen, self.host.now(self.world.agenda.now_s))
         if self.point("before it performed") or self.point("after it performed"):
             return
         self.commit(decision.transactions, lambda outcome, _: self._go_on(decision, outcome))
 
-    def _sees(self, view: View, *, tick: bool, quorate: bool) -> ManagerObservation:
+    def sees(self, view: View, *, tick: bool = False, quorate: bool = True) -> ManagerObservation:
+        """What this manager may know."""
         return ManagerObservation(
             node=self.host.name,
             holder=self.holder,
@@ -102,6 +103,7 @@ class Crm(Process):
             self.looked(self.world.agenda.now_s + RETRY_S)
             return
         self.memory = decision.memory
+        self.tell(decision.events)
         if any(isinstance(duty, Exit) for duty in decision.duties):
             self.world.crm_ends(self)
             return

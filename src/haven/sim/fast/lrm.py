@@ -70,6 +70,7 @@ class Lrm(Process):
         if self.point("before it performed"):
             return
         self.memory, self.results, self.happenings = decision.memory, [], []
+        self.tell(decision.events)
         for order in decision.performed_first:
             self._perform(order)
         if not self.point("after it performed"):

@@ -1,8 +1,9 @@
 """What every daemon's process is: something that can be killed, frozen, and that looks when there is reason."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from haven.core.event import Event
 from haven.core.transaction import Committed, Outcome, Transaction
 from haven.core.view import View
 from haven.sim.fast.host import Host
@@ -69,6 +70,10 @@ class Process:
             return False
         self.world.kill(self)
         return True
+
+    def tell(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self.world.watch.told(self.host, self.role, self.world.agenda.now_s, event)
 
     # Looking
 

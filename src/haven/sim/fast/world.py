@@ -5,6 +5,7 @@ from dataclasses import replace
 from random import Random
 
 from haven.core.contract import Member
+from haven.core.event import Event
 from haven.core.hypervisor import Happening
 from haven.core.lease import LeaseTerms
 from haven.core.load import Figures
@@ -44,6 +45,12 @@ class Watch:
 
     def written(self, written: Written) -> None:
         """Something was written to the store."""
+
+    def told(self, host: Host, role: str, at_s: float, event: Event) -> None:
+        """A daemon tells of something."""
+
+    def fed(self, host: Host) -> None:
+        """A host's watchdog was opened or fed."""
 
 
 class World:
