@@ -105,8 +105,17 @@ def _can_be_active(seen: ManagerObservation) -> tuple[bool, list[Event]]:
     """R-2.1: and the error event if the record cannot be read."""
     if not seen.readable:
         return False, [_unreadable()]
-    able = seen.quorate and seen.fresh and not _own_fence(seen) and (_has_work(seen) or not _may_idle(seen))
+    has_work = _has_work(seen) or not _may_idle(seen)
+    able = seen.quorate and seen.fresh and not _own_fence(seen) and has_work and _is_present(seen)
     return able, []
+
+
+def _is_present(seen: ManagerObservation) -> bool:
+    """Whether this host's own presence shows: its LRM lives. In `haven` policy a manager whose own host gives no
+    sign of life leaves the lock to another; R-3.6 keeps it and decides nothing."""
+    if seen.settings.policy is Policy.PVE or seen.members is None:
+        return True
+    return seen.node in seen.members and seen.members[seen.node].online
 
 
 def _may_idle(seen: ManagerObservation) -> bool:
@@ -145,6 +154,8 @@ def _as_master(memory: ManagerMemory, seen: ManagerObservation, now: Now) -> Dec
     if not _holds_lock(seen):
         again = _take_expired(seen)
         return _go_on(memory, seen, again, now) if again else _lock_lost(memory, seen)
+    if not _is_present(seen):
+        return _give_up(memory, seen, Condition.HOST_ABSENT, [])
     if memory.round_due:
         return _work(replace(memory, round_due=False), seen, now, [])
     idle_allowed, events = _idle_allowed(seen)
@@ -223,7 +234,14 @@ def _idle_allowed(seen: ManagerObservation) -> tuple[bool, list[Event]]:
 def _go_idle(memory: ManagerMemory, seen: ManagerObservation, events: list[Event]) -> Decision[ManagerMemory]:
     sentence = f"nothing to do for {IDLE_ROUNDS} rounds: gives the manager lock back"
     events.append(Event(Kind.CRM_IDLE, sentence, rule="R-2.3", fields={"rounds": IDLE_ROUNDS}))
-    state, told = _change(memory.state, Condition.IDLE)
+    return _give_up(memory, seen, Condition.IDLE, events)
+
+
+def _give_up(
+    memory: ManagerMemory, seen: ManagerObservation, condition: Condition, events: list[Event]
+) -> Decision[ManagerMemory]:
+    """Give the manager lock back in order."""
+    state, told = _change(memory.state, condition)
     release = locks.release(seen.view, locks.MANAGER, seen.node)
     bare = replace(memory.as_new_master(), state=state, idle_rounds=0)
     duties: tuple[Duty, ...] = (CloseWatchdog(),)

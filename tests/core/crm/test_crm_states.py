@@ -289,3 +289,25 @@ def test_in_policy_haven_a_master_never_goes_idle() -> None:
     assert crm.read("lock/manager") is not None
     fresh = Crm(Policy.HAVEN, master=False)
     assert fresh.rounds()[:2] == TAKES_OVER
+
+
+# A host that gives no sign of life of its own (haven)
+
+
+def test_a_master_whose_own_host_gives_no_sign_of_life_leaves_the_lock_to_another_in_haven_policy() -> None:
+    """pve keeps the lock and decides nothing (R-3.6)."""
+    crm = Crm(Policy.HAVEN)
+    crm.lose(NODE1)
+    crm.rounds(2)
+    assert crm.read("lock/manager") is None
+    assert crm.memory.state is CrmState.WAIT_FOR_QUORUM
+    crm.returns(NODE1)
+    crm.rounds()
+    assert crm.memory.state is CrmState.MASTER
+
+
+def test_a_host_that_was_never_seen_takes_no_manager_lock_in_haven_policy() -> None:
+    crm = Crm(Policy.HAVEN, master=False)
+    crm.lose(NODE1)
+    crm.rounds(2)
+    assert crm.read("lock/manager") is None

@@ -20,6 +20,7 @@ class Condition(StrEnum):
     LOCK_LOST = "lock not renewed"
     LET_GO = "in the same round"
     IDLE = "idle for more than 90 rounds"
+    HOST_ABSENT = "its own host gives no sign of life"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,9 @@ TRANSITIONS: dict[tuple[CrmState, Condition], CrmTransition] = {
     (_S.MASTER, _C.LOCK_LOST): CrmTransition(_S.LOST_MANAGER_LOCK, "R-2.4", "lost the manager lock"),
     (_S.LOST_MANAGER_LOCK, _C.LET_GO): CrmTransition(_S.WAIT_FOR_QUORUM, "R-2.4", "waits until it may decide"),
     (_S.MASTER, _C.IDLE): CrmTransition(_S.WAIT_FOR_QUORUM, "R-2.3", "waits for something to decide"),
+    (_S.MASTER, _C.HOST_ABSENT): CrmTransition(
+        _S.WAIT_FOR_QUORUM, "haven", "leaves the decisions to another host: this one gives no sign of life"
+    ),
 }
 
 
