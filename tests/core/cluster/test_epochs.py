@@ -301,3 +301,37 @@ def test_a_vm_that_ran_on_stays_with_its_node_once_that_answers(crm: Crm) -> Non
     told = crm.rounds(3)
     assert (crm.state(SID), crm.status(SID).node) == (S.STARTED, NODE3)
     assert not any("fence" in line for line in told if "node_state" in line), "the node is not fenced for it"
+
+
+# A manager that has not seen the node itself
+
+
+def new_manager(crm: Crm, at_s: float) -> None:
+    crm.at_s = at_s
+    crm.memory = replace(crm.memory, last_online_s={}, asked_s={})
+
+
+def test_a_new_manager_recovers_at_once_what_the_one_before_it_took_along(crm: Crm) -> None:
+    lose(crm, NODE3)
+    new_manager(crm, 1e5)
+    crm.step()
+    assert crm.status(SID).node == NODE1
+
+
+def test_after_a_power_cut_the_hosts_that_boot_later_are_waited_for(crm: Crm) -> None:
+    lose(crm, NODE3)
+    new_manager(crm, 30.0)
+    crm.rounds(3)
+    assert (crm.state(SID), crm.status(SID).node) == (S.STARTED, NODE3)
+    crm.rounds(2)
+    assert crm.status(SID).node == NODE1
+
+
+def test_a_node_that_nobody_ever_saw_is_waited_for_too(crm: Crm) -> None:
+    lose(crm, NODE3)
+    new_manager(crm, 1e5)
+    crm.node(NODE3, None)
+    crm.rounds(3)
+    assert crm.status(SID).node == NODE3
+    crm.rounds(2)
+    assert crm.status(SID).node == NODE1

@@ -43,6 +43,10 @@ from haven.core.words import (
 )
 
 OFFLINE_DELAY_S = 60.0
+COLD_START_S = 300.0
+"""So long after this host's boot the others may still be booting, as after a power cut."""
+
+BOOT_GRACE_S = 60.0
 
 
 class Desk:
@@ -85,6 +89,7 @@ class Desk:
         self.rules = CompiledRules()
         self.migrated_rules: tuple[NodeAffinityRule, ...] = ()
         self.last_online_s = dict(memory.last_online_s)
+        self.asked_s = dict(memory.asked_s)
         self.memory = memory
         self.settled = memory.settled
         self.usage: Usage | None = None
@@ -126,16 +131,26 @@ class Desk:
             self.tell(Kind.NODE_STATE, sentence, row.rule, node=node, **{"from": before, "to": row.to})
 
     def is_offline_for(self, node: str, delay_s: float = OFFLINE_DELAY_S) -> bool:
-        """ "offline delayed" (R-3.5): about when it was last seen, not about its state. In `fast` pacing the
-        delay is none: what counts is that its agent lock is free."""
+        """ "offline delayed" (R-3.5): about when it was last seen, not about its state."""
         if self.is_online(node):
             return False
         if self.fast:
-            return not self.is_member_online(node) and self.view.lock(f"agent/{node}") is None
+            return self._is_lost(node)
         if node not in self.last_online_s:
             self.last_online_s[node] = self.now.boottime_s
             return False
         return self.now.boottime_s - self.last_online_s[node] >= delay_s
+
+    def _is_lost(self, node: str) -> bool:
+        """In `fast` pacing there is no delay: what counts is that its agent lock is free. But when this host
+        itself has just booted, or nobody has ever seen the node, it is given the time to boot, too."""
+        if self.is_member_online(node) or self.view.lock(f"agent/{node}") is not None:
+            return False
+        if node in self.last_online_s:
+            return True
+        asked_s = self.asked_s.setdefault(node, self.now.boottime_s)
+        cold = self.now.boottime_s < COLD_START_S or node not in self.nodes
+        return not cold or self.now.boottime_s - asked_s >= BOOT_GRACE_S
 
     # Services
 

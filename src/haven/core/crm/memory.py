@@ -28,7 +28,8 @@ class ManagerMemory:
 
     `round_due`: the lock was taken, the round of this tick is still to be done. `idle_rounds` (R-2.3) and
     `disarm_noted` (R-7.31) belong to the process; all below them to its time as master (R-1.5):
-    `last_online_s` is the boottime at which each node was last seen, `imbalance_rounds` counts R-6.3,
+    `last_online_s` is the boottime at which each node was last seen, `asked_s` since when one that was not seen
+    yet is missed, `imbalance_rounds` counts R-6.3,
     `migration_rounds` R-6.11.
     """
 
@@ -39,6 +40,7 @@ class ManagerMemory:
     shutdown_told: bool = False
     scheduler: SchedulerMode = SchedulerMode.BASIC
     last_online_s: Mapping[str, float] = field(default_factory=dict)
+    asked_s: Mapping[str, float] = field(default_factory=dict)
     imbalance_rounds: int = 0
     migration_rounds: int = MIGRATION_FIRST_ROUND
     rules: RulesInForce | None = None

@@ -33,6 +33,7 @@ def run_round(desk: Desk) -> ManagerMemory | None:
         desk.memory.with_settled(desk.settled),
         scheduler=scheduler,
         last_online_s=desk.last_online_s,
+        asked_s=desk.asked_s,
         imbalance_rounds=imbalance_rounds,
         migration_rounds=migration_rounds,
         rules=rules,
