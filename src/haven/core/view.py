@@ -178,12 +178,15 @@ def _by_name(kind: type, records: Iterable[Record]) -> dict[str, Record]:
 def _changed(
     kind: type, records: Mapping[str, Record], gone: Iterable[Record], come: Iterable[Record]
 ) -> dict[str, Record]:
-    """Records of one kind as they are by name, after some left and some came."""
+    """Records of one kind as they are by name, after some left and some came. Who only changed keeps its place."""
     name = attrgetter(_NAMED_BY[kind])
     left = dict(records)
-    for record in gone:
-        left.pop(name(record), None)
-    return _sorted(left | {name(record): record for record in come})
+    arrived = {name(record): record for record in come}
+    for gone_name in {name(record) for record in gone} - arrived.keys():
+        left.pop(gone_name, None)
+    is_new = not arrived.keys() <= left.keys()
+    left.update(arrived)
+    return _sorted(left) if is_new else left
 
 
 def _sorted(records: Mapping[str, Record]) -> dict[str, Record]:
