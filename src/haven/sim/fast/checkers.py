@@ -33,6 +33,7 @@ R = TypeVar("R")
 MOST_CRASHES = 8
 MOST_FAILED_NODES = 12
 MOST_TRAIL = 32
+LOOK_S = 1.0
 OWN_RECORDS = 7  # of a guest: config, service, journal, run, vm, and vmid twice when it was given a new one
 NODE_RECORDS = 4  # lrm, agent, lock, fence
 FEW_RECORDS = 16  # manager and its lock, options, rules, the commands of a moment
@@ -88,6 +89,43 @@ class Checkers(Watch):
         key = view.runs().get(uuid)
         if key is None or not _names(key, agent):
             raise self._broken(f"{does} without its run key: {uuid} on {host.name} in {agent.epoch}, {key}")
+
+    # In time
+
+    def begin(self, world: World) -> None:
+        self.world = world
+        world.agenda.after(LOOK_S, self._every_second)
+
+    def _every_second(self) -> None:
+        world = self._at
+        for host in world.hosts.values():
+            if host.lrm and world.is_cluster and self._should_have_let_go(host, host.lrm):
+                for uuid in self._running_by_key(host):
+                    raise self._broken(f"a host does not let go in time: {uuid} on {host.name}")
+        world.agenda.after(LOOK_S, self._every_second)
+
+    def _should_have_let_go(self, host: Host, lrm: "Lrm") -> bool:
+        """S + K after its last acknowledged renewal was sent, unless it was frozen until a moment ago."""
+        terms, now_s = self._at.terms, self._at.agenda.now_s
+        let_go_s = (terms.self_stop_s + terms.kill_s) / host.clock.rate + 0.5
+        thawed_s = max(host.frozen_until_s, lrm.frozen_until_s)
+        since_s = lrm.lease.renewed_s
+        return since_s is not None and now_s - since_s > let_go_s and now_s - thawed_s > terms.kill_s + 0.5
+
+    def _running_by_key(self, host: Host) -> Iterator[str]:
+        for uuid, key in self._at.store.view.runs().items():
+            here = host.name in (key.node, key.target) and host.name in self._at.truth.runs_on.get(uuid, ())
+            if here and not self._at.guests[uuid].failing_stops:
+                yield uuid
+
+    def fed(self, host: Host) -> None:
+        """A watchdog that is fed now must fire before the lock is free (A + W + G + D <= TTL)."""
+        world = self._at
+        until_s = world.store.until_s.get(f"lock/agent/{host.name}")
+        fires_s = world.agenda.now_s + (world.terms.watchdog_s + world.terms.granularity_s) / host.clock.rate
+        if until_s is not None and fires_s > until_s:
+            late_s = fires_s - until_s
+            raise self._broken(f"a watchdog fires after its lock is free: {late_s:.2f} s late on {host.name}")
 
     # Orders
 
@@ -162,12 +200,27 @@ class Checkers(Watch):
         if runs:
             raise self._broken(f"a run key is given up while the VM runs there: {old} became {new}")
 
+    def _fenced_first(self, old: ServiceStatus, new: ServiceStatus, written: Written) -> None:
+        """A service leaves its node by a move that its LRM told of, or once the node's epoch is retired or was
+        given back (SAFETY 4, 5)."""
+        if ServiceState.RECOVERY is old.state:
+            return
+        config = written.before.configs().get(new.sid)
+        left = config.node if config and config.node in (old.node, old.target) else old.node
+        if new.state is not ServiceState.RECOVERY and new.node in (old.node, left):
+            return
+        agent = written.before.agents().get(left)
+        if agent and not agent.retired and not agent.released:
+            raise self._broken(f"a service leaves a node whose epoch lives: {old} became {new} but {agent}")
+
     def _placed(self, written: Written) -> None:
         settled = written.at_s - self._rules_changed_s > 3.0
         for key in sorted(written.changed):
             if not key.startswith("service/"):
                 continue
             old, new = _record(written.before, key, ServiceStatus), _record(written.after, key, ServiceStatus)
+            if old and new:
+                self._fenced_first(old, new, written)
             if old and new and settled and (fault := placing.fault_of(old, new, written, self._at)):
                 raise self._broken(fault)
 

@@ -6,7 +6,7 @@ from random import Random
 
 from haven.core.records import NodeAffinityRule, ResourceAffinityRule, Rule
 from haven.core.words import Affinity, Pacing, RestartOn, Wanted
-from haven.sim.fast.lines import POINTS
+from haven.sim.fast.lines import MOMENTS, POINTS
 from haven.sim.fast.plan import Event, Plan, PlannedGuest
 
 QUIET_S = 180.0
@@ -18,13 +18,14 @@ FIRST_EVENT_S = 5.0
 @dataclass(frozen=True, slots=True)
 class Scope:
     """How large plans may be: ranges of nodes and guests, at most so many faults (and as many wishes of people),
-    and the virtual length."""
+    and the virtual length. `only`: the first words of the faults that may come; empty: all."""
 
     nodes: tuple[int, int] = (3, 5)
     guests: tuple[int, int] = (1, 8)
     faults: int = 10
     seconds: float = 600.0
     pacing: Pacing = Pacing.FAST
+    only: frozenset[str] = frozenset()
 
 
 def generate(seed: int, scope: Scope) -> Plan:
@@ -39,7 +40,7 @@ def generate(seed: int, scope: Scope) -> Plan:
     make = _Events(chance, nodes, sids, heal_s)
     lines = _FAST if scope.pacing is Pacing.FAST else _PVE
     count = chance.randint(1, scope.faults)
-    events = [make.one(lines.faults) for _ in range(count)]
+    events = [make.one(lines.faults, scope.only) for _ in range(count)]
     events += [make.one(lines.wishes) for _ in range(chance.randint(0, scope.faults))]
     return Plan(
         seed,
@@ -52,6 +53,12 @@ def generate(seed: int, scope: Scope) -> Plan:
         heal_s,
         scope.seconds,
     )
+
+
+def kinds_of_faults() -> frozenset[str]:
+    """The first words of all faults, in either pacing."""
+    make = _Events(Random(0), ["node1"], ["vm:101"], 2 * FIRST_EVENT_S)
+    return frozenset(line(make).partition(" ")[0] for _, line in (*_FAST.faults, *_PVE.faults))
 
 
 def _guest(chance: Random, sid: str, nodes: list[str]) -> PlannedGuest:
@@ -103,9 +110,13 @@ class _Events:
         self._end_s = end_s
         self._last_s = chance.uniform(FIRST_EVENT_S, end_s)
 
-    def one(self, lines: "list[tuple[int, Line]]") -> Event:
-        make = self.chance.choices([line for _, line in lines], [weight for weight, _ in lines])[0]
-        return Event(round(self._when(), 3), make(self))
+    def one(self, lines: "list[tuple[int, Line]]", only: frozenset[str] = frozenset()) -> Event:
+        at_s = round(self._when(), 3)
+        while True:
+            make = self.chance.choices([line for _, line in lines], [weight for weight, _ in lines])[0]
+            line = make(self)
+            if not only or line.partition(" ")[0] in only:
+                return Event(at_s, line)
 
     def _when(self) -> float:
         if self.chance.random() < 0.5:
@@ -154,6 +165,7 @@ _FAST = _Lines(
         (3, lambda e: f"kill {e.node()} {e.any('lrm', 'crm')} {e.seconds(0.2, 2, 20)}"),
         (3, lambda e: f"cut {e.node()} {e.any('lrm', 'crm')} {e.any(*POINTS)} {e.seconds(0.2, 2, 20)}"),
         (4, lambda e: f"freeze {e.node()} {e.any('lrm', 'crm', 'host')} {e.seconds(*LEASE)}"),
+        (4, lambda e: f"stall {e.node()} {e.any('lrm', 'lrm', 'crm')} {e.any(*MOMENTS)} {e.seconds(*LEASE)}"),
         (1, lambda e: f"clock {e.node()} {e.any('-3600', '3600', '-31536000')}"),
         (2, lambda e: f"store off {e.seconds(*LEASE)}"),
         (1, lambda e: f"store full {e.seconds(*LEASE)}"),

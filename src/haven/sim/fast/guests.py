@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from haven.core.hypervisor import Moment, Power, Vm, Why
+from haven.core.hypervisor import Moment, Obstacle, Power, Vm, Why
 from haven.core.records import Instance
+from haven.core.words import HoldCause
 
 
 @dataclass(slots=True)
 class Guest:
     """One VM and what will go wrong with it: so many starts, moves and stops fail; `obeys`: a shutdown request
-    works; `barred`: nodes on which it cannot start; `unsure`: where it really is when the outcome of its next
-    live move gets lost (`source` or `target`)."""
+    works; `barred`: nodes on which it cannot start; `starts_fail_on`: the only node on which the failing starts
+    fail; `disk`: it is there; `unsure`: where it really is when the outcome of its next live move gets lost
+    (`source` or `target`)."""
 
     sid: str
     uuid: str
@@ -20,7 +22,18 @@ class Guest:
     failing_stops: int = 0
     obeys: bool = True
     barred: frozenset[str] = frozenset()
+    starts_fail_on: str | None = None
+    disk: bool = True
     unsure: str = ""
+
+    def obstacle(self, node: str) -> Obstacle | None:
+        """What stands in the way of a start there."""
+        if not self.disk:
+            return Obstacle(HoldCause.DISK_MISSING, f"the disk of {self.sid} is missing")
+        fails = self.failing_starts and self.starts_fail_on in (None, node)
+        if fails or node in self.barred:
+            return Obstacle(HoldCause.START_FAILED, "QEMU does not come up")
+        return None
 
 
 @dataclass(slots=True)

@@ -30,8 +30,9 @@ class Link:
 
 @dataclass(slots=True)
 class Host:
-    """`group`: which part of a partitioned network it is in; `frozen_until_s`: nothing of it but its hardware
-    moves before; `has_watchdog`: a device is there; `going_down`: it was asked to end, and why."""
+    """`group`: which part of a partitioned network it is in; `cut_off`: it reaches everything but the store;
+    `frozen_until_s`: nothing of it but its hardware moves before; `has_watchdog`: a device is there; `going_down`:
+    it was asked to end, and why."""
 
     name: str
     clock: Clock
@@ -43,6 +44,7 @@ class Host:
     power: bool = True
     network: bool = True
     group: int = 0
+    cut_off: bool = False
     frozen_until_s: float = 0.0
     link: Link = field(default_factory=Link)
     lrm: "Lrm | None" = None

@@ -13,15 +13,19 @@ if TYPE_CHECKING:
 
 
 class LeaseLoop:
-    """`memory` is the core's; what is done at which moment is the caller's part."""
+    """`memory` is the core's; what is done at which moment is the caller's part. `renewed_s`: true time at which
+    the last acknowledged renewal of a lock that was not given back was sent, for who looks on. `giving_back`: the
+    release is under way; a renewal that it overtakes would be refused, as if the lock were lost."""
 
     def __init__(self, lrm: "Lrm") -> None:
         self.memory = LeaseMemory()
+        self.renewed_s: float | None = None
         self._lrm, self._world, self._host = lrm, lrm.world, lrm.host
         self._terms = lrm.world.terms
         self._looks_at_s = 0.0
         self._stopping = False
         self._renews: tuple[int, Transaction] | None = None
+        self.giving_back = False
 
     def begin(self) -> None:
         self._beat()
@@ -48,14 +52,15 @@ class LeaseLoop:
             return
         sent_s = self._boottime_s()
         if self._world.reaches_store(self._host) and self._world.calls.is_well(self._lrm):
-            self._answered(self._world.store.commit(renewal, self._lrm.holder), sent_s)
+            outcome = self._world.store.commit(renewal, self._lrm.holder)
+            self._lrm.step_on("within a renewal", self._answered, outcome, sent_s)
         else:
             self._world.calls.commit(
                 self._lrm, renewal, self._terms.call_s, lambda outcome: self._answered(outcome, sent_s)
             )
 
     def _renewal(self) -> Transaction | None:
-        view, name = self._lrm.view, locks.agent(self._host.name)
+        view, name = None if self.giving_back else self._lrm.view, locks.agent(self._host.name)
         lock = view.lock(name) if view else None
         if view is None or lock is None or lock.holder != self._lrm.holder:
             return None
@@ -78,10 +83,12 @@ class LeaseLoop:
     def acknowledge(self, sent_s: float) -> None:
         """A renewal or the lock's first writing is acknowledged."""
         now_s = self._boottime_s()
+        self.renewed_s = max(self._host.clock.true_s(sent_s), self.renewed_s or 0.0)
         could_act = self._until_s() > now_s
         self.memory = lease.acknowledged(self.memory, sent_s)
         if self._host.has_watchdog and lease.feeds_watchdog(self._terms, sent_s, now_s):
             self._host.watchdog.ping()
+            self._world.watch.fed(self._host)
         self._host.libvirt.permits.until_s = self._until_s()
         self._look_later()
         if not could_act and self._until_s() > now_s:
@@ -92,13 +99,16 @@ class LeaseLoop:
     def let_go(self) -> None:
         """The lock was given back in order."""
         self.memory = lease.let_go(self.memory)
+        self.renewed_s = None
         self._host.libvirt.permits.until_s = 0.0
 
     def _look_later(self) -> None:
         """One look is due at a time; it is put off while renewals come."""
         if self.memory.sent_s is None or self._looks_at_s > self._world.agenda.now_s:
             return
-        self._looks_at_s = self._host.clock.true_s(self.memory.sent_s + self._terms.self_stop_s)
+        due_s = self._host.clock.true_s(self.memory.sent_s + self._terms.self_stop_s)
+        now_s = self._world.agenda.now_s
+        self._looks_at_s = due_s if due_s > now_s else now_s + self._terms.retry_s
         self._world.agenda.at(self._looks_at_s, self._lrm.into, self._look)
 
     def _look(self) -> None:
@@ -136,6 +146,7 @@ class LeaseLoop:
             if self._world.guests[uuid].failing_stops:
                 left += 1
             elif uuid in libvirt.permits.uuids:
+                self._world.watch.let_go(self._host, uuid)
                 libvirt.end(uuid, Why.CRASHED, Moment.STOPPED_FAILED)
         if not left and self.memory.stopped:
             self._host.watchdog.close()

@@ -203,13 +203,13 @@ class Libvirt:
     def answer(self, job: Job, *, ok: bool, unreachable: bool = False, detail: str = "") -> None:
         """The result, to whoever still waits for it."""
         if job.open:
-            self._answer(job, ok=ok, unreachable=unreachable, detail=detail)
+            cause = HoldCause.STOP_FAILED if isinstance(job.order, Stop) else HoldCause.START_FAILED
+            self._answer(job, ok=ok, unreachable=unreachable, obstacle=Obstacle(cause, detail) if detail else None)
 
-    def _answer(self, job: Job, *, ok: bool, unreachable: bool = False, detail: str = "") -> None:
+    def _answer(self, job: Job, *, ok: bool, unreachable: bool = False, obstacle: Obstacle | None = None) -> None:
         job.open = False
         if job in self._jobs:
             self._jobs.remove(job)
-        cause = HoldCause.STOP_FAILED if isinstance(job.order, Stop) else HoldCause.START_FAILED
         domain = self.domains.get(job.order.uuid)
         instance = domain.fact(0.0).instance if domain and ok else None
         job.tell(
@@ -219,7 +219,7 @@ class Libvirt:
                 job.began_wall_s,
                 self.wall_s(),
                 self.boottime_s(),
-                obstacle=Obstacle(cause, detail) if detail else None,
+                obstacle=obstacle,
                 unreachable=unreachable,
                 instance=instance,
             )
@@ -237,9 +237,9 @@ class Libvirt:
         elif not self._permitted(job.order):
             self.answer(job, ok=False, detail="libvirt's hook: no permit for this VM")
             return
-        elif guest.failing_starts or self.node in guest.barred:
+        elif obstacle := guest.obstacle(self.node):
             guest.failing_starts = max(0, guest.failing_starts - 1)
-            self.answer(job, ok=False, detail="QEMU does not come up")
+            self._answer(job, ok=False, obstacle=obstacle)
             return
         else:
             self.begin(uuid)
@@ -282,5 +282,6 @@ class Libvirt:
         if isinstance(order, Settle) and order.uuid in self.domains:
             domain = self.domains[order.uuid]
             domain.autostart, domain.vmid_hint = order.autostart, order.vmid
-        blocked = isinstance(order, Probe) and self.node in self._guests[order.uuid].barred
-        self.answer(job, ok=True, detail="QEMU does not come up" if blocked else "")
+        obstacle = self._guests[order.uuid].obstacle(self.node) if isinstance(order, Probe) else None
+        if job.open:
+            self._answer(job, ok=True, obstacle=obstacle)

@@ -10,17 +10,22 @@ line can be left out without the others meaning something else.
 | `kill NODE lrm\\|crm SECONDS` | the process dies, another one starts SECONDS later |
 | `cut NODE lrm\\|crm POINT SECONDS` | it dies at that point of its next look: see POINTS |
 | `freeze NODE lrm\\|crm\\|host SECONDS` | it does nothing for so long; hardware goes on |
+| `stall NODE lrm\\|crm MOMENT SECONDS` | the same, beginning at the next such moment: see MOMENTS |
 | `clock NODE SECONDS` | the wall clock is set by so much |
 | `store off\\|full SECONDS`, `store slow\\|lossy VALUE SECONDS` | |
 | `link NODE slow\\|lossy\\|lag VALUE SECONDS` | calls of that host; `lag`: its watch is so old |
 | `libvirtd NODE off SECONDS`, `libvirtd NODE slow FACTOR SECONDS` | |
 | `guest SID crash\\|panic\\|power-off\\|destroy\\|suspend\\|start NODE` | by itself, or by others |
 | `guest SID fail start\\|move\\|stop TIMES`, `guest SID stubborn`, `guest SID bar NODE` | |
+| `guest SID fail start TIMES NODE`, `guest SID obedient`, `guest SID disk gone\\|back` | |
 | `guest SID unsure source\\|target` | the outcome of its next live move is lost; it is there then |
 | `repeat NODE`, `deaf NODE` | a result comes twice; the events of a moment are lost |
 | `service SID WANTED\\|migrate NODE\\|relocate NODE\\|stop SECONDS\\|delete\\|add NODE` | people |
 | `crm NODE enable-node-maintenance\\|disable-node-maintenance\\|disarm-ha MODE\\|arm-ha\\|stop\\|start` | |
 | `rule ID remove\\|disable\\|enable`, `options KEY VALUE`, `config SID KEY VALUE` | |
+| `service SID set-static-stats\\|set-dynamic-stats KEY VALUE...` | its figures |
+| `fence-confirm NODE` | a person says that it runs nothing |
+| `cfs NODE rw fail\\|work`, `pve-manager-version NODE set VERSION` | as in spec 10.3 |
 """
 
 from collections.abc import Callable
@@ -38,6 +43,13 @@ POINTS = {
     "after-it-performed": "after it performed",
     "between-commits": "between commits",
     "after-it-wrote": "after it wrote",
+}
+
+MOMENTS = {
+    "before-it-performs": "before it performs",
+    "before-it-commits": "before it commits",
+    "before-its-orders": "before its orders",
+    "within-a-renewal": "within a renewal",
 }
 
 
@@ -60,7 +72,7 @@ def heal(world: World) -> None:
     world.calls.full = False
     for guest in world.guests.values():
         guest.failing_starts = guest.failing_moves = guest.failing_stops = 0
-        guest.obeys, guest.barred, guest.unsure = True, frozenset(), ""
+        guest.obeys, guest.barred, guest.unsure, guest.disk = True, frozenset(), "", True
     for host in world.hosts.values():
         _heal_host(world, host)
     world.network_changed()
@@ -68,10 +80,10 @@ def heal(world: World) -> None:
 
 def _heal_host(world: World, host: Host) -> None:
     host.link, host.network, host.group, host.stays_off = Link(), True, 0, False
-    host.frozen_until_s = 0.0
+    host.frozen_until_s, host.cut_off = 0.0, False
     for process in (host.lrm, host.crm):
         if process:
-            process.frozen_until_s, process.dies_at = 0.0, ""
+            process.frozen_until_s, process.dies_at, process.stalls_at = 0.0, "", ""
     _libvirtd_back(host)
     host.libvirt.slow = 1.0
     world.power_on(host)
@@ -167,6 +179,11 @@ def _freeze(world: World, words: list[str]) -> None:
         process.frozen_until_s = until_s
 
 
+def _stall(world: World, words: list[str]) -> None:
+    if process := _process(world, words[0], words[1]):
+        process.stalls_at, process.stall_s = MOMENTS[words[2]], float(words[3])
+
+
 def _repeat(world: World, words: list[str]) -> None:
     lrm = world.hosts[words[0]].lrm
     if lrm and lrm.last_result:
@@ -229,17 +246,34 @@ def _libvirtd_back(host: Host) -> None:
             host.lrm.into(host.lrm.look_at_all)
 
 
+def _cfs(world: World, words: list[str]) -> None:
+    host = world.hosts[words[0]]
+    if words[1] != "rw":
+        raise ValueError("only rw can fail here")
+    host.cut_off = words[2] == "fail"
+    world.ring(host)
+
+
+def _version(world: World, words: list[str]) -> None:
+    world.versions[world.hosts[words[0]].name] = words[2]
+
+
 def _guest(world: World, words: list[str]) -> None:
-    guest = next(guest for guest in world.guests.values() if guest.sid == words[0])
+    guest = world.guest_named(words[0])
     match words[1:]:
+        case ["fail", "start", times, node]:
+            guest.failing_starts, guest.starts_fail_on = int(times), world.hosts[node].name
         case ["fail", what, times]:
             setattr(
                 guest,
                 {"start": "failing_starts", "move": "failing_moves", "stop": "failing_stops"}[what],
                 int(times),
             )
-        case ["stubborn"]:
-            guest.obeys = False
+            guest.starts_fail_on = None
+        case ["stubborn" | "obedient" as word]:
+            guest.obeys = word == "obedient"
+        case ["disk", "gone" | "back" as word]:
+            guest.disk = word == "back"
         case ["bar", node]:
             guest.barred |= {node}
         case ["unsure", side]:
@@ -300,10 +334,13 @@ _TABLE: dict[str, Callable[[World, list[str]], None]] = {
     "kill": _kill,
     "cut": _cut,
     "freeze": _freeze,
+    "stall": _stall,
     "repeat": _repeat,
     "deaf": _deaf,
     "store": _store,
     "link": _link,
     "libvirtd": _libvirtd,
     "guest": _guest,
+    "cfs": _cfs,
+    "pve-manager-version": _version,
 } | PEOPLE

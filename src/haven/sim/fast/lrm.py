@@ -74,6 +74,7 @@ class Lrm(Process):
         for order in decision.performed_first:
             self._perform(order)
         if not self.point("after it performed"):
+            self.lease.giving_back = any(map(self._gives_back, decision.transactions))
             self.commit(decision.transactions, lambda outcome, _: self._go_on(decision, outcome))
 
     def _sees(self, view: View, *, tick: bool, quorate: bool) -> NodeObservation:
@@ -116,8 +117,11 @@ class Lrm(Process):
         permits.uuids = frozenset(key.uuid for key in view.runs().values() if name in (key.node, key.target))
 
     def _go_on(self, decision: Decision[NodeMemory], outcome: Outcome) -> None:
-        if self.point("after it wrote"):
-            return
+        self.lease.giving_back = False
+        if not self.point("after it wrote"):
+            self.step_on("before its orders", self._order_and_rest, decision, outcome)
+
+    def _order_and_rest(self, decision: Decision[NodeMemory], outcome: Outcome) -> None:
         if decision.transactions and isinstance(outcome, Committed) and self.read() and self.view:
             self._write_permits(self.view)
         for order in decision.orders:
@@ -140,9 +144,12 @@ class Lrm(Process):
             return
         if takes_lock(transaction, self.host.name):
             self.lease.acknowledge(self.host.boottime_s(sent_s))
-        lock = f"lock/{locks.agent(self.host.name)}"
-        if any(isinstance(write, Delete) and write.key == lock for write in transaction.writes):
+        if self._gives_back(transaction):
             self.lease.let_go()
+
+    def _gives_back(self, transaction: Transaction) -> bool:
+        lock = f"lock/{locks.agent(self.host.name)}"
+        return any(isinstance(write, Delete) and write.key == lock for write in transaction.writes)
 
     def _do(self, duty: Duty) -> None:
         if isinstance(duty, CloseWatchdog):

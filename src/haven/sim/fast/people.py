@@ -4,12 +4,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from haven.core.load import GuestFigures, Load
 from haven.core.records import ClusterOptions, Command, Origin, Rule, ServiceConfig
 from haven.core.transaction import Delete, Guard, Put, Transaction
 from haven.core.view import View
 from haven.core.words import DisarmMode, Verb, Wanted
+from haven.sim.fast.guests import Guest
 from haven.sim.fast.machine import WALL_S
 from haven.sim.fast.world import World
+from haven.sim.inputs import MIB
 from haven.sim.scenario.options import checked_option
 
 PERSON = "root"
@@ -50,7 +53,9 @@ def _service(world: World, words: list[str]) -> None:
     sid, what, *rest = words
     config = world.store.view.configs().get(sid)
     if what == "add":
-        _add(world, sid, rest[0])
+        _add(world, sid, rest[0], Wanted(rest[1]) if len(rest) > 1 else Wanted.STARTED)
+    elif what in FIGURES:
+        _figures(world, sid, what, rest)
     elif config is None:
         return
     elif what == "delete":
@@ -73,16 +78,45 @@ def _want(world: World, config: ServiceConfig, wanted: Wanted) -> None:
     write(world, Put(f"config/{sid}", new), *(Delete(key) for key in stops))
 
 
-def _add(world: World, sid: str, node: str) -> None:
-    """Where it is, if it is anywhere."""
+def _add(world: World, sid: str, node: str, wanted: Wanted) -> None:
+    """Where it is, if it is anywhere; one that nobody knows yet is made."""
     if sid in world.store.view.configs():
         return
-    uuid = next(guest.uuid for guest in world.guests.values() if guest.sid == sid)
+    uuid = next((guest.uuid for guest in world.guests.values() if guest.sid == sid), sid)
+    world.guests.setdefault(uuid, Guest(sid, uuid))
     keys = world.store.view.runs()
     node = keys[uuid].node or node if uuid in keys else node
     where = next(iter(world.truth.runs_on.get(uuid, ())), node)
-    config = ServiceConfig(sid, uuid, where, Wanted.STARTED, origin=origin(world, "ha-manager add"))
+    config = ServiceConfig(sid, uuid, where, wanted, origin=origin(world, "ha-manager add"))
     write(world, Put(f"config/{sid}", config))
+
+
+FIGURES = {
+    "set-static-stats": ("configured", "maxcpu", "maxmem"),
+    "set-dynamic-stats": ("measured", "cpu", "mem"),
+}
+
+
+def _figures(world: World, sid: str, what: str, words: list[str]) -> None:
+    field, cpus, memory = FIGURES[what]
+    given, guests = dict(zip(words[::2], words[1::2], strict=True)), world.figures.guests
+    figures = guests.get(sid, GuestFigures(Load()))
+    old: Load = getattr(figures, field)
+    new = Load(
+        float(given[cpus]) if cpus in given else old.cpus,
+        float(given[memory]) * MIB if memory in given else old.memory_bytes,
+    )
+    changes: dict[str, Any] = {field: new}
+    world.figures = replace(world.figures, guests={**guests, sid: replace(figures, **changes)})
+
+
+def _fence_confirm(world: World, words: list[str]) -> None:
+    """Its epoch is retired, as the expiry of a lock with a watchdog behind it would retire it."""
+    view, key = world.store.view, f"agent/{words[0]}"
+    agent = view.agents().get(words[0])
+    if agent is None or f"lock/{key}" in view.entries:
+        return
+    write(world, Put(key, replace(agent, released=False, retired=True, running=())))
 
 
 def _config(world: World, words: list[str]) -> None:
@@ -148,4 +182,5 @@ PEOPLE: dict[str, Callable[[World, list[str]], None]] = {
     "crm": _crm,
     "rule": _rule,
     "options": _options,
+    "fence-confirm": _fence_confirm,
 }

@@ -25,17 +25,19 @@ class BusyError(AssertionError):
 
 
 class Process:
-    """One life of a daemon. `view`: what it last read; `wake_at_s` and `next_tick_s` are true times."""
+    """One life of a daemon. `ended`: as it was asked to. `view`: what it last read; `wake_at_s` and `next_tick_s`
+    are true times."""
 
     role = ""
 
     def __init__(self, world: "World", host: Host) -> None:
         self.world, self.host = world, host
         self.holder = world.new_holder(host.name, self.role)
-        self.alive = True
+        self.alive, self.ended = True, False
         self.frozen_until_s = 0.0
         self.view: View | None = None
         self.dies_at = ""
+        self.stalls_at, self.stall_s = "", 0.0
         self._own_revision = 0
         self._busy = False
         self._woken = True
@@ -74,6 +76,13 @@ class Process:
     def tell(self, events: Iterable[Event]) -> None:
         for event in events:
             self.world.watch.told(self.host, self.role, self.world.agenda.now_s, event)
+
+    def step_on(self, name: str, deed: Callable[..., Any], *args: Any) -> None:
+        """Go on, at once unless the process was to be frozen at this very point."""
+        if self.stalls_at == name:
+            self.stalls_at = ""
+            self.frozen_until_s = self.world.agenda.now_s + self.stall_s
+        self.into(deed, *args)
 
     # Looking
 
@@ -134,7 +143,10 @@ class Process:
     def commit(self, transactions: tuple[Transaction, ...], done: Callable[[Outcome, float], None]) -> None:
         """Commit them in order up to the first that does not; `done` gets the last outcome, and when that one
         was sent (true time)."""
-        self._commit_next(list(transactions), Committed(0), self.world.agenda.now_s, done)
+        if transactions:
+            self.step_on("before it commits", self._commit_next, list(transactions), Committed(0), 0.0, done)
+        else:
+            done(Committed(0), self.world.agenda.now_s)
 
     def _commit_next(
         self, left: list[Transaction], outcome: Outcome, sent_s: float, done: Callable[[Outcome, float], None]

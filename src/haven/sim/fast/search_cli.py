@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from haven.core.words import Pacing
-from haven.sim.fast.generate import Scope
+from haven.sim.fast.generate import Scope, kinds_of_faults
 from haven.sim.fast.plan import read_plan
 from haven.sim.fast.search import Report, carry_out, save, search
 
@@ -24,6 +24,13 @@ def _span(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2] or match[1])
 
 
+def _faults(text: str) -> frozenset[str]:
+    words, known = frozenset(text.split(",")), kinds_of_faults()
+    if not words <= known:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected some of {', '.join(sorted(known))}")
+    return words
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=_span, default=(1, 100_000), help="a seed, or FIRST..LAST (1..100000)")
     parser.add_argument("--nodes", type=_span, default=(3, 5), help="hosts (3..5)")
@@ -31,6 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--faults", type=int, default=10, help="faults in a run, at most (10)")
     parser.add_argument("--seconds", type=float, default=600.0, help="virtual seconds of a run (600)")
     parser.add_argument("--pacing", choices=[pacing.value for pacing in Pacing], default=Pacing.FAST.value)
+    parser.add_argument(
+        "--only",
+        metavar="WORD,...",
+        type=_faults,
+        default=frozenset(),
+        help="faults of these kinds only: power,freeze",
+    )
     parser.add_argument("--minutes", type=float, help="stop after so long")
     parser.add_argument("--findings", type=int, default=1, help="stop after so many (1)")
     parser.add_argument("--save", metavar="DIR", type=Path, default=Path("build"), help="for figures and plans")
@@ -39,7 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Exit status 1 when a promise was broken."""
     first, last = options.seeds
-    scope = Scope(options.nodes, options.guests, options.faults, options.seconds, Pacing(options.pacing))
+    scope = Scope(
+        options.nodes, options.guests, options.faults, options.seconds, Pacing(options.pacing), options.only
+    )
     progress = _show if sys.stderr.isatty() else None
     report = search(range(first, last + 1), scope, options.minutes, options.findings, progress)
     paths = save(report, options.save)

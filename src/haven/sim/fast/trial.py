@@ -67,7 +67,7 @@ def make_world(plan: Plan, checkers: Checkers) -> World:
         figures=figures_of(plan),
         watch=checkers,
     )
-    checkers.world = world
+    checkers.begin(world)
     world.begin()
     return world
 

@@ -52,6 +52,18 @@ class Watch:
     def fed(self, host: Host) -> None:
         """A host's watchdog was opened or fed."""
 
+    def died(self, process: Process) -> None:
+        """A daemon is gone, alone or with its host."""
+
+    def let_go(self, host: Host, uuid: str) -> None:
+        """A host stopped a VM because its lease was not renewed."""
+
+    def went_down(self, host: Host, why: str) -> None:
+        """A host lost its power, for that reason."""
+
+    def came_up(self, host: Host) -> None:
+        """A host boots."""
+
 
 class World:
     """`faulty` seeds what is left to chance on the way; what happens at all is told to it from outside."""
@@ -72,6 +84,7 @@ class World:
         self.settings = settings or Settings(tick_s=20.0)
         self.terms = terms or LeaseTerms()
         self.figures = figures or Figures()
+        self.versions: dict[str, str] = {}
         self.watch = watch or Watch()
         self.is_cluster = len(nodes) > 1
         self.guests = {guest.uuid: guest for guest in guests}
@@ -115,6 +128,13 @@ class World:
             self._settings[name] = replace(self.settings, node=name)
         return self._settings[name]
 
+    def guest_named(self, sid: str) -> Guest:
+        """Raises KeyError."""
+        for guest in self.guests.values():
+            if guest.sid == sid:
+                return guest
+        raise KeyError(sid)
+
     def new_holder(self, node: str, role: str) -> str:
         self._holders += 1
         return f"{node}/{role}-{self._holders}"
@@ -127,12 +147,12 @@ class World:
 
     def reaches_store(self, host: Host) -> bool:
         """Whether it is in the part of the cluster that has quorum, and the store there works."""
-        return self.store_is_up and host.name in self._majority
+        return self.store_is_up and host.name in self._majority and not host.cut_off
 
     def network_changed(self) -> None:
         before, self._majority = self._majority, self._find_majority()
         for name in sorted(self._majority - before):
-            self._ring(self.hosts[name])
+            self.ring(self.hosts[name])
 
     def _find_majority(self) -> frozenset[str]:
         """More than half of the hosts; of two, with a witness that the first part of the network reaches."""
@@ -149,7 +169,7 @@ class World:
         self.store_is_up = up
         if up:
             for name in sorted(self._majority):
-                self._ring(self.hosts[name])
+                self.ring(self.hosts[name])
 
     # Presence
 
@@ -174,7 +194,10 @@ class World:
         self._ring_managers()
 
     def members(self) -> dict[str, Member]:
-        return {name: Member(online=name in self.presence_s) for name in self.hosts}
+        return {
+            name: Member(online=name in self.presence_s, version=self.versions.get(name, ""))
+            for name in self.hosts
+        }
 
     # Doorbells
 
@@ -198,7 +221,8 @@ class World:
         else:
             process.into(process.wake)
 
-    def _ring(self, host: Host) -> None:
+    def ring(self, host: Host) -> None:
+        """Its daemons have a reason to look."""
         for process in (host.lrm, host.crm):
             if process:
                 process.into(process.wake)
@@ -226,6 +250,7 @@ class World:
 
     def kill(self, process: Process) -> None:
         process.die()
+        self.watch.died(process)
         if process.host.lrm is process:
             process.host.lrm = None
         elif process.host.crm is process:
@@ -234,6 +259,7 @@ class World:
     def lrm_ends(self, lrm: Lrm) -> None:
         """It ended as it was asked to: the host goes on with what it was asked, too."""
         host, kind = lrm.host, lrm.shutdown
+        lrm.ended = True
         self.kill(lrm)
         if kind is ShutdownKind.RESTART:
             self.agenda.after(DAEMON_BACK_S, self.start_lrm, host)
@@ -241,6 +267,7 @@ class World:
             self._go_down(host, kind)
 
     def crm_ends(self, crm: Crm) -> None:
+        crm.ended = True
         self.kill(crm)
 
     def ask_to_end(self, host: Host, kind: ShutdownKind) -> None:
@@ -264,22 +291,23 @@ class World:
 
     def _go_down(self, host: Host, kind: ShutdownKind) -> None:
         if host.power:
-            self.power_off(host)
+            self.power_off(host, str(kind))
             if kind is ShutdownKind.REBOOT:
                 self.boot_later(host)
 
     def _reset(self, host: Host) -> None:
         """By its watchdog."""
-        self.power_off(host)
+        self.power_off(host, "watchdog")
         if not host.stays_off:
             self.boot_later(host)
 
     def boot_later(self, host: Host) -> None:
         self.agenda.after(host.chance.uniform(*BOOT_S), self.power_on, host)
 
-    def power_off(self, host: Host) -> None:
+    def power_off(self, host: Host, why: str = "power") -> None:
         if not host.power:
             return
+        self.watch.went_down(host, why)
         for process in (host.lrm, host.crm):
             if process:
                 self.kill(process)
@@ -293,9 +321,10 @@ class World:
         if host.power:
             return
         host.power = True
+        self.watch.came_up(host)
         host.boot.number += 1
         host.clock.booted_s, host.clock.first_s = self.agenda.now_s, 20.0
         host.libvirt.permits.until_s = 0.0 if self.is_cluster else float("inf")
         host.frozen_until_s = 0.0
         self.network_changed()
-        self.start_daemons(host)
+        self.agenda.after(0.0, self.start_daemons, host)  # hosts that come up at one moment find each other
