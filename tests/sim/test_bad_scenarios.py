@@ -106,6 +106,22 @@ def wrong(text: str) -> str:
         ),
         ("at 100 s: nothing happens\nend: 50 s", "FILE:8: the run ends at 50 s, but something happens at 100 s"),
         ("at 100 s: nothing happens\nrules:", "FILE:8: rules: stands behind the first step"),
+        # what exists in one pacing only
+        ("pacing: quick", "FILE:7: pacing 'quick' is not known; known are pve, fast"),
+        (
+            "at 60 s: the managers are stuck for 2 rounds",
+            "FILE:7: 'the managers are stuck for 2 rounds' exists in pve pacing only: only there do all daemons wait "
+            "for rounds; the scenario has to say so: pacing: pve",
+        ),
+        (
+            "pacing: pve\nat 60 s: the store is away for 10 s",
+            "FILE:8: 'the store is away for 10 s' exists in fast pacing only",
+        ),
+        (
+            "pacing: fast\nat 60 s: vm:101 is locked",
+            "FILE:8: 'vm:101 is locked' exists in pve pacing only: libvirt's VMs carry no locks",
+        ),
+        ("cluster:\n  node4: no watchdog", "FILE:8: 'node4: no watchdog' exists in fast pacing only"),
         # expectations that cannot be judged
         (
             "expect: vm:101 never moves within 60 s",
@@ -176,8 +192,8 @@ def test_whatever_is_written_ends_in_a_scenario_or_a_complaint(text: str) -> Non
         ("{,}", "bad.txt:1: not valid JSON"),
         ("\x00", "bad.txt:1: "),
         (
-            BASE + "at 60 s: vm:101 is moved by hand to node2\n",
-            "bad.txt:7: 'vm:101 is moved by hand to node2' cannot happen: HA takes care of it",
+            BASE + "pacing: pve\nat 60 s: vm:101 is moved by hand to node2\n",
+            "bad.txt:8: 'vm:101 is moved by hand to node2' cannot happen: HA takes care of it",
         ),
     ],
 )

@@ -95,6 +95,36 @@ def test_a_guest_that_runs_twice_is_never_overlooked(
     assert "TWO COPIES: vm:103 ran on node2 and node3 at 163 s" in capsys.readouterr().out
 
 
+def test_a_story_of_one_pacing_runs_in_that_one_without_being_asked(story: Path, capsys: Capture) -> None:
+    story.write_text("pacing: fast\n" + STORY.replace("within 140 s", "within 16 s"))
+    assert main(["run", str(story)]) == 0
+    assert main(["explain", str(story), "vm:103", "--at", "200"]) == 0
+    assert "vm:103 at 200 s: runs on node2" in capsys.readouterr().out
+    assert main(["run", "--pacing", "pve", str(story)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "it says pacing: fast, so it runs with --pacing fast only, not with pve" in error
+
+
+def test_what_a_host_does_to_itself_is_told(story: Path, capsys: Capture) -> None:
+    text = STORY.partition("at 120 s")[0] + "at 120 s: network of node3 goes down\n"
+    story.write_text("pacing: fast\n" + text + "at 200 s: the lrm of node1 hangs for 30 s\n")
+    main(["run", str(story)])
+    words = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    own = "vm:103 is stopped by its own host: the agent lock was not renewed for 7 s (SAFETY)"
+    assert [line for line in words if own in line][0].startswith("127.")
+    reset = [number for number, line in enumerate(words) if "the watchdog of node1 has fired" in line][0]
+    assert any("hardware node1 is up again" in line for line in words[reset:])
+    assert not any("has died" in line for line in words), "the host says it for its daemons"
+
+
+def test_one_change_is_one_line(story: Path, capsys: Capture) -> None:
+    main(["run", str(story)])
+    lines = [line for line in capsys.readouterr().out.splitlines() if "node3" in line]
+    assert not any("node3 is to be fenced" in line for line in lines), "'is being fenced' says more"
+    assert not any(line.endswith("node3 is fenced (R-3.9)") for line in lines), "that, and why, is said already"
+
+
 def test_repeated_sentences_are_one_line(tmp_path: Path, capsys: Capture) -> None:
     text = STORY.partition("at 120 s")[0] + "rules:\n  disk: vm:103 runs only on node3\n"
     path = tmp_path / "waits.txt"
@@ -256,7 +286,11 @@ def test_the_rules_that_bind_it_are_named_also_those_that_follow(tmp_path: Path,
         ("at 60 s: power of node1 fails", 60, "the node daemon of node1, which has to start it"),
         ("at 60 s: the lrm of node1 is restarted", 60, "the node daemon of node1 to be active again"),
         ("at 60 s: vm:101 cannot be stopped\nvm:101 is set to stopped", 100, "a person: set it to disabled"),
-        ("at 60 s: vm:101 is locked\nvm:101 is migrated to node2", 60, "the node daemon of node1, which moves it"),
+        (
+            "pacing: pve\nat 60 s: vm:101 is locked\nvm:101 is migrated to node2",
+            60,
+            "the node daemon of node1, which moves it",
+        ),
     ],
 )
 def test_what_it_waits_for(story: Path, steps: str, at_s: int, waits: str, capsys: Capture) -> None:

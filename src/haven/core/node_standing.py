@@ -49,6 +49,10 @@ def stand(memory: NodeMemory, seen: NodeObservation, now: Now) -> Standing:
     return _Stand(memory, seen, now).result()
 
 
+LOCK_LOST = "the agent lock is not held any more: nothing is started, stopped or moved here without it"
+"""With a lease the node does not wait for its reset: its VMs are stopped before (differs from `pve`)."""
+
+
 def agent_key(node: str) -> str:
     return f"agent/{node}"
 
@@ -155,6 +159,8 @@ class _Stand:
     def _enter(self, condition: Condition) -> LrmState:
         before = self._memory.state
         row = daemon.transition(before, condition)
+        if condition is Condition.LOCK_LOST and self._seen.lease:
+            row = replace(row, sentence=LOCK_LOST)
         if condition is Condition.TO_BE_FENCED:
             self._events.append(tell.fence_requested(during_maintenance=before is LrmState.MAINTENANCE))
         elif condition is Condition.DISARM:

@@ -15,12 +15,13 @@ DEFAULT_VERSION = "9.0.0~2"
 
 @dataclass(frozen=True, slots=True)
 class NodeInput:
-    """One host. `capacity` None: not given."""
+    """One host. `capacity` None: not given. `watchdog`: it has one; in pve pacing every host has."""
 
     power: bool = False
     network: bool = False
     capacity: Load | None = None
     version: str = DEFAULT_VERSION
+    watchdog: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,10 +82,19 @@ def _add_run(commands: "argparse._SubParsersAction[_Parser]") -> None:
         "2 when the file cannot be used.",
     )
     run.add_argument("case", metavar="CASE", type=Path, help="haven's own format, or a case in JSON")
-    run.add_argument("--pacing", choices=[pacing.value for pacing in Pacing], default=Pacing.PVE.value)
+    _add_pacing(run)
     run.add_argument("--seed", type=int, default=0, help="chooses whatever is left to chance; in pve: nothing")
     run.add_argument("--events", metavar="FILE", help="write the events there, one JSON object a line; -: here")
     run.set_defaults(handler=_run)
+
+
+def _add_pacing(command: _Parser) -> None:
+    help_text = "pve (default, if the scenario asks for none): Proxmox VE's rounds; fast: as haven runs"
+    command.add_argument("--pacing", choices=[pacing.value for pacing in Pacing], help=help_text)
+
+
+def _pacing(options: argparse.Namespace) -> Pacing | None:
+    return Pacing(options.pacing) if options.pacing else None
 
 
 def _add_cases(commands: "argparse._SubParsersAction[_Parser]") -> None:
@@ -118,7 +127,7 @@ def _add_explain(commands: "argparse._SubParsersAction[_Parser]") -> None:
     explain.add_argument("case", metavar="CASE", type=Path)
     explain.add_argument("guest", metavar="GUEST", help="for example vm:103")
     explain.add_argument("--at", metavar="SECONDS", type=_seconds, required=True, help="for example 240")
-    explain.add_argument("--pacing", choices=[pacing.value for pacing in Pacing], default=Pacing.PVE.value)
+    _add_pacing(explain)
     explain.add_argument("--seed", type=int, default=0)
     explain.set_defaults(handler=_explain)
 
@@ -160,7 +169,7 @@ def _run(options: argparse.Namespace) -> int:
 
     text = _read(options.case)
     try:
-        if options.events == "-" and options.pacing == Pacing.PVE and text.lstrip().startswith("{"):
+        if options.events == "-" and options.pacing in (None, Pacing.PVE) and text.lstrip().startswith("{"):
             return _only_events(text)
         return _story(text, options)
     except (CommandError, RunError) as error:
@@ -187,7 +196,7 @@ def _story(text: str, options: argparse.Namespace) -> int:
     from haven.sim.running import run_file
     from haven.sim.screen import show_events, show_story
 
-    ran = run_file(text, Pacing(options.pacing), seed=options.seed)
+    ran = run_file(text, _pacing(options), seed=options.seed)
     if options.events == "-":
         show_events(ran, sys.stdout)
     elif options.events:
@@ -248,9 +257,7 @@ def _explain(options: argparse.Namespace) -> int:
     from haven.sim.screen import show_explanation
 
     try:
-        ran = run_file(
-            _read(options.case), Pacing(options.pacing), seed=options.seed, until_s=options.at + _A_MOMENT_S
-        )
+        ran = run_file(_read(options.case), _pacing(options), seed=options.seed, until_s=options.at + _A_MOMENT_S)
     except (CommandError, RunError) as error:
         raise CaseError(str(error)) from error
     show_explanation(explain(ran, options.guest, options.at))

@@ -12,7 +12,7 @@ from haven.core.words import Pacing
 from haven.sim import commands
 from haven.sim.case import line_of, read_case
 from haven.sim.cluster import Cluster
-from haven.sim.errors import CaseError, WordsError
+from haven.sim.errors import CaseError
 from haven.sim.inputs import DEFAULT_CAPACITY, Inputs
 from haven.sim.judge import Story, run_scenario
 from haven.sim.pve_world import PveScene, placement_of
@@ -44,14 +44,18 @@ class Ran:
 
 
 def run_file(
-    text: str, pacing: Pacing, *, seed: int = 0, tell: Tell | None = None, until_s: float | None = None
+    text: str,
+    pacing: Pacing | None = None,
+    *,
+    seed: int = 0,
+    tell: Tell | None = None,
+    until_s: float | None = None,
 ) -> Ran:
-    """Run what the file says; `tell` hears every event as it comes. `until_s`: no further than that.
+    """Run what the file says; `tell` hears every event as it comes. `pacing` None: the one that the file asks for,
+    or pve. `until_s`: no further than that.
 
-    Raises CaseError, CommandError, RunError, and WordsError for a pacing that there is not.
+    Raises CaseError, CommandError, RunError.
     """
-    if pacing not in WORLDS:
-        raise WordsError(f"{pacing} pacing cannot be simulated; there is {', '.join(WORLDS)}")
     track = Track()
 
     def hear(told: Told) -> None:
@@ -60,8 +64,9 @@ def run_file(
             tell(told)
 
     if is_scenario(text):
-        return _run_own(read_scenario(text), pacing, seed, track, hear, until_s)
-    if pacing is not Pacing.PVE:
+        scenario = read_scenario(text)
+        return _run_own(scenario, _pacing_of(scenario, pacing), seed, track, hear, until_s)
+    if pacing not in (None, Pacing.PVE):
         raise CaseError(f"a conformance case runs in pve pacing only, not in {pacing}")
     return _run_case(text, track, hear, until_s)
 
@@ -69,8 +74,6 @@ def run_file(
 def _run_own(
     scenario: Scenario, pacing: Pacing, seed: int, track: Track, tell: Tell, until_s: float | None
 ) -> Ran:
-    if pacing is not Pacing.PVE:
-        _refuse_pve_only(scenario)
     world = WORLDS[pacing](scenario.inputs, tell, track.look, seed=seed)
     track.world = world
     track.look(0.0)
@@ -78,10 +81,12 @@ def _run_own(
     return Ran(story, scenario.inputs, world.placement(), scenario.title, scenario.titles)
 
 
-def _refuse_pve_only(scenario: Scenario) -> None:
-    for step in (step for block in scenario.blocks for step in block.steps):
-        if step.pve_only:
-            raise CaseError(f"{step.text!r} is about rounds: it can happen in pve pacing only", line=step.line)
+def _pacing_of(scenario: Scenario, asked: Pacing | None) -> Pacing:
+    pacing = asked or scenario.pacings[0]
+    if pacing not in scenario.pacings:
+        own = scenario.pacings[0]
+        raise CaseError(f"it says pacing: {own}, so it runs with --pacing {own} only, not with {pacing}")
+    return pacing
 
 
 def _run_case(text: str, track: Track, tell: Tell, until_s: float | None) -> Ran:

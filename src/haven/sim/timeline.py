@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from haven.core.words import Kind, Level
 from haven.sim.judge import Story, Verdict
 from haven.sim.running import Ran
+from haven.sim.scenario.expectations import MOVES
 from haven.sim.told import Told
 from haven.sim.track import Track, outage_s
 
@@ -54,16 +55,36 @@ def timeline(story: Story) -> list[Line]:
 
 def _all(story: Story) -> Iterator[Line]:
     steps = list(story.done)
+    better = {_about(told) for told in story.track.told if told.event.kind in _BETTER}
     for number, told in enumerate(story.track.told):
         while steps and steps[0].told <= number:
             yield _step_line(steps[0].at_s, steps.pop(0).step.text)
-        if not story.done or not _is_own_command(told):
+        if not (story.done and _is_own_command(told)) and not _is_echo(told, better):
             yield _told_line(told)
     yield from (_step_line(done.at_s, done.step.text) for done in steps)
 
 
+_BETTER = {
+    Kind.FENCE_NOTIFICATION: Kind.NODE_STATE,
+    Kind.FENCE_ACKNOWLEDGED: Kind.NODE_STATE,
+    Kind.MOVE_DECIDED: Kind.SERVICE_STATE,
+    Kind.RECOVERY_DECIDED: Kind.SERVICE_STATE,
+}
+"""What says more of the same moment than the change of state that goes with it."""
+
+
+def _about(told: Told) -> tuple[float, str, Kind, object]:
+    """Which change of state it speaks of: when, by whom, of whom."""
+    event = told.event
+    return told.t_s, told.source, _BETTER.get(event.kind, event.kind), event.sid or event.fields.get("node")
+
+
+def _is_echo(told: Told, better: set[tuple[float, str, Kind, object]]) -> bool:
+    return told.event.kind in _BETTER.values() and _about(told) in better
+
+
 def _is_own_command(told: Told) -> bool:
-    """The step says it in better words."""
+    """The step says it in better words; what comes before the first step is what there is."""
     return told.event.kind is Kind.CMD and told.source == "cmdlist"
 
 
@@ -102,7 +123,7 @@ def ending(ran: Ran) -> list[str]:
 def _counts(track: Track, sid: str) -> str:
     execs = [one.event.fields for one in track.told if one.event.kind is Kind.EXEC and one.event.sid == sid]
     starts = sum(1 for fields in execs if (fields["action"], fields["phase"]) == ("start", "ok"))
-    moves = sum(1 for fields in execs if fields["action"] in ("migrate", "relocate") and fields["phase"] == "ok")
+    moves = sum(1 for fields in execs if fields["action"] in MOVES and fields["phase"] == "ok")
     return f", {_times(starts, 'start')}, {_times(moves, 'move')}"
 
 

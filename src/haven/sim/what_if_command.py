@@ -10,7 +10,6 @@ from rich.text import Text
 
 from haven.core.codec import CodecError, decode, encode
 from haven.core.snapshot import Snapshot
-from haven.core.words import Pacing
 from haven.sim.errors import CaseError, LiveError, WordsError
 from haven.sim.running import run_file
 from haven.sim.screen import open_screen
@@ -35,7 +34,7 @@ def run(options: argparse.Namespace, read: Callable[[Path], str]) -> int:
 
 def _snapshot(options: argparse.Namespace, read: Callable[[Path], str]) -> Snapshot:
     if options.case:
-        return run_file(read(options.case), Pacing.PVE, until_s=options.at).snapshot()
+        return run_file(read(options.case), until_s=options.at).snapshot()
     if options.records:
         options.case = options.records  # what a complaint is about
         return read_snapshot(read(options.records))

@@ -8,12 +8,13 @@ from haven.core.load import Figures, NodeFigures
 from haven.core.placement.select import Placement
 from haven.core.records import ServiceConfig
 from haven.core.view import View
-from haven.core.words import Kind
+from haven.core.words import Kind, Level
 from haven.sim.commands import CommandError
 from haven.sim.fast import lines
 from haven.sim.fast.guests import Guest
 from haven.sim.fast.host import Host
 from haven.sim.fast.people import LineError
+from haven.sim.fast.process import Process
 from haven.sim.fast.world import Watch, World
 from haven.sim.inputs import DEFAULT_CAPACITY, Inputs
 from haven.sim.told import Told
@@ -23,14 +24,56 @@ from haven.sim.world import Watch as Look
 ALWAYS = 10**9
 
 
+SELF_STOP = "is stopped by its own host: the agent lock was not renewed for {:g} s"
+
+
 class _Ear(Watch):
-    """Hears what the daemons tell."""
+    """Hears what the daemons tell, and tells what happens to hosts, and by which hand."""
 
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
+        self.world: World | None = None
+        self.by_hand = ""
+        self._down: set[str] = set()
 
     def told(self, host: Host, role: str, at_s: float, event: Event) -> None:
         self._tell(Told(round(at_s, 3), f"{host.name}/{role}", event))
+
+    def died(self, process: Process) -> None:
+        """Alone: that the daemons go with their host needs no saying."""
+        host = process.host
+        if not (process.ended or host.name in self._down):
+            self._say(f"{host.name}/{process.role}", Kind.DAEMON_KILLED, f"the {process.role} has died")
+
+    def let_go(self, host: Host, uuid: str) -> None:
+        assert self.world is not None
+        sentence, sid = SELF_STOP.format(self.world.terms.self_stop_s), self.world.guests[uuid].sid
+        self._say(f"{host.name}/lease", Kind.VM_NOTE, sentence, sid)
+
+    def went_down(self, host: Host, why: str) -> None:
+        self._down.add(host.name)
+        sentence = _WENT_DOWN[why].format(host.name)
+        if sentence:
+            self._say("hardware", Kind.NODE_POWERED_OFF, sentence, None, node=host.name, cause=why)
+
+    def came_up(self, host: Host) -> None:
+        self._down.discard(host.name)
+        if not self.by_hand:
+            self._say("hardware", Kind.CMD, f"{host.name} is up again", None, cmd=f"power {host.name} on")
+
+    def _say(self, source: str, kind: Kind, sentence: str, sid: str | None = None, **fields: str) -> None:
+        assert self.world is not None
+        rule, level = ("SAFETY", Level.WARN) if kind is Kind.VM_NOTE else ("10.2", Level.INFO)
+        at_s = round(self.world.agenda.now_s, 3)
+        self._tell(Told(at_s, source, Event(kind, sentence, sid, rule, level, fields)))
+
+
+_WENT_DOWN = {
+    "watchdog": "the watchdog of {} has fired: the host is reset",
+    "reboot": "{} goes down to boot again",
+    "shutdown": "{} is off",
+    "power": "",  # the step says it
+}
 
 
 class FastWorld:
@@ -41,14 +84,16 @@ class FastWorld:
         self._sids = {config.uuid: config.sid for config in configs.values()}
         self._tell = tell
         self._watch = watch
-        self._world = World(
-            dict.fromkeys(inputs.nodes, True),
+        self._ear = _Ear(tell)
+        self._world = self._ear.world = World(
+            {name: node.watchdog for name, node in inputs.nodes.items()},
             [Guest(config.sid, config.uuid) for config in configs.values()],
             dict(inputs.records),
             seed,
             figures=_figures(inputs),
-            watch=_Ear(tell),
+            watch=self._ear,
         )
+        self._world.versions = {name: node.version for name, node in inputs.nodes.items()}
         for host in self._world.hosts.values():
             host.power = False
         self._world.network_changed()
@@ -64,10 +109,15 @@ class FastWorld:
 
     def carry_out(self, line: str) -> None:
         self._say(Kind.CMD, line, "cmdlist", cmd=line)
+        self._ear.by_hand = line
         try:
-            lines.carry_out(self._world, _in_fast_words(line))
+            for one in _in_fast_words(line):
+                lines.carry_out(self._world, one)
         except LineError as error:
             raise CommandError(f"in fast pacing: {error}") from error
+        finally:
+            self._ear.by_hand = ""
+        self._sids |= {guest.uuid: guest.sid for guest in self._world.guests.values()}
         self._look()
 
     def view(self) -> View:
@@ -110,13 +160,13 @@ def _figures(inputs: Inputs) -> Figures:
     return Figures(nodes, dict(inputs.guests))
 
 
-def _in_fast_words(line: str) -> str:
-    """The few lines that are said otherwise here: failing for ever, and failing on one node only."""
+def _in_fast_words(line: str) -> list[str]:
+    """The few lines that are said otherwise here: failing for ever, and stops that fail however they are asked."""
     match line.split():
-        case ["guest", sid, "fail", "start", "always", node]:
-            return f"guest {sid} bar {node}"
-        case ["guest", sid, "fail", what, "always"]:
-            return f"guest {sid} fail {what} {ALWAYS}"
-        case ["guest", _, "fail", _, _, _]:
-            raise CommandError(f"{line!r}: in fast pacing a guest fails on one node always, or everywhere")
-    return line
+        case ["guest", sid, "fail", "stop", "0"]:
+            return [line, f"guest {sid} obedient"]
+        case ["guest", sid, "fail", "stop", times]:
+            return [f"guest {sid} fail stop {ALWAYS if times == 'always' else times}", f"guest {sid} stubborn"]
+        case ["guest", _, "fail", "move", _, _]:
+            raise CommandError(f"{line!r}: in fast pacing a move fails everywhere, not on one node")
+    return [line]

@@ -141,9 +141,13 @@ def _is_exec(event: Event, sid: str, action: str, phase: str) -> bool:
     return event.kind is Kind.EXEC and event.sid == sid and (fields["action"], fields["phase"]) == (action, phase)
 
 
+MOVES = ("migrate", "relocate", "move")
+"""How a move is called when it is told: as pve does it, as haven does it."""
+
+
 def _moves_times(guest: str, times: int | None) -> Claim:
     def moved(told: Told) -> bool:
-        return any(_is_exec(told.event, guest, action, "ok") for action in ("migrate", "relocate"))
+        return any(_is_exec(told.event, guest, action, "ok") for action in MOVES)
 
     return claims.counted(moved, times or 1, f"{guest} moved")
 
@@ -211,7 +215,9 @@ def _watchdog(node: str) -> Claim:
 
 
 def _is_watchdog(told: Told, node: str | None = None) -> bool:
-    return told.event.kind is Kind.NODE_POWERED_OFF and node in (None, told.event.fields["node"])
+    fields = told.event.fields
+    fired = told.event.kind is Kind.NODE_POWERED_OFF and fields["cause"] == "watchdog"
+    return fired and node in (None, fields["node"])
 
 
 def _no_watchdog() -> Claim:

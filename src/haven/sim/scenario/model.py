@@ -7,16 +7,18 @@ from enum import StrEnum
 from haven.core.words import Pacing
 from haven.sim.inputs import Inputs
 from haven.sim.scenario.claims import Claim
+from haven.sim.scenario.phrases import Only
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Something that happens. `commands` are lines that a World can carry out, in order."""
+    """Something that happens. `commands` are lines that a World can carry out, in order; `only`: not in every
+    pacing."""
 
     line: int
     text: str
     commands: tuple[str, ...]
-    pve_only: bool = False
+    only: Only | None = None
 
 
 class Bound(StrEnum):
@@ -55,7 +57,7 @@ class Block:
 class Scenario:
     """`blocks` in the order of time; the first one is at 0 s and holds what is expected from the beginning.
     `end_s`: when the run ends, as written; None: some time after the last step. `titles`: people's names of
-    the guests. `first_commands`: what brings the cluster to life."""
+    the guests. `first_commands`: what brings the cluster to life. `pacing`: the only one that it is a story of."""
 
     title: str
     inputs: Inputs
@@ -63,3 +65,8 @@ class Scenario:
     end_s: float | None = None
     titles: Mapping[str, str] = field(default_factory=dict)
     first_commands: tuple[str, ...] = ()
+    pacing: Pacing | None = None
+
+    @property
+    def pacings(self) -> tuple[Pacing, ...]:
+        return (self.pacing,) if self.pacing else (Pacing.PVE, Pacing.FAST)

@@ -32,7 +32,8 @@ VERSION = "9.1.0"
 
 @dataclass(slots=True)
 class Parts:
-    """What was read so far. `lines`: where each rule and guest stands."""
+    """What was read so far. `lines`: where each rule and guest stands; `unarmed`: the lines of hosts without
+    a watchdog."""
 
     names: Names = field(default_factory=Names)
     nodes: dict[str, NodeInput] = field(default_factory=dict)
@@ -44,6 +45,7 @@ class Parts:
     groups: dict[str, Group] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
+    unarmed: dict[int, str] = field(default_factory=dict)
 
     def inputs(self) -> Inputs:
         """What a world begins with. No node has power yet: it is given by the first commands."""
@@ -106,10 +108,12 @@ def _node(rest: str) -> NodeInput:
             node = replace(node, capacity=capacity)
         elif text == "off":
             node = replace(node, power=False)
+        elif text == "no watchdog":
+            node = replace(node, watchdog=False)
         elif word == "version" and value:
             node = replace(node, version=value)
         else:
-            raise _unknown(text, "node", "8 cpus, 32 GiB, off, version 9.0.0")
+            raise _unknown(text, "node", "8 cpus, 32 GiB, off, no watchdog, version 9.0.0")
     return node
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, Generic, TypeVar
 
-from haven.core.words import DisarmMode, NodeState, ServiceState, Wanted
+from haven.core.words import DisarmMode, NodeState, Pacing, ServiceState, Wanted
 from haven.sim.errors import WordsError
 from haven.sim.inputs import GIB, MIB
 from haven.sim.scenario.names import Names, one_of, shown
@@ -108,6 +108,15 @@ BLANKS = {
     "text": Blank(r"[^\"]+", lambda text, _: text, "refused"),
 }
 
+
+@dataclass(frozen=True, slots=True)
+class Only:
+    """What can be said in one pacing only, and why."""
+
+    pacing: Pacing
+    why: str
+
+
 _TOKEN = re.compile(r"<([a-z ]+)>|\(([^)]*)\)|([\[\]])|([^<(\[\]]+)")
 
 
@@ -119,7 +128,7 @@ class Phrase(Generic[T]):
     pattern: str
     meaning: str
     build: Callable[..., T]
-    pve_only: bool = False
+    only: Only | None = None
 
     def match(self, text: str) -> "re.Match[str] | None":
         return re.fullmatch(_regex(self.pattern), text, re.IGNORECASE)

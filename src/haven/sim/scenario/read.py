@@ -3,13 +3,14 @@
 import re
 from dataclasses import dataclass, field
 
+from haven.core.words import Pacing
 from haven.sim.errors import CaseError, WordsError
 from haven.sim.scenario.expectations import EXPECTATIONS
 from haven.sim.scenario.model import Block, Bound, Expectation, Scenario, Step
-from haven.sim.scenario.names import hint, shown
+from haven.sim.scenario.names import hint, one_of, shown
 from haven.sim.scenario.parts import SECTIONS, Parts, PlaceError, check_whole
 from haven.sim.scenario.phrases import MAX_S, seconds
-from haven.sim.scenario.steps import ANY_NODE, STEPS
+from haven.sim.scenario.steps import ANY_NODE, FAST, STEPS
 
 _TIME = r"\d+(?:\.\d+)? [a-z]+"
 _AT = re.compile(r"at ([^:]*):\s*(.*)")
@@ -19,6 +20,7 @@ _BOUND = re.compile(rf"(.*?) (within|for) ({_TIME})(?: \(fast: ({_TIME})\))?")
 _DOWN_FOR = " is down for at most "
 _BEGINNINGS = (
     "scenario: a title",
+    "pacing: fast",
     *(f"{name}:" for name in SECTIONS),
     "at 120 s:",
     "60 s later:",
@@ -78,6 +80,7 @@ class _Reader:
     def __init__(self) -> None:
         self.parts = Parts()
         self._title = ""
+        self._pacing: Pacing | None = None
         self._section: str | None = None
         self._moments: list[_Moment] = []
         self._end_s: float | None = None
@@ -91,6 +94,8 @@ class _Reader:
             self._open(word)
         elif colon and word == "scenario":
             self._title = rest.strip()
+        elif colon and word == "pacing":
+            self._pacing = Pacing(one_of(rest.strip(), Pacing, "pacing"))
         elif self._timed(number, line):
             self._section = None
         elif colon and not rest and re.fullmatch(r"[a-z]+", word):
@@ -116,6 +121,8 @@ class _Reader:
         name = line.split(",")[0].split()[0].rstrip(":")
         self.parts.lines.setdefault(name if self._section == "guests" else name.partition(":")[0], number)
         SECTIONS[self._section](self.parts, line)
+        if self._section == "cluster" and "no watchdog" in line:
+            self.parts.unarmed[number] = line
 
     def _timed(self, number: int, line: str) -> bool:
         """A line that is about time: a moment, an expectation, the end."""
@@ -151,7 +158,7 @@ class _Reader:
         if " is added on " in text:
             self.parts.names.guests.append(text.split()[0])
         filled = tuple(command.replace(ANY_NODE, next(iter(self.parts.nodes))) for command in commands)
-        self._moments[-1].steps.append(Step(number, text, filled, phrase.pve_only))
+        self._moments[-1].steps.append(Step(number, text, filled, phrase.only))
 
     def _expect(self, number: int, text: str) -> None:
         if not self._moments:
@@ -165,8 +172,19 @@ class _Reader:
             moments = [_Moment(0.0), *moments]
         blocks = tuple(Block(one.at_s, tuple(one.steps), tuple(one.expectations)) for one in moments)
         self._check_end(blocks)
+        self._check_pacing(blocks)
         parts = self.parts
-        return Scenario(self._title, parts.inputs(), blocks, self._end_s, parts.titles, parts.first_commands())
+        first = parts.first_commands()
+        return Scenario(self._title, parts.inputs(), blocks, self._end_s, parts.titles, first, self._pacing)
+
+    def _check_pacing(self, blocks: tuple[Block, ...]) -> None:
+        """What exists in one pacing only needs a scenario that is of that one."""
+        said = [(step.line, step.text, step.only) for block in blocks for step in block.steps if step.only]
+        said += [(line, text, FAST) for line, text in self.parts.unarmed.items()]
+        for line, text, only in said:
+            if only.pacing is not self._pacing:
+                need = f"the scenario has to say so: pacing: {only.pacing}"
+                raise LineError(f"{shown(text)} exists in {only.pacing} pacing only: {only.why}; {need}", line)
 
     def _check_end(self, blocks: tuple[Block, ...]) -> None:
         end_s, last_s = self._end_s, blocks[-1].at_s

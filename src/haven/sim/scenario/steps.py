@@ -1,12 +1,17 @@
 """What can happen in a scenario, in people's words, and the commands that it becomes."""
 
-from haven.core.words import Wanted
+from haven.core.words import Pacing, Wanted
 from haven.sim.errors import WordsError
 from haven.sim.inputs import MIB
 from haven.sim.scenario.options import checked_option
-from haven.sim.scenario.phrases import Phrase, Phrasebook
+from haven.sim.scenario.phrases import Only, Phrase, Phrasebook
 
 Commands = tuple[str, ...]
+ROUNDS = Only(Pacing.PVE, "only there do all daemons wait for rounds")
+GUEST_LOCKS = Only(Pacing.PVE, "libvirt's VMs carry no locks")
+BY_HAND = Only(Pacing.PVE, "libvirt's hook lets a VM that haven knows go nowhere without haven")
+OLD_VIEWS = Only(Pacing.PVE, "elsewhere guards refuse what was decided on an old view")
+FAST = Only(Pacing.FAST, "the rounds of pve know nothing of the kind")
 
 
 def _each(names: tuple[str, ...], line: str) -> Commands:
@@ -124,6 +129,71 @@ def _failback(guest: str, word: str) -> Commands:
     return (f"config {guest} failback {word}",)
 
 
+def _store_away(time_s: float) -> Commands:
+    return (f"store off {time_s:g}",)
+
+
+def _dies(role: str, node: str) -> Commands:
+    return (f"kill {node} {role} {DAEMON_BACK_S}",)
+
+
+def _hangs(role: str, node: str, time_s: float) -> Commands:
+    return (f"freeze {node} {role} {time_s:g}",)
+
+
+def _disk(guest: str, word: str) -> Commands:
+    return (f"guest {guest} disk {'gone' if word == 'is missing' else 'back'}",)
+
+
+DAEMON_BACK_S = 2
+"""systemd starts a daemon that died again."""
+
+FAST_STEPS: tuple[Phrase[Commands], ...] = (
+    Phrase(
+        "the store is away for <time>",
+        "nobody can read or write it, as while etcd elects a leader (pacing: fast)",
+        _store_away,
+        FAST,
+    ),
+    Phrase(
+        "the (lrm|crm) of <node> dies",
+        f"kill -9; systemd starts it again {DAEMON_BACK_S} s later (pacing: fast)",
+        _dies,
+        FAST,
+    ),
+    Phrase(
+        "the (lrm|crm) of <node> hangs for <time>",
+        "its process is stopped, and goes on after that time (pacing: fast)",
+        _hangs,
+        FAST,
+    ),
+    Phrase(
+        "<guest> is powered off from inside",
+        "shutdown in the guest: a person's intention (pacing: fast)",
+        lambda guest: (f"guest {guest} power-off",),
+        FAST,
+    ),
+    Phrase(
+        "<guest> is started by hand on <node>",
+        "`virsh start`, past haven (pacing: fast)",
+        lambda guest, node: (f"guest {guest} start {node}",),
+        FAST,
+    ),
+    Phrase("<guest>'s disk (is missing|is back)", "no start works without it (pacing: fast)", _disk, FAST),
+    Phrase(
+        "the outcome of <guest>'s next move is lost, and it is on the (source|target)",
+        "libvirt's answer does not come: nobody knows where it runs (pacing: fast)",
+        lambda guest, side: (f"guest {guest} unsure {side}",),
+        FAST,
+    ),
+    Phrase(
+        "a person confirms that <node> is off",
+        "`haven fence confirm`: it was looked at, and runs nothing (pacing: fast)",
+        lambda node: (f"fence-confirm {node}",),
+        FAST,
+    ),
+)
+
 ANY_NODE = "{any}"
 """Stands for some node: the command queue is the same everywhere."""
 
@@ -148,9 +218,9 @@ STEPS: Phrasebook[Commands] = Phrasebook(
         Phrase("the crm of <node> is (stopped|started)", "the manager daemon alone", _crm),
         Phrase(
             "the (managers|node daemons) are stuck for <number> (round|rounds)",
-            "all of them do nothing for so many rounds (pve pacing only)",
+            "all of them do nothing for so many rounds (pacing: pve)",
             _stuck,
-            pve_only=True,
+            only=ROUNDS,
         ),
         Phrase(
             "the store of <node> (cannot be read|can be read again)",
@@ -159,8 +229,9 @@ STEPS: Phrasebook[Commands] = Phrasebook(
         ),
         Phrase(
             "the view of <node> (is out of date|is up to date again)",
-            "its view of the store is not refreshed",
+            "its view of the store is not refreshed (pacing: pve)",
             _view,
+            only=OLD_VIEWS,
         ),
         # people
         Phrase("maintenance of <node> is (enabled|disabled)", "its guests move away, and come back", _maintenance),
@@ -187,7 +258,10 @@ STEPS: Phrasebook[Commands] = Phrasebook(
             lambda guest: (f"service {guest} delete",),
         ),
         Phrase(
-            "<guest> is moved by hand to <node>", "not by HA: only while it is ignored or HA is disarmed", _carry
+            "<guest> is moved by hand to <node>",
+            "not by HA: only while it is ignored or HA is disarmed (pacing: pve)",
+            _carry,
+            BY_HAND,
         ),
         Phrase("rule <rule> is (removed|disabled|enabled)", "`ha-manager rules`", _rule),
         Phrase("option <word> is set to <word>", "one of the options", _option),
@@ -204,14 +278,21 @@ STEPS: Phrasebook[Commands] = Phrasebook(
             lambda guest: (f"guest {guest} fail stop always",),
         ),
         Phrase("<guest> can be stopped again", "stops work as before", _mended),
-        Phrase("<guest> is locked[ by <word>]", "as by a backup: nothing can be done with it", _lock),
+        Phrase(
+            "<guest> is locked[ by <word>]",
+            "as by a backup: nothing can be done with it (pacing: pve)",
+            _lock,
+            GUEST_LOCKS,
+        ),
         Phrase(
             "<guest> is unlocked",
-            "the backup, or whatever it was, has ended",
+            "the backup, or whatever it was, has ended (pacing: pve)",
             lambda guest: (f"service {guest} unlock",),
+            GUEST_LOCKS,
         ),
         Phrase("<guest> uses <cpus> cpus, <memory>", "what is measured (scheduler dynamic)", _measured),
         Phrase("<guest> is given <cpus> cpus, <memory>", "what it is configured with (scheduler static)", _given),
+        *FAST_STEPS,
         Phrase("nothing happens", "only time passes: for expectations at a time", lambda: ()),
     ),
 )

@@ -14,9 +14,20 @@ T = TypeVar("T")
 Rows = Sequence[tuple[str, str]]
 
 
+HEADER: Rows = (
+    ("scenario: <text>", "its title"),
+    ("pacing: (pve|fast)", "it is a story of this pacing only; without it: of both"),
+    (
+        "end: <time>",
+        "how long it runs; without it: 300 s after the last step, or as long as something is expected",
+    ),
+)
+
+
 def tables() -> dict[str, Rows]:
     """By title: what can be written, and what it means."""
     return {
+        "Header": HEADER,
         "Rules": _rows(RULES),
         "Options": [
             (name, f"{option.expected}; default {_default(option.field)}") for name, option in OPTIONS.items()
