@@ -112,8 +112,8 @@ def test_what_a_host_does_to_itself_is_told(story: Path, capsys: Capture) -> Non
     main(["run", str(story)])
     words = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     own = "vm:103 is stopped by its own host: the agent lock was not renewed for 7 s (SAFETY)"
-    assert [line for line in words if own in line][0].startswith("127.")
-    reset = [number for number, line in enumerate(words) if "the watchdog of node1 has fired" in line][0]
+    assert next(line for line in words if own in line).startswith("127.")
+    reset = next(number for number, line in enumerate(words) if "the watchdog of node1 has fired" in line)
     assert any("hardware node1 is up again" in line for line in words[reset:])
     assert not any("has died" in line for line in words), "the host says it for its daemons"
 

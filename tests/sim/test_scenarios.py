@@ -19,8 +19,9 @@ STORIES = [
 
 def test_there_are_stories_of_both_pacings_and_of_each_alone() -> None:
     alone = [read_scenario(path.read_text()).pacing for path in FILES]
-    assert len(FILES) >= 70
+    assert len(FILES) >= 90
     assert alone.count(None) >= 45, "most are told in both"
+    assert alone.count(Pacing.FAST) >= 20
 
 
 @pytest.mark.parametrize(("path", "pacing"), STORIES)

@@ -75,10 +75,18 @@ class Absorb:
             if uuid not in book.configs and not vm.inflight:
                 del book.vms[uuid]
                 if vm.incident:
-                    book.close_incident(None, vm.incident, "the VM is no longer protected")
+                    self._give_up(uuid, vm.incident)
         uids = {service.uid for service in book.services.values()}
         book.results = {uid: result for uid, result in book.results.items() if uid in uids}
         book.ended &= uids
+
+    def _give_up(self, uuid: str, incident: str) -> None:
+        """Whatever befell it here, others have to mend it, or nobody."""
+        config = next((one for one in self._view.configs().values() if one.uuid == uuid), None)
+        if config:
+            self.book.close_incident(config.sid, incident, f"belongs to {config.node} now")
+        else:
+            self.book.close_incident(None, incident, "the VM is no longer protected")
 
     def _reachability(self) -> None:
         reachable = self._seen.vms is not None

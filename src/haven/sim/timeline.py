@@ -69,6 +69,7 @@ _BETTER = {
     Kind.FENCE_ACKNOWLEDGED: Kind.NODE_STATE,
     Kind.MOVE_DECIDED: Kind.SERVICE_STATE,
     Kind.RECOVERY_DECIDED: Kind.SERVICE_STATE,
+    Kind.STOP_FAILED: Kind.SERVICE_STATE,
 }
 """What says more of the same moment than the change of state that goes with it."""
 

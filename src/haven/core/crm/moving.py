@@ -27,7 +27,7 @@ def _result(desk: Desk, service: ServiceStatus, result: Result) -> None:
         _and_the_node(desk, desk.move(service, Trigger.NOT_MOVED, node=service.node))
     else:
         code = int(result.exit_code)
-        sentence = result.detail or f"the move to {service.target} failed (exit code {code})"
+        sentence = f"the move to {service.target} failed: {result.detail or f'exit code {code}'}"
         desk.say(Kind.MOVE_FAILED, service.sid, sentence, "R-4.24", Level.ERR, exit_code=code)
         if result.exit_code is ExitCode.WRONG_NODE:
             _and_the_node(desk, desk.move(service, Trigger.WRONG_NODE, result=result))

@@ -22,7 +22,7 @@ def request_stop(desk: Desk, service: ServiceStatus) -> None:
         desk.move(calm, Trigger.STOP_CONFIRMED)
     else:
         code = int(result.exit_code)
-        sentence = result.detail or f"could not be stopped (exit code {code})"
+        sentence = f"could not be stopped: {result.detail or f'exit code {code}'}"
         desk.say(Kind.STOP_FAILED, service.sid, sentence, "R-4.20", Level.ERR, exit_code=code)
         desk.move(service, Trigger.STOP_FAILED, result=result)
 
