@@ -2,7 +2,8 @@
 
 All times are the node's CLOCK_BOOTTIME, counted from the moment the last acknowledged renewal was *sent*. The
 caller sends the renewals (`terms.renew_every_s`), tells of each acknowledgement, and does at once what
-`LeaseMemory` says: feed the watchdog, or stop every VM that this node has a run key for.
+`LeaseMemory` says: feed the watchdog, or stop every VM that this node has a run key for. While an orderly
+release is under way it renews nothing: the refusal would look like a lock that was lost.
 """
 
 from dataclasses import dataclass, replace

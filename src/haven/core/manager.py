@@ -293,7 +293,7 @@ def _round(
         transactions=transactions(desk, _lock_guard(seen)),
         duties=tuple(desk.duties),
         events=(*events, *desk.events),
-        wake_at_s=now.boottime_s if desk.retiring else _next_hold_end_s(desk),
+        wake_at_s=_wake_at_s(desk),
     )
 
 
@@ -313,13 +313,20 @@ def _watchdog_of_disarm(desk: Desk, memory: ManagerMemory) -> bool:
     return disarmed
 
 
-def _next_hold_end_s(desk: Desk) -> float | None:
+def _wake_at_s(desk: Desk) -> float | None:
+    """At once after a retirement, when a storm is over, when the next hold ends; None: the next tick will do."""
+    if desk.retiring:
+        return desk.now.boottime_s
+    moments = [] if desk.disarm else _hold_ends_s(desk)
+    if desk.storm_until_s > desk.now.boottime_s:
+        moments.append(desk.storm_until_s)
+    return min(moments, default=None)
+
+
+def _hold_ends_s(desk: Desk) -> list[float]:
     """While HA is disarmed nobody ends a hold."""
-    if desk.disarm:
-        return None
     holds = [service.held for service in desk.services.values() if service.held]
-    left_s = min((hold.until.remaining_s(desk.now) for hold in holds), default=None)
-    return None if left_s is None else desk.now.boottime_s + left_s
+    return [desk.now.boottime_s + hold.until.remaining_s(desk.now) for hold in holds]
 
 
 # Events

@@ -120,9 +120,9 @@ class Absorb:
             self._up(config, known, vm)
 
     def _is_moving(self, config: ServiceConfig) -> bool:
-        """Gone from here means nothing then: it may run on the target."""
+        """Gone from here means nothing then: it may run on the target, or does so already."""
         key = self._view.runs().get(config.uuid)
-        return key is not None and key.target is not None
+        return key is not None and (key.target is not None or key.node != self._seen.node)
 
     def _up(self, config: ServiceConfig, known: VmMemory, vm: Vm) -> None:
         """Alive: as before, in another process, or started by somebody else."""

@@ -14,7 +14,7 @@ from haven.core.node_standing import Standing
 from haven.core.order import CollectEvidence, Move, Order, Probe, Settle, Start, Stop
 from haven.core.records import Result, RunKey, ServiceConfig, ServiceStatus
 from haven.core.transaction import Delete, Guard, Put
-from haven.core.words import ExitCode, HoldCause, Kind, LrmMode, Policy, ServiceState, Wanted
+from haven.core.words import ExitCode, HoldCause, Kind, Policy, ServiceState, Wanted
 
 DEFAULT_STOP_TIMEOUT_S = 60
 PROBE_EVERY_S = 2.0
@@ -83,13 +83,13 @@ class Plan:
             self._settle(config, vm)
 
     def _is_put_off(self, config: ServiceConfig) -> bool:
-        """A move that was not finished comes before anything else (SAFETY 6); and while HA is being disarmed
-        only moves are finished, nothing else is touched any more (R-7.21)."""
+        """A move that was not finished comes before anything else (SAFETY 6); and while HA is disarmed, or about
+        to be, only moves are finished: nothing else is touched, not even in maintenance (R-7.21, R-7.24)."""
         key = self._view.runs().get(config.uuid)
         if key and key.target is not None:
             Moves(self, self._seen).resolve(config, key)
             return True
-        return self.standing.mode is LrmMode.DISARM
+        return self.standing.reading.disarm
 
     def _by_state(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, vm: Vm | None) -> None:
         match service.state:

@@ -185,10 +185,11 @@ class _Stand:
         self._mode, self._stops = plan.mode, plan.stops
 
     def _may_leave(self, facts: LrmFacts) -> bool:
-        """8.3: its own orders are done, and for a freeze or a maintenance the manager has seen to the services."""
+        """8.3: its own orders are done, and for a freeze or a maintenance the manager has seen to the services.
+        While HA is disarmed nobody sees to them, and nothing here is haven's to stop."""
         if facts.workers:
             return False
-        if self._seen.shutdown is ShutdownKind.RESTART:
+        if self._seen.shutdown is ShutdownKind.RESTART or self._reading.disarm:
             return True
         if self._stops and self._running():
             return False

@@ -134,6 +134,9 @@ def test_when_more_than_half_of_the_hosts_vanish_at_once_none_is_fenced(crm: Crm
     assert "2 of 3 hosts were lost at once" in crm.status(SID).reason
     agent(crm, NODE2)
     crm.returns(NODE2)
+    crm.step()
+    assert crm.state(SID) is S.FENCE, "the others may be about to return, too"
+    assert crm.decision.wake_at_s == crm.at_s + 15.0
     crm.rounds()
     assert crm.status(SID).node == NODE1, "one returned: the other is alone, and fenced"
 

@@ -173,9 +173,14 @@ def test_a_new_process_does_not_begin_a_move_that_the_old_one_may_have_begun(lrm
     assert key and (key.target, key.asks) == (NODE2, True)
 
 
-def test_a_vm_that_left_is_no_incident(lrm: Lrm) -> None:
+def test_a_vm_that_left_is_no_incident_and_nobodys_intention(lrm: Lrm) -> None:
     unknown(lrm)
-    assert "vm_down" not in lrm.kinds
+    key = lrm.key()
+    assert key
+    lrm.write(Put(f"run/{UUID}", RunKey(UUID, NODE2, "e2", key.uid)))
+    lrm.pass_time(1.0)
+    lrm.look()
+    assert not {"vm_down", "vm_intention"} & set(lrm.kinds)
 
 
 # Moves of what is off

@@ -259,3 +259,24 @@ def test_a_vm_that_ended_after_the_lock_was_given_back_is_taken_off_the_list(lrm
     lrm.pass_time(1.0)
     lrm.look()
     assert (lrm.agent().released, lrm.agent().running) == (True, ())
+
+
+def test_maintenance_does_not_outrank_disarming_where_vms_would_be_started(lrm: Lrm) -> None:
+    """Found by the search: after a reboot the node in maintenance started its VMs although HA was disarmed."""
+    lrm.service(S.STARTED)
+    lrm.manager(
+        disarm=Disarm(DisarmMode.IGNORE, DisarmState.DISARMED),
+        maintenance=frozenset({NODE1}),
+        node_status={NODE1: NodeState.MAINTENANCE},
+    )
+    assert lrm.look() == []
+
+
+def test_a_host_that_goes_down_while_disarmed_leaves_its_vms_to_libvirt_and_does_not_wait(lrm: Lrm) -> None:
+    lrm.running()
+    lrm.manager(disarm=Disarm(DisarmMode.IGNORE, DisarmState.DISARMING))
+    lrm.look()
+    lrm.shutdown = ShutdownKind.REBOOT
+    assert lrm.look() == []
+    assert lrm.duties[-1] == Exit()
+    assert lrm.agent().running == (UUID,)

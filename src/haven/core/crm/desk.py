@@ -90,6 +90,7 @@ class Desk:
         self.migrated_rules: tuple[NodeAffinityRule, ...] = ()
         self.last_online_s = dict(memory.last_online_s)
         self.asked_s = dict(memory.asked_s)
+        self.storm_until_s = memory.storm_until_s
         self.memory = memory
         self.settled = memory.settled
         self.usage: Usage | None = None

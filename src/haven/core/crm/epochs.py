@@ -173,14 +173,15 @@ def notify(desk: Desk, node: str, phase: str, sentence: str) -> None:
 
 def _storm(desk: Desk) -> bool:
     """More than half of the armed hosts, and at least two, were lost within one TTL: rather this side's view
-    is wrong than that they all died. It ends when they return."""
+    is wrong than that they all died. It ends one TTL after enough of them are back, so that the others have the
+    time to come back, too."""
     armed = [agent.node for agent in desk.view.agents().values() if agent.armed and not agent.released]
     lost = [node for node in armed if proof_of(desk, node) is Proof.EXPIRED and not desk.is_member_online(node)]
     times_s = sorted(desk.last_online_s.get(node, 0.0) for node in lost)
     together = [t_s for t_s in times_s if times_s[-1] - t_s <= desk.ttl_s]
-    storm = len(together) >= 2 and 2 * len(together) > len(armed)
-    if storm:
+    if len(together) >= 2 and 2 * len(together) > len(armed):
+        desk.storm_until_s = desk.now.boottime_s + desk.ttl_s
         sentence = f"waits: {len(together)} of {len(armed)} hosts were lost at once, so none is fenced"
         for node in lost:
             _wait(desk, node, sentence)
-    return storm
+    return desk.now.boottime_s < desk.storm_until_s

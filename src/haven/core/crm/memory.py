@@ -29,8 +29,8 @@ class ManagerMemory:
     `round_due`: the lock was taken, the round of this tick is still to be done. `idle_rounds` (R-2.3) and
     `disarm_noted` (R-7.31) belong to the process; all below them to its time as master (R-1.5):
     `last_online_s` is the boottime at which each node was last seen, `asked_s` since when one that was not seen
-    yet is missed, `imbalance_rounds` counts R-6.3,
-    `migration_rounds` R-6.11.
+    yet is missed, `storm_until_s` the boottime before which nothing is fenced (SAFETY.md, storm).
+    `imbalance_rounds` counts R-6.3, `migration_rounds` R-6.11.
     """
 
     state: CrmState = CrmState.STARTUP
@@ -41,6 +41,7 @@ class ManagerMemory:
     scheduler: SchedulerMode = SchedulerMode.BASIC
     last_online_s: Mapping[str, float] = field(default_factory=dict)
     asked_s: Mapping[str, float] = field(default_factory=dict)
+    storm_until_s: float = 0.0
     imbalance_rounds: int = 0
     migration_rounds: int = MIGRATION_FIRST_ROUND
     rules: RulesInForce | None = None

@@ -34,6 +34,7 @@ def run_round(desk: Desk) -> ManagerMemory | None:
         scheduler=scheduler,
         last_online_s=desk.last_online_s,
         asked_s=desk.asked_s,
+        storm_until_s=desk.storm_until_s,
         imbalance_rounds=imbalance_rounds,
         migration_rounds=migration_rounds,
         rules=rules,
