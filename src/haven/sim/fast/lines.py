@@ -66,7 +66,8 @@ def carry_out(world: World, line: str) -> None:
 
 
 def heal(world: World) -> None:
-    """Nothing is in anybody's way any more; what people want stays as it is."""
+    """Nothing is in anybody's way any more; what people want stays as it is, and who is frozen thaws in time."""
+    world.healed = True
     world.store_trouble(up=True)
     world.calls.slow_s = world.calls.lost = 0.0
     world.calls.full = False
@@ -80,10 +81,10 @@ def heal(world: World) -> None:
 
 def _heal_host(world: World, host: Host) -> None:
     host.link, host.network, host.group, host.stays_off = Link(), True, 0, False
-    host.frozen_until_s, host.cut_off = 0.0, False
+    host.cut_off = False
     for process in (host.lrm, host.crm):
         if process:
-            process.frozen_until_s, process.dies_at, process.stalls_at = 0.0, "", ""
+            process.dies_at = process.stalls_at = ""
     _libvirtd_back(host)
     host.libvirt.slow = 1.0
     world.power_on(host)
@@ -232,6 +233,8 @@ def _libvirtd(world: World, words: list[str]) -> None:
     if words[1] == "slow":
         host.libvirt.slow = float(words[2])
         world.agenda.after(float(words[3]), setattr, host.libvirt, "slow", 1.0)
+        return
+    if not host.power:
         return
     host.libvirt.lose()
     if host.lrm:

@@ -94,6 +94,7 @@ class World:
         self.presence_s: dict[str, float] = {}
         self.calls = Calls(self)
         self.store_is_up = True
+        self.healed = False
         self._settings: dict[str, Settings] = {}
         self._holders = 0
         self._presence_due: set[str] = set()
@@ -292,7 +293,7 @@ class World:
     def _go_down(self, host: Host, kind: ShutdownKind) -> None:
         if host.power:
             self.power_off(host, str(kind))
-            if kind is ShutdownKind.REBOOT:
+            if kind is ShutdownKind.REBOOT or self.healed:
                 self.boot_later(host)
 
     def _reset(self, host: Host) -> None:
