@@ -40,7 +40,7 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str], read_live: ReadLive | None = None) -> int:
     """Run one command line; returns the exit status. Every error is one line on stderr."""
     try:
-        options = _parser(read_live).parse_args(list(argv) or ["--help"])
+        options = _parser(read_live, searches=list(argv[:1]) == ["search"]).parse_args(list(argv) or ["--help"])
         status: int = options.handler(options)
         sys.stdout.flush()
     except _UsageError as error:
@@ -59,7 +59,7 @@ def main(argv: Sequence[str], read_live: ReadLive | None = None) -> int:
     return status
 
 
-def _parser(read_live: ReadLive | None) -> _Parser:
+def _parser(read_live: ReadLive | None, *, searches: bool) -> _Parser:
     parser = _Parser(
         prog="haven sim", description="Rehearse any cluster in virtual time: nothing real is touched."
     )
@@ -69,6 +69,7 @@ def _parser(read_live: ReadLive | None) -> _Parser:
     _add_new(commands)
     words = commands.add_parser("words", help="show every word of a scenario")
     words.set_defaults(handler=_words)
+    _add_search(commands, full=searches)
     _add_explain(commands)
     _add_what_if(commands, read_live)
     return parser
@@ -105,6 +106,16 @@ def _add_cases(commands: "argparse._SubParsersAction[_Parser]") -> None:
     )
     cases.add_argument("files", metavar="FILE", type=Path, nargs="+")
     cases.set_defaults(handler=_cases)
+
+
+def _add_search(commands: "argparse._SubParsersAction[_Parser]", *, full: bool) -> None:
+    """`full`: with its options, which are only read in when it is called."""
+    search = commands.add_parser("search", help="look for a broken promise in random clusters")
+    if full:
+        from haven.sim.fast import search_cli
+
+        search_cli.add_arguments(search)
+        search.set_defaults(handler=search_cli.run)
 
 
 def _add_new(commands: "argparse._SubParsersAction[_Parser]") -> None:
@@ -168,6 +179,10 @@ def _run(options: argparse.Namespace) -> int:
     from haven.sim.rounds import RunError
 
     text = _read(options.case)
+    if text.lstrip().startswith("haven search plan"):
+        from haven.sim.fast.search_cli import replay
+
+        return replay(text)
     try:
         if options.events == "-" and options.pacing in (None, Pacing.PVE) and text.lstrip().startswith("{"):
             return _only_events(text)

@@ -32,6 +32,7 @@ def _faults(text: str) -> frozenset[str]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description, parser.formatter_class = DESCRIPTION, argparse.RawDescriptionHelpFormatter
     parser.add_argument("--seeds", type=_span, default=(1, 100_000), help="a seed, or FIRST..LAST (1..100000)")
     parser.add_argument("--nodes", type=_span, default=(3, 5), help="hosts (3..5)")
     parser.add_argument("--guests", type=_span, default=(1, 8), help="VMs (1..8)")
