@@ -10,6 +10,7 @@ from haven.core.transaction import Committed, Guard, Outcome, Put, Refused, Rene
 from haven.core.view import View
 from haven.core.words import CrmState
 from haven.sim.fast.host import Host
+from haven.sim.fast.news import says_more
 from haven.sim.fast.process import RETRY_S, Process
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Crm(Process):
         self.shutdown = False
         self._sent_s: float | None = None
         self._renews = False
+        self._decided_on: View | None = None
 
     # The manager lock
 
@@ -74,6 +76,7 @@ class Crm(Process):
             self.looked(self.world.agenda.now_s + 1.0)
             return
         self._keep_lock(self.view)
+        self._decided_on = self.view
         seen = self.sees(self.view, tick=tick, quorate=quorate and self._may_decide())
         decision = manager.step(self.memory, seen, self.host.now(self.world.agenda.now_s))
         if self.point("before it performed") or self.point("after it performed"):
@@ -107,7 +110,7 @@ class Crm(Process):
         if any(isinstance(duty, Exit) for duty in decision.duties):
             self.world.crm_ends(self)
             return
-        if decision.transactions:
+        if self._decided_on and says_more(self._decided_on, decision.transactions):
             self.wake()
         self.looked(None if decision.wake_at_s is None else self.host.clock.true_s(decision.wake_at_s))
 

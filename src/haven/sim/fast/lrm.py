@@ -13,6 +13,7 @@ from haven.core.view import View
 from haven.core.words import ShutdownKind
 from haven.sim.fast.host import Host
 from haven.sim.fast.lease_loop import LeaseLoop, takes_lock
+from haven.sim.fast.news import says_more
 from haven.sim.fast.process import RETRY_S, Process
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Lrm(Process):
         self.happenings: list[Happening] = []
         self.last_result: OrderResult | None = None
         self._facts: dict[str, Vm] | None = None
+        self._decided_on: View | None = None
         self._stale: set[str] = set()
 
     def begin(self) -> None:
@@ -64,6 +66,7 @@ class Lrm(Process):
         if self.view is None:
             self.looked(self.world.agenda.now_s + 1.0)
             return
+        self._decided_on = self.view
         self._write_permits(self.view)
         seen = self._sees(self.view, tick=tick, quorate=quorate)
         decision = node.step(self.memory, seen, self.host.now(self.world.agenda.now_s))
@@ -133,7 +136,8 @@ class Lrm(Process):
         wake_at_s = decision.wake_at_s
         at_s = None if wake_at_s is None else self.host.clock.true_s(wake_at_s)
         if decision.transactions and isinstance(outcome, Committed):
-            self.wake()
+            if self._decided_on and says_more(self._decided_on, decision.transactions):
+                self.wake()
         elif decision.transactions:
             retry_s = self.world.agenda.now_s + RETRY_S
             at_s = retry_s if at_s is None else min(at_s, retry_s)

@@ -1,6 +1,9 @@
 """Which writes are a reason to look, and for whom: a sign of life alone is none, nor is what others do."""
 
+from collections.abc import Iterable
+
 from haven.core.records import LrmRecord, ManagerRecord, RunKey, ServiceConfig, ServiceStatus
+from haven.core.transaction import Delete, Put, Renew, Transaction
 from haven.core.view import View
 from haven.sim.fast.store import Written
 
@@ -30,6 +33,23 @@ def is_news(written: Written, key: str) -> bool:
     if isinstance(old, ManagerRecord) and isinstance(new, ManagerRecord):
         return _manager(old) != _manager(new)
     return True
+
+
+def says_more(view: View, transactions: Iterable[Transaction]) -> bool:
+    """Whether these writes say more than that their writer, who read this view, lives."""
+    writes = (write for transaction in transactions for write in transaction.writes)
+    return any(not _is_sign_of_life(view, write) for write in writes)
+
+
+def _is_sign_of_life(view: View, write: Put | Delete | Renew) -> bool:
+    entry = view.entries.get(write.key)
+    old = entry.record if entry else None
+    match write:
+        case Put(_, LrmRecord() as new) if isinstance(old, LrmRecord):
+            return _lrm(old) == _lrm(new)
+        case Put(_, ManagerRecord() as new) if isinstance(old, ManagerRecord):
+            return _manager(old) == _manager(new)
+    return False
 
 
 def _lrm(record: LrmRecord) -> tuple[object, ...]:
