@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from haven.core.crm.epochs import Proof
 from haven.core.service import Trigger
+from haven.core.transaction import Committed
 from haven.core.words import LrmMode, ServiceState, ShutdownKind, ShutdownPolicy
 
 Make = Callable[[Any], Any]
@@ -68,6 +70,23 @@ def _keeps_starts_once(queue_of: Any) -> Any:
         for sid, order in queue_of(reading, results, waiting, running).items()
         if not results or order.state is not ServiceState.STARTED
     }
+
+
+def _as_if_armed(proof_of: Any) -> Any:
+    def proof(desk: Any, node: str) -> Proof:
+        found: Proof = proof_of(desk, node)
+        return Proof.EXPIRED if found is Proof.UNARMED else found
+
+    return proof
+
+
+def _lets_go_at_once(answered: Any) -> Any:
+    def hear(loop: Any, outcome: Any, sent_s: float) -> None:
+        answered(loop, outcome, sent_s)
+        if not isinstance(outcome, Committed):
+            loop._stop_vms()
+
+    return hear
 
 
 BROKEN: dict[str, Broken] = {
@@ -148,4 +167,33 @@ BROKEN: dict[str, Broken] = {
     "the fullest node is the best": Broken(
         f"{PLACEMENT}.usage.CountTable.count", lambda old: lambda table, service, sign: old(table, service, -sign)
     ),
+    # haven's own policy: this host
+    "the first crash waits, too": _instead("haven.core.brake", "RESTART_DELAYS_S", (9.0,) * 4),
+    "crash loops are not braked": _says("haven.core.brake.Brake", "delay_s", 0.0),
+    "nobody looks whether a hold's cause is gone": _idle("haven.core.node_plan.Plan", "_watch_hold"),
+    "a hold lasts for hours": _says(f"{CRM}.desk", "hold_length_s", 9000.0),
+    "whoever powers off from inside is mistaken": _says("haven.core.node_absorb.Absorb", "_is_meant", False),
+    "a restart is planned as a shutdown": Broken(
+        "haven.core.node_standing._Stand._plan_shutdown",
+        lambda old: lambda stand, _kind: old(stand, ShutdownKind.SHUTDOWN),
+    ),
+    "libvirt's hook lets everything start": _says("haven.sim.fast.libvirt.Permits", "allows", True),
+    # its lease
+    "a host never lets go": _says("haven.core.lease", "must_stop_vms", False),
+    "a host lets go at the first call that fails": Broken(
+        "haven.sim.fast.lease_loop.LeaseLoop._answered", _lets_go_at_once
+    ),
+    "the lease does not hear that its lock was given back": _says("haven.sim.fast.lrm.Lrm", "_gives_back", False),
+    "no watchdog bites": _idle("haven.sim.fast.machine.Watchdog", "_bite"),
+    # fencing
+    "every part of the cluster reaches the store": Broken(
+        "haven.sim.fast.world.World._find_majority",
+        lambda _: lambda world: frozenset(name for name, host in world.hosts.items() if host.power),
+    ),
+    "no epoch is ever retired": _idle(f"{CRM}.epochs", "_retire"),
+    "no watchdog is as good as one": Broken(f"{CRM}.epochs.proof_of", _as_if_armed),
+    "most hosts may be fenced at once": _says(f"{CRM}.epochs", "_storm", False),
+    # moves
+    "no lost move is looked into": _idle("haven.core.node_moves.Moves", "resolve"),
+    "no target says what came of a move": _idle("haven.core.node_moves.Moves", "accept"),
 }

@@ -110,7 +110,7 @@ def wrong(text: str) -> str:
         ("pacing: quick", "FILE:7: pacing 'quick' is not known; known are pve, fast"),
         (
             "at 60 s: the managers are stuck for 2 rounds",
-            "FILE:7: 'the managers are stuck for 2 rounds' exists in pve pacing only: only there do all daemons wait",
+            "FILE:7: 'the managers are stuck for 2 rounds' exists in pve pacing only: only there do all daemons",
         ),
         (
             "pacing: pve\nat 60 s: the store is away for 10 s",
