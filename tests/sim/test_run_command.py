@@ -249,7 +249,7 @@ def test_a_guest_that_waits_for_fencing(story: Path, capsys: Capture) -> None:
 
 def test_a_guest_whose_host_is_silent(story: Path, capsys: Capture) -> None:
     told = explained(story, 130, "vm:103", capsys)
-    assert told["Waits for"] == ["node3, which is unknown: after 60 s of silence it is fenced (R-4.10)"]
+    assert told["Waits for"] == ["node3, which is unknown: it is fenced if it gives no sign of life (R-4.10)"]
 
 
 def test_what_happens_at_that_second_is_part_of_the_answer(story: Path, capsys: Capture) -> None:

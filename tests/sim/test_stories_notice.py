@@ -34,6 +34,7 @@ NOTICES = {
     "failing-start-goes-to-another-host": "no other host is ever tried",
     "failing-start-is-repeated-here": "a failed start is not repeated here",
     "failing-stop-ends-in-error": "an error is never cleared",
+    "found-running": "a user's moves are not carried out",
     "four-seconds-without-network-cost-nothing": "a host lets go at the first call that fails",
     "groups-become-rules": "groups never become rules",
     "groups-wait-for-old-hosts": "every version can read rules",

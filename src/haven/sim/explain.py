@@ -135,7 +135,7 @@ def _waits_for(service: ServiceStatus | None, config: ServiceConfig | None, now:
 def _started_waits_for(service: ServiceStatus, now: Picture) -> str:
     state = now.node_state(service.node)
     if state not in (NodeState.ONLINE, NodeState.MAINTENANCE):
-        return f"{service.node}, which is {state}: after 60 s of silence it is fenced (R-4.10)"
+        return f"{service.node}, which is {state}: it is fenced if it gives no sign of life (R-4.10)"
     if not now.runs(service.sid):
         return f"the node daemon of {service.node}, which has to start it"
     if state is NodeState.MAINTENANCE:
@@ -150,7 +150,7 @@ _WAITS = {
     ServiceState.STOPPED: "the manager's next round",
     ServiceState.MIGRATE: "the node daemon of {node}, which moves it to {target} while it runs",
     ServiceState.RELOCATE: "the node daemon of {node}, which stops it and moves it to {target}",
-    ServiceState.FENCE: "certainty that {node} runs nothing: its agent lock is free 120 s after its last renewal",
+    ServiceState.FENCE: "certainty that {node} runs nothing: its agent lock is not renewed, and has to run out",
     ServiceState.RECOVERY: "a node that may take it; see below why none can",
     ServiceState.FREEZE: "the node daemon of {node} to be active again",
     ServiceState.ERROR: "a person: set it to disabled, mend the cause, set it to started",

@@ -94,6 +94,7 @@ class FastWorld:
             watch=self._ear,
         )
         self._world.versions = {name: node.version for name, node in inputs.nodes.items()}
+        self._already = {(node, configs[f"config/{sid}"].uuid) for node, sid in inputs.running}
         for host in self._world.hosts.values():
             host.power = False
         self._world.network_changed()
@@ -117,8 +118,16 @@ class FastWorld:
             raise CommandError(f"in fast pacing: {error}") from error
         finally:
             self._ear.by_hand = ""
+        self._begin_what_runs_already()
         self._sids |= {guest.uuid: guest.sid for guest in self._world.guests.values()}
         self._look()
+
+    def _begin_what_runs_already(self) -> None:
+        """What the scenario says is running, as soon as its host is."""
+        for node, uuid in sorted(self._already):
+            if self._world.hosts[node].power:
+                self._already.discard((node, uuid))
+                self._world.hosts[node].libvirt.begin(uuid)
 
     def view(self) -> View:
         return self._world.store.view
