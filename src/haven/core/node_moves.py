@@ -148,10 +148,19 @@ class Moves:
                 continue
             vm = vms.get(key.uuid)
             if vm is not None and vm.power is Power.RUNNING and not vm.moving:
-                taken = replace(key, node=self._seen.node, epoch=self._plan.standing.epoch)
-                self._settle(replace(taken, target=None, target_epoch=None, asks=False))
+                self._take(key)
             elif key.asks and not occupied(vm):
                 self._settle(replace(key, target=None, target_epoch=None, asks=False))
+
+    def _take(self, key: RunKey) -> None:
+        """With its configuration, by which the manager sees that the move is done: the source may have gone."""
+        node = self._seen.node
+        taken = replace(key, node=node, epoch=self._plan.standing.epoch)
+        self._settle(replace(taken, target=None, target_epoch=None, asks=False))
+        config = next((one for one in self._view.configs().values() if one.uuid == key.uuid), None)
+        service = self._view.services().get(config.sid) if config else None
+        if config and service and service.target == node and config.node != node:
+            self._plan.moved.append(Put(f"config/{config.sid}", replace(config, node=node)))
 
     def _settle(self, key: RunKey) -> None:
         self._plan.run_keys.append(Put(f"run/{key.uuid}", key))

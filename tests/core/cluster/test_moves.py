@@ -232,6 +232,9 @@ def test_what_arrived_and_runs_is_taken_over() -> None:
     lrm.look()
     key = lrm.key()
     assert key and (key.node, key.epoch, key.target) == (NODE1, lrm.agent().epoch, None)
+    assert lrm.read(f"config/{SID}").node == NODE1, (
+        "the source may have gone before it wrote that (found by search)"
+    )
 
 
 def test_what_is_still_arriving_is_waited_for_even_when_asked() -> None:
