@@ -20,7 +20,8 @@ _SID = 8
 
 @dataclass(slots=True)
 class Line:
-    """One line of the timeline. `again`: how often more it was said, the last time at `until_s`."""
+    """One line of the timeline. `again`: how often more it was said, the last time at `until_s`. `width`: of its
+    time, as all lines have it."""
 
     at_s: float
     who: str
@@ -30,12 +31,17 @@ class Line:
     level: Level = Level.INFO
     again: int = 0
     until_s: float = 0.0
+    width: int = 6
+
+    @property
+    def time(self) -> str:
+        return f"{self.at_s:g}"
 
     @property
     def text(self) -> str:
         rule = f" ({self.rule})" if self.rule else ""
         again = f" [{self.again + 1} times, until {self.until_s:g} s]" if self.again else ""
-        return f"{self.at_s:>6g} s  {self.who:<{_WHO}} {self.sid:<{_SID}} {self.sentence}{rule}{again}"
+        return f"{self.time:>{self.width}} s  {self.who:<{_WHO}} {self.sid:<{_SID}} {self.sentence}{rule}{again}"
 
 
 def timeline(story: Story) -> list[Line]:
@@ -50,6 +56,9 @@ def timeline(story: Story) -> list[Line]:
             continue
         last[key] = line
         lines.append(line)
+    width = max((len(line.time) for line in lines), default=0)
+    for line in lines:
+        line.width = max(line.width, width)
     return lines
 
 
@@ -115,7 +124,7 @@ def ending(ran: Ran) -> list[str]:
         where = f"runs on {' and '.join(homes)}" if homes else "does not run"
         state = service.state.value if service else "not in HA"
         down_s = outage_s(track.pictures, sid, ran.story.end_s)
-        down = f"down for {down_s:g} s" if down_s else "never down"
+        down = f"down for {round(down_s, 1) or round(down_s, 3):g} s" if down_s else "never down"
         title = ran.titles.get(sid, "")
         lines.append(f"{sid:<{_SID}} {title:<12} {where:<20} {state:<14} {down}{_counts(track, sid)}")
     return lines

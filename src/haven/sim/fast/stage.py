@@ -158,7 +158,7 @@ class FastWorld:
         return host.now(self._world.agenda.now_s)
 
     def _look(self) -> None:
-        self._watch(self._world.agenda.now_s)
+        self._watch(round(self._world.agenda.now_s, 3))
 
     def _say(self, kind: Kind, sentence: str, source: str, **fields: str) -> None:
         self._tell(Told(round(self.now_s, 3), source, Event(kind, sentence, rule="10.2", fields=fields)))
