@@ -12,6 +12,7 @@ from haven.core.crm import node_states
 from haven.core.lrm import daemon
 from haven.core.settings import describe_settings
 from haven.sim.scenario.vocabulary import as_markdown, tables
+from tools.search_figures import search_table
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -54,3 +55,5 @@ if __name__ == "__main__":
     put("figures.md", "text", figures())
     for title in tables():
         put_table("simulator.md", title, as_markdown(title))
+    if table := search_table(ROOT / "build"):
+        put_table("fault-search.md", "the long search", table)

@@ -4,10 +4,12 @@ import inspect
 import sys
 import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+
+from haven.sim.fast.generate import Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +55,21 @@ def _put(patch: pytest.MonkeyPatch, where: Any, name: str, new: Any) -> None:
             patch.setattr(module, name, new)
 
 
+DENSE = Scope(nodes=(3, 4), guests=(2, 4), faults=14, seconds=400.0)
+"""Small clusters in which much goes wrong: what they find, they find soon."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One bug. `kinds`: the faults that the search throws at it; `seeds`: it must be caught by then; `promise`:
-    how the violation that it causes begins, any of these."""
+    """One bug. `promises`: how the violation begins that it causes, any of these; empty: any violation will do.
+    `kinds`: the faults that the search throws at it. It must be caught within `seeds`."""
 
     name: str
     changes: tuple[Words | Value, ...]
-    promises: tuple[str, ...]
-    kinds: str = ""
-    seeds: int = 60
-    pve: bool = False
+    promises: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    seeds: range = range(1, 301)
+    scope: Scope = DENSE
+
+    def narrowed(self) -> Scope:
+        return replace(self.scope, only=frozenset(self.kinds))

@@ -207,7 +207,8 @@ class Checkers(Watch):
             return
         config = written.before.configs().get(new.sid)
         left = config.node if config and config.node in (old.node, old.target) else old.node
-        if new.state is not ServiceState.RECOVERY and new.node in (old.node, left):
+        follows = config is not None and config.node == new.node  # a person brought it there (R-4.21)
+        if new.state is not ServiceState.RECOVERY and (new.node in (old.node, left) or follows):
             return
         agent = written.before.agents().get(left)
         if agent and not agent.retired and not agent.released:
@@ -293,6 +294,9 @@ def _grown_memory(lrm: "Lrm", guests: int) -> Iterator[str]:
 
 def dead_ends(world: World) -> Iterator[str]:
     """Every started service that has a home runs, or its reason is recorded; whatever is to be off is off."""
+    manager = world.store.view.manager()
+    if manager and manager.disarm and manager.disarm.state is DisarmState.DISARMING:
+        yield f"disarming does not end: {manager}"
     for sid, config in world.store.view.configs().items():
         what = _unsettled(world, sid, config)
         if what:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from random import Random
 
 from haven.core.records import NodeAffinityRule, ResourceAffinityRule, Rule
@@ -18,7 +19,8 @@ FIRST_EVENT_S = 5.0
 @dataclass(frozen=True, slots=True)
 class Scope:
     """How large plans may be: ranges of nodes and guests, at most so many faults (and as many wishes of people),
-    and the virtual length. `only`: the first words of the faults that may come; empty: all."""
+    and the virtual length. `only`: the first words of the faults, and of the
+    wishes, that may come; those of which none is named all come."""
 
     nodes: tuple[int, int] = (3, 5)
     guests: tuple[int, int] = (1, 8)
@@ -41,7 +43,7 @@ def generate(seed: int, scope: Scope) -> Plan:
     lines = _FAST if scope.pacing is Pacing.FAST else _PVE
     count = chance.randint(1, scope.faults)
     events = [make.one(lines.faults, scope.only) for _ in range(count)]
-    events += [make.one(lines.wishes) for _ in range(chance.randint(0, scope.faults))]
+    events += [make.one(lines.wishes, scope.only) for _ in range(chance.randint(0, scope.faults))]
     return Plan(
         seed,
         scope.pacing,
@@ -55,10 +57,16 @@ def generate(seed: int, scope: Scope) -> Plan:
     )
 
 
-def kinds_of_faults() -> frozenset[str]:
-    """The first words of all faults, in either pacing."""
-    make = _Events(Random(0), ["node1"], ["vm:101"], 2 * FIRST_EVENT_S)
-    return frozenset(line(make).partition(" ")[0] for _, line in (*_FAST.faults, *_PVE.faults))
+def kinds() -> frozenset[str]:
+    """The first words of all lines, in either pacing."""
+    sets = (_FAST.faults, _FAST.wishes, _PVE.faults, _PVE.wishes)
+    return frozenset(kind_of(line) for lines in sets for _, line in lines)
+
+
+@cache
+def kind_of(line: "Line") -> str:
+    """The first word of what it makes."""
+    return line(_Events(Random(0), ["node1"], ["vm:101"], 2 * FIRST_EVENT_S)).partition(" ")[0]
 
 
 def _guest(chance: Random, sid: str, nodes: list[str]) -> PlannedGuest:
@@ -110,13 +118,12 @@ class _Events:
         self._end_s = end_s
         self._last_s = chance.uniform(FIRST_EVENT_S, end_s)
 
-    def one(self, lines: "list[tuple[int, Line]]", only: frozenset[str] = frozenset()) -> Event:
+    def one(self, lines: "Weighted", only: frozenset[str]) -> Event:
+        """Of those kinds, if there are any such among the lines."""
         at_s = round(self._when(), 3)
-        while True:
-            make = self.chance.choices([line for _, line in lines], [weight for weight, _ in lines])[0]
-            line = make(self)
-            if not only or line.partition(" ")[0] in only:
-                return Event(at_s, line)
+        fitting = [(weight, line) for weight, line in lines if kind_of(line) in only] or lines
+        make = self.chance.choices([line for _, line in fitting], [weight for weight, _ in fitting])[0]
+        return Event(at_s, make(self))
 
     def _when(self) -> float:
         if self.chance.random() < 0.5:

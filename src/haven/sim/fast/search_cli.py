@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from haven.core.words import Pacing
-from haven.sim.fast.generate import Scope, kinds_of_faults
+from haven.sim.fast.generate import Scope, kinds
 from haven.sim.fast.plan import read_plan
 from haven.sim.fast.search import Report, carry_out, save, search
 
@@ -24,8 +24,8 @@ def _span(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2] or match[1])
 
 
-def _faults(text: str) -> frozenset[str]:
-    words, known = frozenset(text.split(",")), kinds_of_faults()
+def _kinds(text: str) -> frozenset[str]:
+    words, known = frozenset(text.split(",")), kinds()
     if not words <= known:
         raise argparse.ArgumentTypeError(f"{text!r}: expected some of {', '.join(sorted(known))}")
     return words
@@ -42,9 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only",
         metavar="WORD,...",
-        type=_faults,
+        type=_kinds,
         default=frozenset(),
-        help="faults of these kinds only: power,freeze",
+        help="faults and wishes of these kinds only: power,freeze",
     )
     parser.add_argument("--minutes", type=float, help="stop after so long")
     parser.add_argument("--findings", type=int, default=1, help="stop after so many (1)")
