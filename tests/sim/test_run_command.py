@@ -14,6 +14,8 @@ from haven.sim.running import run_file
 from haven.sim.told import Told
 from tests.shared import cases, needs_cases
 
+PVE = ("--pacing", "pve")
+
 STORY = """\
 scenario: A host loses its network
 cluster:
@@ -53,7 +55,7 @@ def case(tmp_path: Path) -> Path:
 
 
 def test_the_timeline_says_when_who_whom_what_and_by_which_rule(story: Path, capsys: Capture) -> None:
-    assert main(["run", str(story)]) == 0
+    assert main(["run", *PVE, str(story)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "A host loses its network"
     assert "   120 s  you                  network of node3 goes down" in lines
@@ -62,7 +64,7 @@ def test_the_timeline_says_when_who_whom_what_and_by_which_rule(story: Path, cap
 
 
 def test_the_ending_says_where_everything_is_and_how_long_it_was_down(story: Path, capsys: Capture) -> None:
-    main(["run", str(story)])
+    main(["run", *PVE, str(story)])
     lines = capsys.readouterr().out.splitlines()
     ending = lines[lines.index("At 420 s:") :]
     words = [" ".join(line.split()) for line in ending]
@@ -73,7 +75,7 @@ def test_the_ending_says_where_everything_is_and_how_long_it_was_down(story: Pat
 
 def test_an_expectation_that_is_not_met_says_how_it_was_instead(story: Path, capsys: Capture) -> None:
     story.write_text(STORY + "  expect: vm:103 runs on node1\n  expect: vm:101 does not run within 50 s\n")
-    assert main(["run", str(story)]) == 1
+    assert main(["run", *PVE, str(story)]) == 1
     out = capsys.readouterr().out
     assert "NOT MET line 10: vm:103 runs on node1: vm:103 runs on node2 at 420 s" in out
     assert "NOT MET line 11: vm:101 does not run within 50 s: vm:101 runs on node1 at the end" in out
@@ -82,7 +84,7 @@ def test_an_expectation_that_is_not_met_says_how_it_was_instead(story: Path, cap
 
 def test_what_comes_too_late_is_said_to(story: Path, capsys: Capture) -> None:
     story.write_text(STORY.replace("within 140 s", "within 100 s"))
-    assert main(["run", str(story)]) == 1
+    assert main(["run", *PVE, str(story)]) == 1
     assert "node3 is fenced within 100 s: only after 120 s" in capsys.readouterr().out
 
 
@@ -91,8 +93,13 @@ def test_a_guest_that_runs_twice_is_never_overlooked(
 ) -> None:
     monkeypatch.setattr("haven.core.crm.fencing._take_agent_lock", lambda *_: True)
     story.write_text(STORY.partition("at 120 s")[0] + "at 120 s: network of node3 goes down\n")
-    assert main(["run", str(story)]) == 1
+    assert main(["run", *PVE, str(story)]) == 1
     assert "TWO COPIES: vm:103 ran on node2 and node3 at 163 s" in capsys.readouterr().out
+
+
+def test_a_story_that_asks_for_no_pacing_is_run_as_haven_runs(story: Path, capsys: Capture) -> None:
+    assert main(["run", str(story)]) == 0
+    assert any("SAFETY 5" in line for line in capsys.readouterr().out.splitlines())
 
 
 def test_a_story_of_one_pacing_runs_in_that_one_without_being_asked(story: Path, capsys: Capture) -> None:
@@ -119,7 +126,7 @@ def test_what_a_host_does_to_itself_is_told(story: Path, capsys: Capture) -> Non
 
 
 def test_one_change_is_one_line(story: Path, capsys: Capture) -> None:
-    main(["run", str(story)])
+    main(["run", *PVE, str(story)])
     lines = [line for line in capsys.readouterr().out.splitlines() if "node3" in line]
     assert not any("node3 is to be fenced" in line for line in lines), "'is being fenced' says more"
     assert not any(line.endswith("node3 is fenced (R-3.9)") for line in lines), "that, and why, is said already"
@@ -129,7 +136,7 @@ def test_repeated_sentences_are_one_line(tmp_path: Path, capsys: Capture) -> Non
     text = STORY.partition("at 120 s")[0] + "rules:\n  disk: vm:103 runs only on node3\n"
     path = tmp_path / "waits.txt"
     path.write_text(text + "at 120 s: power of node3 fails\n")
-    main(["run", str(path)])
+    main(["run", *PVE, str(path)])
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "no node can take it" in line]
     assert line.endswith("(R-4.31) [9 times, until 400 s]")
 
@@ -137,7 +144,7 @@ def test_repeated_sentences_are_one_line(tmp_path: Path, capsys: Capture) -> Non
 def test_a_cluster_without_power_is_quiet(tmp_path: Path, capsys: Capture) -> None:
     path = tmp_path / "dark.txt"
     path.write_text("cluster:\n  node1: off\nguests:\n  vm:101 on node1\n")
-    assert main(["run", str(path)]) == 0
+    assert main(["run", *PVE, str(path)]) == 0
     assert "vm:101                does not run" in capsys.readouterr().out
 
 
@@ -159,14 +166,14 @@ def test_events_are_one_json_object_a_line(story: Path, case: Path, capsys: Capt
 
 def test_events_in_a_file_leave_the_timeline_on_the_screen(story: Path, tmp_path: Path, capsys: Capture) -> None:
     target = tmp_path / "events.jsonl"
-    assert main(["run", "--events", str(target), str(story)]) == 0
+    assert main(["run", *PVE, "--events", str(target), str(story)]) == 0
     assert "node3 is fenced" in capsys.readouterr().out
     assert {"t", "level", "source", "event"} <= json.loads(target.read_text().splitlines()[-1]).keys()
 
 
 def test_what_is_not_met_is_said_beside_the_events(story: Path, capsys: Capture) -> None:
     story.write_text(STORY + "  expect: vm:103 runs on node1\n")
-    assert main(["run", "--events", "-", str(story)]) == 1
+    assert main(["run", *PVE, "--events", "-", str(story)]) == 1
     out, err = capsys.readouterr()
     assert all(line.startswith("{") for line in out.splitlines())
     assert err == "NOT MET line 10: vm:103 runs on node1: vm:103 runs on node2 at 420 s\n"
@@ -198,7 +205,7 @@ def test_a_new_scenario_runs_as_it_is(tmp_path: Path, capsys: Capture) -> None:
     path = tmp_path / "lab.txt"
     assert main(["new", str(path)]) == 0
     assert capsys.readouterr().out == f"{path} is written; run it: haven sim run {path}\n"
-    assert main(["run", str(path)]) == 0
+    assert main(["run", *PVE, str(path)]) == 0
 
 
 def test_nothing_is_written_over(tmp_path: Path, capsys: Capture) -> None:
@@ -225,7 +232,7 @@ def test_every_word_can_be_asked_for(capsys: Capture) -> None:
 
 
 def explained(path: Path, at_s: int, sid: str, capsys: Capture) -> dict[str, list[str]]:
-    assert main(["explain", str(path), sid, "--at", str(at_s)]) == 0
+    assert main(["explain", *PVE, str(path), sid, "--at", str(at_s)]) == 0
     parts: dict[str, list[str]] = {"": []}
     name = ""
     for line in capsys.readouterr().out.splitlines():

@@ -8,6 +8,7 @@ import pytest
 
 from haven.core.words import Pacing
 from haven.sim.running import run_file
+from haven.sim.scenario.read import read_scenario
 from tests.sim.broken_rules import BROKEN, Broken
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
@@ -136,7 +137,8 @@ def test_every_broken_rule_is_noticed_by_some_story() -> None:
 @pytest.mark.parametrize("story", NOTICES)
 def test_a_story_fails_without_its_rule(story: str, monkeypatch: pytest.MonkeyPatch) -> None:
     _break(BROKEN[NOTICES[story]], monkeypatch)
-    ran = run_file((SCENARIOS / f"{story}.txt").read_text())
+    text = (SCENARIOS / f"{story}.txt").read_text()
+    ran = run_file(text, read_scenario(text).pacings[0])
     assert not ran.story.good, f"nobody notices: {NOTICES[story]}"
 
 

@@ -90,7 +90,7 @@ def _add_run(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
 
 def _add_pacing(command: _Parser) -> None:
-    help_text = "pve (default, if the scenario asks for none): Proxmox VE's rounds; fast: as haven runs"
+    help_text = "fast (default, if the scenario asks for none): as haven runs; pve: Proxmox VE's rounds"
     command.add_argument("--pacing", choices=[pacing.value for pacing in Pacing], help=help_text)
 
 

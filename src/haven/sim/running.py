@@ -52,7 +52,7 @@ def run_file(
     until_s: float | None = None,
 ) -> Ran:
     """Run what the file says; `tell` hears every event as it comes. `pacing` None: the one that the file asks for,
-    or pve. `until_s`: no further than that.
+    or fast (a case: pve). `until_s`: no further than that.
 
     Raises CaseError, CommandError, RunError.
     """
@@ -82,7 +82,8 @@ def _run_own(
 
 
 def _pacing_of(scenario: Scenario, asked: Pacing | None) -> Pacing:
-    pacing = asked or scenario.pacings[0]
+    """A scenario that does not say is run as haven runs: that is what its reader will live with."""
+    pacing = asked or scenario.pacing or Pacing.FAST
     if pacing not in scenario.pacings:
         own = scenario.pacings[0]
         raise CaseError(f"it says pacing: {own}, so it runs with --pacing {own} only, not with {pacing}")
