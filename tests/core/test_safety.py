@@ -69,16 +69,23 @@ def node_transactions(world: World) -> list[Transaction]:
 # 1. The run key
 
 
-@pytest.mark.parametrize(
-    "key",
-    [RunKey("", "node2", "boot-1", "uid"), RunKey("", NODE, "boot-0", "uid")],
-    ids=["of another node", "of an earlier epoch of this node"],
-)
-def test_1_no_start_under_a_key_that_is_not_this_nodes_of_this_epoch(world: World, uuid: str, key: RunKey) -> None:
-    put(world, f"run/{uuid}", replace(key, uuid=uuid))
+def test_1_no_start_under_a_key_of_another_node(world: World, uuid: str) -> None:
+    put(world, f"run/{uuid}", RunKey(uuid, "node2", "boot-1", "uid"))
     world.check = lambda order, view: None
     crash(world)
     assert starts_after(world) == 0
+
+
+def test_1_a_key_of_an_earlier_epoch_of_this_node_is_taken_anew_before_anything_starts(
+    world: World, uuid: str
+) -> None:
+    put(world, f"run/{uuid}", RunKey(uuid, NODE, "boot-0", "uid"))
+    world.store.mood = Mood.FULL
+    crash(world)
+    assert starts_after(world) == 0
+    world.store.mood = Mood.WELL
+    assert starts_after(world) == 1
+    assert world.record(f"run/{uuid}", RunKey).epoch == world.now().boot_id
 
 
 def test_1_no_start_before_its_key_is_committed(world: World, uuid: str) -> None:

@@ -125,6 +125,10 @@ def _may_idle(seen: ManagerObservation) -> bool:
 
 
 def _own_fence(seen: ManagerObservation) -> bool:
+    """In `haven` policy a node that is to be fenced may decide, too: with no other host left nobody else could
+    ever end its fencing; and nothing is fenced without a proof."""
+    if seen.settings.policy is Policy.HAVEN:
+        return False
     services = seen.view.services().values()
     return any(service.state is ServiceState.FENCE and service.node == seen.node for service in services)
 

@@ -8,20 +8,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from haven.core.contract import NodeObservation
-from haven.core.hypervisor import Power
-from haven.core.node_memory import MoveEnded, MoveOutcome, VmMemory, occupied
+from haven.core.hypervisor import Power, Vm
+from haven.core.node_memory import MoveEnded, MoveOutcome, VmMemory, occupied, own_configs
 from haven.core.order import Move
-from haven.core.records import AgentEpoch, Result, RunKey, ServiceConfig, ServiceStatus
-from haven.core.transaction import Delete, Guard, Put
-from haven.core.words import ExitCode, ServiceState
+from haven.core.records import Result, RunKey, ServiceConfig, ServiceStatus
+from haven.core.run_keys import holds_epoch, may_be_running
+from haven.core.transaction import Delete, Put
+from haven.core.words import ExitCode, NodeState, ServiceState
 
 if TYPE_CHECKING:
     from haven.core.node_plan import Plan
-
-
-def is_alive(agent: AgentEpoch | None, epoch: str | None) -> bool:
-    """Whether that epoch of a node may still be running something."""
-    return agent is not None and agent.epoch == epoch and not agent.retired and not agent.released
 
 
 class Moves:
@@ -63,17 +59,21 @@ class Moves:
 
     def _go_on(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, key: RunKey) -> None:
         """The key names the target: ours to begin, unless an earlier process of ours has begun it already."""
-        if key.uid == service.uid and known.running and not key.asks and self._seen.holder == key.mover:
+        agent = self._view.agents().get(key.target or "")
+        target_lives = agent is not None and holds_epoch(agent) and agent.epoch == key.target_epoch
+        ours = key.uid == service.uid and not key.asks and self._seen.holder == key.mover
+        if ours and known.running and target_lives:
             self._order(config, service, known, live=True)
         else:
             self.resolve(config, key)
 
     def _name_target(self, config: ServiceConfig, service: ServiceStatus, key: RunKey) -> None:
-        """First the key says where it may go; the target's lease must be alive."""
+        """First the key says where it may go. The target's epoch must be alive, and is written as it is: whoever
+        takes or gives it back at the same moment is refused, and sees the key the next time."""
         target = service.target or ""
         agent = self._view.agents().get(target)
-        if agent is None or not is_alive(agent, agent.epoch):
-            self._plan.waiting[config.sid] = f"its move waits until {target} is ready"
+        if agent is None or not holds_epoch(agent):
+            self._wait_for_target(config, service, target)
             return
         named = replace(
             key,
@@ -83,8 +83,15 @@ class Moves:
             asks=False,
             mover=self._seen.holder,
         )
-        self._plan.run_keys.append(Put(f"run/{config.uuid}", named))
-        self._plan.guards.append(Guard(f"agent/{target}", self._view.revision_of(f"agent/{target}")))
+        self._plan.run_keys += [Put(f"run/{config.uuid}", named), Put(f"agent/{target}", agent)]
+
+    def _wait_for_target(self, config: ServiceConfig, service: ServiceStatus, target: str) -> None:
+        """Nothing was named yet, so the move can be given up when the target is gone."""
+        record = self._view.manager()
+        if record and record.node_status.get(target) is NodeState.ONLINE:
+            self._plan.waiting[config.sid] = f"its move waits until {target} is ready"
+        else:
+            self._report(service, ExitCode.ERROR, f"{target} is not online")
 
     def _order(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, *, live: bool) -> None:
         if self._plan.moving >= self._seen.settings.max_workers:
@@ -116,41 +123,65 @@ class Moves:
         """Nobody said how a live move ended: look at both ends (SAFETY 6)."""
         vm = (self._seen.vms or {}).get(config.uuid)
         known = self._plan.vms[config.uuid]
-        if vm is not None and vm.checked_boottime_s < known.as_of_s:
-            return
-        if vm is not None and vm.moving:
-            self._plan.waiting[config.sid] = f"a migration to {key.target} is under way"
-        elif vm is not None and vm.power is Power.RUNNING:
-            self._stayed(config, key, "it did not leave")
-        elif not is_alive(self._view.agents().get(key.target or ""), key.target_epoch):
-            self._stayed(config, key, f"{key.target} was lost during the move")
-        elif not key.asks:
-            self._plan.run_keys.append(Put(f"run/{config.uuid}", replace(key, asks=True)))
-        else:
-            self._plan.waiting[config.sid] = f"not started: {key.target} may run it; it was asked"
+        if known.inflight:
+            self._plan.waiting[config.sid] = f"its move to {key.target} is under way"
+        elif vm is None or vm.checked_boottime_s >= known.as_of_s:
+            waits, stayed = self._look_at_both_ends(key, vm)
+            if waits:
+                self._plan.waiting[config.sid] = waits
+            if stayed:
+                ended = MoveEnded(key.uid, MoveOutcome.FAILED, live=True, detail=stayed)
+                self._plan.vms[config.uuid] = replace(known, move_ended=ended)
 
-    def _stayed(self, config: ServiceConfig, key: RunKey, why: str) -> None:
-        """The key is ours alone again; the move is reported as failed once that is written."""
-        alone = replace(key, target=None, target_epoch=None, asks=False)
-        self._plan.run_keys.append(Put(f"run/{config.uuid}", alone))
-        known = self._plan.vms[config.uuid]
-        ended = MoveEnded(key.uid, MoveOutcome.FAILED, live=True, detail=why)
-        self._plan.vms[config.uuid] = replace(known, move_ended=ended)
+    def _look_at_both_ends(self, key: RunKey, vm: Vm | None) -> tuple[str, str]:
+        """What there is to wait for, in words, or why it is certain that it stayed here; then the key is ours
+        alone again once that is written."""
+        target = key.target or ""
+        if vm is not None and vm.moving:
+            return f"a migration to {target} is under way", ""
+        if vm is not None and vm.power is Power.RUNNING:
+            return "", self._stayed(key, "it did not leave")
+        if not may_be_running(self._view.agents().get(target), key.target_epoch, key.uuid):
+            return "", self._stayed(key, f"{target} was lost during the move")
+        if not key.asks:
+            self._settle(replace(key, asks=True))
+        return f"not started: {target} may run it; it was asked", ""
+
+    def _stayed(self, key: RunKey, why: str) -> str:
+        self._settle(replace(key, target=None, target_epoch=None, asks=False))
+        return why
 
     # The target
 
     def accept(self) -> None:
-        """VMs that move here: whoever runs here is ours; whoever asks and is not here is refused."""
-        vms = self._seen.vms
+        """VMs that move here: whoever is here is ours; whoever asks and is not here is refused. And keys of this
+        node that no service here stands behind any more: moves that were left, VMs that are off."""
+        vms, node, epoch = self._seen.vms, self._seen.node, self._plan.standing.epoch
+        if vms is None:
+            return
+        own = own_configs(self._seen)
         for key in self._view.runs().values():
-            mine = key.target == self._seen.node and key.target_epoch == self._plan.standing.epoch
-            if not mine or vms is None:
-                continue
             vm = vms.get(key.uuid)
-            if vm is not None and vm.power is Power.RUNNING and not vm.moving:
-                self._take(key)
-            elif key.asks and not occupied(vm):
-                self._settle(replace(key, target=None, target_epoch=None, asks=False))
+            if (key.target, key.target_epoch) == (node, epoch):
+                self._arriving(key, vm)
+            elif (key.node, key.epoch) == (node, epoch) and key.uuid not in own:
+                self._left_behind(key, vm)
+
+    def _arriving(self, key: RunKey, vm: Vm | None) -> None:
+        if occupied(vm) and vm is not None and not vm.moving:
+            self._take(key)
+        elif key.asks and not occupied(vm):
+            self._settle(replace(key, target=None, target_epoch=None, asks=False))
+
+    def _left_behind(self, key: RunKey, vm: Vm | None) -> None:
+        """Its service was taken out, ignored, or given to another node."""
+        known = self._plan.vms.get(key.uuid)
+        if known and known.inflight:
+            return
+        if key.target is not None:
+            self._look_at_both_ends(key, vm)
+        elif not occupied(vm):
+            self._plan.run_keys.append(Delete(f"run/{key.uuid}"))
 
     def _take(self, key: RunKey) -> None:
         """With its configuration, by which the manager sees that the move is done: the source may have gone."""

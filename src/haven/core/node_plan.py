@@ -183,10 +183,14 @@ class Plan:
     def _claim_run_key(self, config: ServiceConfig, service: ServiceStatus) -> None:
         """SAFETY 1: nobody else's key is ever overwritten."""
         run = self._view.runs().get(config.uuid)
-        if run is None:
-            key = RunKey(config.uuid, self._seen.node, self.standing.epoch, service.uid)
-            self.run_keys.append(Put(f"run/{config.uuid}", key))
-        elif run.node != self._seen.node:
+        node, epoch = self._seen.node, self.standing.epoch
+        if run is None or (run.node, run.target) == (node, None):
+            if run is None or run.epoch != epoch:  # an older epoch of this very node is over
+                key = RunKey(config.uuid, node, epoch, service.uid)
+                self.run_keys.append(Put(f"run/{config.uuid}", key))
+                records = (f"config/{config.sid}", f"service/{config.sid}")
+                self.guards += [Guard(name, self._view.revision_of(name)) for name in records]
+        elif run.node != node:
             self.waiting[config.sid] = f"not started here: {run.node} may run it (it holds its run key)"
 
     def _drop_run_key(self, config: ServiceConfig, vm: Vm | None) -> None:
@@ -202,7 +206,7 @@ class Plan:
     # states request_stop and stopped
 
     def _stop(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, vm: Vm | None) -> None:
-        if isinstance(known.inflight, Start):
+        if isinstance(known.inflight, (Start, Move)):
             return  # it must have ended before it can be stopped
         if known.inflight and known.inflight.uid == service.uid:
             return

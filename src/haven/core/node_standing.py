@@ -14,9 +14,10 @@ from haven.core.event import Event
 from haven.core.lrm import daemon, shutdown, tell
 from haven.core.lrm.daemon import Condition, LrmFacts
 from haven.core.lrm.memory import LrmReading
+from haven.core.lrm.queue import MOVES
 from haven.core.lrm.reading import active_services, has_services, mode_after, read, to_be_fenced
 from haven.core.node_memory import NodeMemory, occupied
-from haven.core.order import CloseWatchdog, Duty, Exit
+from haven.core.order import CloseWatchdog, Duty, Exit, Move, Start
 from haven.core.records import AgentEpoch, Lock, RunKey
 from haven.core.transaction import ABSENT, Delete, Guard, Put, Transaction
 from haven.core.words import LrmMode, LrmState, ServiceState, ShutdownKind
@@ -129,9 +130,13 @@ class _Stand:
             to_be_fenced=to_be_fenced(reading) or fence_key(self._seen.node) in self._seen.view.entries,
             active=active_services(reading) if self._mode is LrmMode.MAINTENANCE else _attended(reading),
             workers=workers,
-            mode=self._mode,
+            mode=LrmMode.ACTIVE if self._mode is LrmMode.DISARM and self._has_moves() else self._mode,
             idle_rounds=memory.idle_rounds + 1 if idle else 0 if has_services(reading) else memory.idle_rounds,
         )
+
+    def _has_moves(self) -> bool:
+        """Disarming waits for moves (R-7.21): who has one to do, from or to here, needs the lock for it."""
+        return any(service.state in MOVES for service in self._reading.services.values())
 
     def _is_moving(self) -> bool:
         """A move from or to here is not finished: the lock is not given back before (SAFETY 6)."""
@@ -191,7 +196,7 @@ class _Stand:
             return False
         if self._seen.shutdown is ShutdownKind.RESTART or self._reading.disarm:
             return True
-        if self._stops and self._running():
+        if self._stops and any(vm.running for vm in self._memory.vms.values()):
             return False
         waits = self._mode in (LrmMode.RESTART, LrmMode.MAINTENANCE)
         return not waits or active_services(self._reading) == 0
@@ -279,11 +284,13 @@ class _Stand:
         return Transaction(view.incarnation, guards, (*writes, Delete(lock)) if held else writes)
 
     def _running(self) -> tuple[str, ...]:
-        """The VMs of this node that may still run: all that are not known to be off."""
+        """The VMs of this node that may still run: all that are not known to be off, and those that an order is
+        just about to start or to move."""
         vms = self._seen.vms or {}
         keys = self._seen.view.runs().values()
         mine = {key.uuid for key in keys if self._seen.node in (key.node, key.target)}
-        return tuple(sorted(uuid for uuid in mine if occupied(vms.get(uuid))))
+        begun = {uuid for uuid, vm in self._memory.vms.items() if isinstance(vm.inflight, (Start, Move))}
+        return tuple(sorted(uuid for uuid in mine if uuid in begun or occupied(vms.get(uuid))))
 
 
 def _attended(reading: LrmReading) -> int:

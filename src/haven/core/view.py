@@ -10,6 +10,7 @@ from haven.core.records import (
     AgentEpoch,
     ClusterOptions,
     Command,
+    FenceMark,
     Group,
     Lock,
     LrmRecord,
@@ -46,6 +47,7 @@ _NAMED_BY: Mapping[type, str] = {
     RunKey: "uuid",
     LrmRecord: "node",
     AgentEpoch: "node",
+    FenceMark: "node",
     Group: "id",
     NodeAffinityRule: "id",
     ResourceAffinityRule: "id",
@@ -123,6 +125,10 @@ class View:
 
     def agents(self) -> Mapping[str, AgentEpoch]:
         return self._of(AgentEpoch)
+
+    def fences(self) -> Mapping[str, FenceMark]:
+        """Marks of nodes that are being fenced, by node."""
+        return self._of(FenceMark)
 
     def groups(self) -> Mapping[str, Group]:
         """Legacy groups by id."""

@@ -31,6 +31,7 @@ def fence_lost_nodes(desk: Desk, sids: Iterable[str]) -> bool:
     services = [desk.services[sid] for sid in sids]
     waiting = {service.node for service in services if service.state is ServiceState.FENCE}
     waiting |= {node for node, state in desk.nodes.items() if state is NodeState.FENCE}
+    waiting |= desk.view.fences().keys() - desk.fenced
     if not waiting or _storm(desk):
         return False
     moved = [_fence(desk, node) for node in sorted(waiting)]
@@ -45,6 +46,7 @@ def _fence(desk: Desk, node: str) -> bool:
     if proof is Proof.ALIVE:
         return desk.is_member_online(node) and _call_off(desk, node)
     if proof is Proof.DEAD and desk.node_state(node) is not NodeState.FENCE and not _leaving(desk, node):
+        _lift_mark(desk, node)
         return _move_on(desk, node)  # only VMs are left that may still run there: nothing to fence for
     if desk.node_state(node) is not NodeState.FENCE:
         desk.find_node(node, Finding.TO_BE_FENCED)
@@ -117,9 +119,13 @@ def _acknowledge(desk: Desk, node: str) -> bool:
     desk.find_node(node, Finding.FENCED)
     notify(desk, node, "success", f"{node} is fenced; its services are recovered now")
     desk.fenced.add(node)
-    if f"fence/{node}" in desk.view.entries:
-        desk.lifted_marks.add(f"fence/{node}")
+    _lift_mark(desk, node)
     return _move_on(desk, node)
+
+
+def _lift_mark(desk: Desk, node: str) -> None:
+    if node in desk.view.fences():
+        desk.lifted_marks.add(f"fence/{node}")
 
 
 def _move_on(desk: Desk, node: str) -> bool:

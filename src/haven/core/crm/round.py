@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from haven.core.crm import balancing, migrating_groups, rules_in_force
+from haven.core.crm.claims import as_claimed, drop_void_keys
 from haven.core.crm.commands import handle_commands
 from haven.core.crm.desk import Desk
 from haven.core.crm.disarming import while_disarmed
@@ -12,17 +13,21 @@ from haven.core.crm.passes import run_passes
 from haven.core.records import ServiceConfig, ServiceStatus
 from haven.core.words import Kind, Level, NodeState, SchedulerMode, ServiceState, Wanted
 
+DECIDING = (NodeState.ONLINE, NodeState.MAINTENANCE)
+
 
 def run_round(desk: Desk) -> ManagerMemory | None:
     """Change the desk as one round does; returns what is remembered. None: the round ended early, because
     this node itself may not decide (R-3.6); nothing is written then."""
     members_changed = _members_changed(desk)
     update_nodes(desk)
-    if desk.node_state(desk.seen.node) not in (NodeState.ONLINE, NodeState.MAINTENANCE):
+    if desk.node_state(desk.seen.node) not in (DECIDING if desk.pve else (*DECIDING, NodeState.FENCE)):
         desk.tell(Kind.MASTER_OFFLINE, "this node is not online: it decides nothing", "R-3.6")
         return None
     migration_rounds = _migrate_groups(desk)
     rules_in_force.take_group_failback(desk)
+    if not desk.pve:
+        drop_void_keys(desk)
     if desk.disarm is None:
         _add_and_remove(desk)
     scheduler = _open_usage(desk)
@@ -93,19 +98,19 @@ def _add_and_remove(desk: Desk) -> None:
 
 
 def _add(desk: Desk, config: ServiceConfig) -> None:
-    starts = config.wanted is Wanted.STARTED
-    state = ServiceState.REQUEST_START if starts else ServiceState.REQUEST_STOP
-    desk.services[config.sid] = ServiceStatus(
+    found = ServiceStatus(
         config.sid,
-        state,
+        ServiceState.REQUEST_START if config.wanted is Wanted.STARTED else ServiceState.REQUEST_STOP,
         config.node,
         desk.new_uid(),
         reason="added",
         rule="4.1",
         since_wall_s=desk.now.wall_s,
     )
+    service = found if desk.pve else as_claimed(desk, config, found)
+    desk.services[config.sid] = service
     sentence = f"protected from now on, wanted {config.wanted}"
-    desk.say(Kind.SERVICE_ADDED, config.sid, sentence, "4.1", node=config.node)
+    desk.say(Kind.SERVICE_ADDED, config.sid, sentence, "4.1", node=service.node)
 
 
 def _remove(desk: Desk, sid: str, reason: str) -> None:

@@ -1,0 +1,16 @@
+"""What a run key and its node's epoch say together: may that node be running the VM? (SAFETY 1 to 3)"""
+
+from haven.core.records import AgentEpoch
+
+
+def holds_epoch(agent: AgentEpoch | None) -> bool:
+    """Whether the node's epoch is alive: neither given back nor retired."""
+    return agent is not None and not agent.retired and not agent.released
+
+
+def may_be_running(agent: AgentEpoch | None, epoch: str | None, uuid: str) -> bool:
+    """Whether the node may be running the VM in that epoch. One that was replaced by a later epoch of the node
+    cannot: the node's keys pass to the later one. After a release only what was said to run still may."""
+    if agent is None or agent.epoch != epoch or agent.retired:
+        return False
+    return not agent.released or uuid in agent.running
