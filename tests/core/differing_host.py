@@ -5,14 +5,17 @@ For pve's LRM stands tests/core/lrm's, for haven's tests/core/world and cluster'
 
 from haven.core.hypervisor import Moment, Why
 from haven.core.order import Start, Stop
+from haven.core.records import Disarm
 from haven.core.words import (
+    DisarmMode,
+    DisarmState,
     Policy,
     ServiceState,
     ShutdownKind,
     Wanted,
 )
 from tests.core.cluster.lrm_rig import Lrm
-from tests.core.lrm.rig import OneNode
+from tests.core.lrm.rig import NODE, OneNode
 from tests.core.world import World
 
 S = ServiceState
@@ -128,3 +131,31 @@ def a_vm_that_crashes_again_and_again(policy: Policy) -> None:
     world.advance(300.0)
     assert len(begun(world)) == 5
     assert not any(isinstance(order, Stop) for _, order in world.ordered)
+
+
+def maintenance_and_disarming_at_once(policy: Policy) -> None:
+    disarm = Disarm(DisarmMode.IGNORE, DisarmState.DISARMED)
+    if policy is PVE:
+        node = OneNode()
+        node.manager(maintenance=True, disarm=DisarmState.DISARMED)
+        node.service(SID)
+        node.rounds()
+        assert any(isinstance(order, Start) for order in node.given)
+        return
+    lrm = Lrm()
+    lrm.manager(maintenance=frozenset({NODE}), disarm=disarm)
+    lrm.service(S.STARTED)
+    assert lrm.look() == []
+
+
+def a_node_with_only_a_stopped_service(policy: Policy) -> None:
+    if policy is PVE:
+        node = OneNode()
+        node.service(SID, S.STOPPED)
+        node.rounds()
+        assert not node.has_lock()
+        return
+    lrm = Lrm()
+    lrm.service(S.STOPPED)
+    lrm.look()
+    assert "lock/agent/node1" in lrm.store.entries

@@ -249,3 +249,27 @@ def a_hold_while_services_are_ignored(policy: Policy) -> None:
     crm.command(Verb.ARM)
     crm.rounds(3)
     assert crm.state(SID) is (S.ERROR if policy is PVE else S.REQUEST_STOP)
+
+
+def a_host_that_is_to_be_fenced(policy: Policy) -> None:
+    crm = Crm(policy, master=False)
+    crm.service(SID, S.FENCE, node=NODE1)
+    assert ("crm_state wait_for_quorum master" in crm.rounds(3)) == (policy is HAVEN)
+
+
+def a_master_whose_own_host_is_offline(policy: Policy) -> None:
+    crm = Crm(policy)
+    crm.lose(NODE1)
+    crm.rounds(2)
+    assert (crm.read("lock/manager") is None) == (policy is HAVEN)
+
+
+def a_service_that_is_added_while_its_vm_runs_elsewhere(policy: Policy) -> None:
+    crm = Crm(policy)
+    crm.write(
+        Put("agent/node2", AgentEpoch(NODE2, "e2", "boot", "lrm", armed=True)),
+        Put(f"run/{uuid_of(SID)}", RunKey(uuid_of(SID), NODE2, "e2", "u")),
+    )
+    crm.config(SID, NODE1)
+    crm.rounds()
+    assert crm.status(SID).node == (NODE2 if policy is HAVEN else NODE1)

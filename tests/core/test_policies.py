@@ -27,14 +27,32 @@ class Difference:
 
 DIFFERENCES = (
     Difference(
+        "R-2.1", "a host that is to be fenced may not decide", differing_manager.a_host_that_is_to_be_fenced
+    ),
+    Difference(
         "R-2.2, R-2.3",
         "a manager with nothing to do for 90 rounds gives its lock back",
         differing_manager.a_master_with_nothing_to_do,
     ),
     Difference(
+        "R-2.11",
+        "maintenance outranks disarming: VMs are started there",
+        differing_host.maintenance_and_disarming_at_once,
+    ),
+    Difference(
+        "R-2.13",
+        "an LRM with only stopped services and ones in `error` takes no lock",
+        differing_host.a_node_with_only_a_stopped_service,
+    ),
+    Difference(
         "R-3.5",
         "a host is lost 60 s after it was last seen",
         differing_manager.how_long_a_node_is_silent_before_it_is_lost,
+    ),
+    Difference(
+        "R-3.6",
+        "a master whose own host is offline keeps the lock and decides nothing",
+        differing_manager.a_master_whose_own_host_is_offline,
     ),
     Difference(
         "R-3.9",
@@ -48,6 +66,11 @@ DIFFERENCES = (
         "R-3.10",
         "a host that returns while it is being fenced is fenced all the same",
         differing_manager.a_node_that_returns_while_it_is_being_fenced,
+    ),
+    Difference(
+        "4.1",
+        "a service that is added starts where its configuration lies",
+        differing_manager.a_service_that_is_added_while_its_vm_runs_elsewhere,
     ),
     Difference(
         "R-4.11, R-4.12",
