@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from haven.core import lease, node_standing
-from haven.core.crm import claims, epochs, writing
+from haven.core import lease, node_standing, run_keys
+from haven.core.crm import epochs, writing
 from haven.core.crm.desk import Desk
 from haven.core.lease import LeaseTerms
 from haven.core.lrm import reading
@@ -67,8 +67,8 @@ MUTANTS = (
         "a lock given back in order is taken for death",
         (
             Words(
-                claims,
-                "may_run",
+                run_keys,
+                "may_be_running",
                 "return not agent.released or uuid in agent.running",
                 "return not agent.released",
             ),
@@ -118,7 +118,7 @@ MUTANTS = (
     ),
     Mutant(
         "a move whose end nobody knows is taken for failed, and its source started again",
-        (Words(Moves, "resolve", "elif not is_alive(", "elif True or not is_alive("),),
+        (Words(Moves, "_look_at_both_ends", "if not may_be_running(", "if True or not may_be_running("),),
         (TWICE, GIVEN_UP),
         ("guest", "service"),
     ),
