@@ -55,8 +55,8 @@ def test_whole_numbers_do_for_seconds() -> None:
     [
         ("max_worker = 3", 'unknown key "max_worker"; did you mean "max_workers"?'),
         ("tick = 3", 'unknown key "tick"; did you mean "tick_s"?'),
-        ("qwertz = 3", 'unknown key "qwertz"; known keys: node, state_dir, '),
-        ('"a\\nb" = 3', 'unknown key "a\\nb"; known keys: '),
+        ("qwertz = 3", 'unknown key "qwertz"'),
+        ('"a\\nb" = 3', 'unknown key "a\\nb"'),
         ("max_workers = 2.5", "max_workers = 2.5: expected a whole number"),
         ("max_workers = true", "max_workers = True: expected a whole number"),
         ("tick_s = true", "tick_s = True: expected a number"),

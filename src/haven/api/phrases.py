@@ -5,7 +5,12 @@ from haven.core.words import Cause, HoldCause, RestartOn, Wanted
 
 _CAUSES = {
     Cause.CRASH: "its QEMU process died",
+    Cause.OOM_KILL: "the kernel killed its QEMU for want of memory",
     Cause.GUEST_PANIC: "the guest's kernel panicked",
+    Cause.GUEST_WATCHDOG: "the guest's own watchdog ran out",
+    Cause.HANG: "it hung: no sign of life from inside",
+    Cause.IO_ERROR: "a disk of it could not be written: QEMU paused it",
+    Cause.DRILL: "it was killed in a drill, to see it come back",
     Cause.GUEST_SHUTDOWN: "it was powered off from inside the guest",
     Cause.STOPPED_BY_HAVEN: "haven stopped it, as ordered",
     Cause.STOPPED_ELSEWHERE: "another libvirt client stopped it",
@@ -55,6 +60,8 @@ def hold_ends(hold: Hold, sid: str) -> str:
     again = f"somebody runs: qm start {number(sid)}"
     if hold.cause is HoldCause.DISK_MISSING:
         return f"the disk is back, or {again}"
+    if hold.cause is HoldCause.NOT_ENOUGH_MEMORY:
+        return f"enough memory is free, or {again}"
     if hold.cause is HoldCause.START_FAILED:
         return f"the VM's definition is changed, or {again}"
     if hold.cause is HoldCause.STOP_FAILED:
@@ -68,6 +75,8 @@ def hold_advice(hold: Hold, sid: str) -> str:
     match hold.cause:
         case HoldCause.DISK_MISSING:
             return f"bring the disk back (haven sees it within seconds), or mend the definition and run: {again}"
+        case HoldCause.NOT_ENOUGH_MEMORY:
+            return f"free memory, or give the VM less: qm set {number(sid)} --memory MIB"
         case HoldCause.CRASH_LOOP:
             return f"find out why: haven incidents {sid}; to try at once: {again}"
         case HoldCause.STOP_FAILED:

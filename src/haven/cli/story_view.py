@@ -13,7 +13,12 @@ _HEAD_COLUMNS = 20
 _STYLES = {"err": "red", "warn": "yellow", "notice": "bold"}
 _CAUSES = {
     "crash": "crash",
+    "oom_kill": "killed for want of memory",
     "guest_panic": "guest panic",
+    "guest_watchdog": "guest's watchdog",
+    "hang": "hang",
+    "io_error": "disk trouble",
+    "drill": "drill",
     "guest_shutdown": "power-off in the guest",
     "stopped_by_haven": "stopped by haven",
     "stopped_elsewhere": "stopped by another tool",

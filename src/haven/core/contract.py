@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 
 from haven.core.clock import Now
 from haven.core.event import Event
+from haven.core.host import HostFacts, Pulse, Space
 from haven.core.hypervisor import Happening, Vm
 from haven.core.lease import LeaseFacts, LeaseTerms
 from haven.core.load import Figures
@@ -74,7 +75,9 @@ class NodeObservation:
     concluded from silence). `happenings` and `results` are what came since the step before. `host_stopping`
     stands from the moment it was found until it is found to be called off. `quorate`, `readable`, `fresh`: as
     for the manager. `shutdown`: this process is asked to end, and why (spec 8.1). `lease`: how long this node may
-    act on its agent lock; None: there is only this host, and its lock is its process.
+    act on its agent lock; None: there is only this host, and its lock is its process. `host`: its memory; None
+    when it was not read. `spaces`: the file systems below the VMs' images, by mount point; `pulses`: signs of
+    life, by uuid, of VMs that are watched for them.
     """
 
     node: str
@@ -91,6 +94,9 @@ class NodeObservation:
     fresh: bool = True
     shutdown: ShutdownKind | None = None
     lease: LeaseFacts | None = None
+    host: HostFacts | None = None
+    spaces: Mapping[str, Space] = field(default_factory=dict)
+    pulses: Mapping[str, Pulse] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

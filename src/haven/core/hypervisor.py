@@ -40,6 +40,9 @@ class Vm:
     `ended_by_signal` is read from QEMU's own log when a VM is off with reason `shutdown`: the signal that
     ended QEMU from outside (15), or None when the log says nothing of one. `vmid_hint` is the VMID that
     haven left in the definition's metadata. `moving`: a migration of it is under way, to or from here.
+    `memory_mib`: what its definition lets it use. `job`: what libvirt is doing to it just now, in a word
+    (`backup`, `block job`, `save`); empty when nothing. `images`: the files and devices of its disks, in the
+    definition's order. `uptime_s`: how long its QEMU has run; None when unknown.
     """
 
     uuid: str
@@ -53,6 +56,10 @@ class Vm:
     persistent: bool = True
     vmid_hint: int | None = None
     moving: bool = False
+    memory_mib: int = 0
+    job: str = ""
+    images: tuple[str, ...] = ()
+    uptime_s: float | None = None
 
 
 class Moment(StrEnum):

@@ -5,6 +5,7 @@ from haven.core.words import HoldCause, ServiceState
 
 _ENDS = {
     HoldCause.DISK_MISSING: "at once when the disk is back",
+    HoldCause.NOT_ENOUGH_MEMORY: "at once when enough memory is free",
     HoldCause.CRASH_LOOP: "",
     HoldCause.START_FAILED: "at once when the VM's definition is changed",
     HoldCause.STOP_FAILED: "",

@@ -35,6 +35,16 @@ class Settings:
     brake_hold_s: float = _key(600.0, "how long a VM that keeps crashing is held", 1, 86400)
     history_days: int = _key(400, "how long the story is kept", 1, 36500)
     log_level: str = _key("info", "debug, info, warning or error")
+    memory_low_percent: float = _key(5.0, "available memory of the host below this share is told", 0, 90)
+    memory_pressure_percent: float = _key(20.0, "the same for time spent waiting for memory (PSI)", 0, 100)
+    memory_reserve_mib: int = _key(128, "memory that a start of a VM leaves free for the host", 0, 65536)
+    storage_low_percent: float = _key(5.0, "free space below this share under a VM's images is told", 0, 90)
+    notify: tuple[str, ...] = _key((), "where incidents are sent: Apprise URLs, in quotes and brackets")
+    webhook_url: str = _key("", "gets each incident as JSON, by POST")
+    notify_command: str = _key("", "run for each incident, with its JSON on standard input")
+    notify_per_hour: int = _key(20, "messages an hour at most; the rest is summed up in one", 1, 3600)
+    heartbeat_url: str = _key("", "called every minute while haven is well: a push monitor of Uptime Kuma")
+    metrics_listen: str = _key("", 'where Prometheus may ask, as "127.0.0.1:9177"; empty: nowhere')
     policy: Policy = Policy.HAVEN
     pacing: Pacing = Pacing.FAST
 
@@ -55,7 +65,7 @@ def parse_settings(text: str) -> Settings:
     for key, value in given.items():
         if key not in known:
             near = difflib.get_close_matches(key[:_SHOWN_CHARS], known, n=1)
-            hint = f'; did you mean "{near[0]}"?' if near else f"; known keys: {', '.join(known)}"
+            hint = f'; did you mean "{near[0]}"?' if near else ""
             raise SettingsError(f"unknown key {_short(key)}{hint}")
         values[key] = _checked(key, value, known[key].default, known[key].metadata)
     return Settings(**values)
@@ -63,6 +73,8 @@ def parse_settings(text: str) -> Settings:
 
 def _checked(key: str, value: object, default: object, metadata: Mapping[str, Any]) -> object:
     """The value in the default's type and within its limits."""
+    if isinstance(default, tuple):
+        return _texts(key, value)
     whole_for_float = isinstance(default, float) and type(value) is int
     if type(value) is not type(default) and not whole_for_float:
         raise SettingsError(f"{key} = {_short(value)}: expected {_type_name(default)}")
@@ -74,6 +86,14 @@ def _checked(key: str, value: object, default: object, metadata: Mapping[str, An
     if not low <= value <= high:
         raise SettingsError(f"{key} = {_short(value)}: expected {low:g} to {high:g}")
     return float(value) if whole_for_float else value
+
+
+def _texts(key: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise SettingsError(f"{key} = {_short(value)}: expected texts in quotes, in brackets")
+    for text in value:
+        _check_text(key, text)
+    return tuple(value)
 
 
 def _check_text(key: str, value: str) -> None:
@@ -91,6 +111,12 @@ def _short(value: object) -> str:
     return shown if len(shown) <= _SHOWN_CHARS else shown[:_SHOWN_CHARS] + "..."
 
 
+def _default(value: object) -> str:
+    if isinstance(value, tuple):
+        return "[]"
+    return f'"{value}"' if isinstance(value, str) else f"{value:g}"
+
+
 def _type_name(default: object) -> str:
     return {str: "text in quotes", int: "a whole number", float: "a number"}[type(default)]
 
@@ -101,6 +127,5 @@ def describe_settings() -> str:
     for spec in fields(Settings):
         if spec.name in _HIDDEN:
             continue
-        shown = f'"{spec.default}"' if isinstance(spec.default, str) else f"{spec.default:g}"
-        lines += [f"# {spec.metadata['meaning']}", f"#{spec.name} = {shown}", ""]
+        lines += [f"# {spec.metadata['meaning']}", f"#{spec.name} = {_default(spec.default)}", ""]
     return "\n".join(lines)

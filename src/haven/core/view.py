@@ -10,10 +10,12 @@ from haven.core.records import (
     AgentEpoch,
     ClusterOptions,
     Command,
+    DrillRequest,
     FenceMark,
     Group,
     Lock,
     LrmRecord,
+    Maintenance,
     ManagerRecord,
     NodeAffinityRule,
     Record,
@@ -22,8 +24,10 @@ from haven.core.records import (
     RunKey,
     ServiceConfig,
     ServiceStatus,
+    VmCare,
     VmIdentity,
     VmJournal,
+    VmLock,
 )
 from haven.core.transaction import ABSENT
 
@@ -51,6 +55,10 @@ _NAMED_BY: Mapping[type, str] = {
     Group: "id",
     NodeAffinityRule: "id",
     ResourceAffinityRule: "id",
+    VmCare: "sid",
+    VmLock: "sid",
+    Maintenance: "id",
+    DrillRequest: "sid",
 }
 """The field by which records of each kind are found."""
 
@@ -133,6 +141,23 @@ class View:
     def groups(self) -> Mapping[str, Group]:
         """Legacy groups by id."""
         return self._of(Group)
+
+    def care(self, sid: str) -> VmCare:
+        """What was asked for a VM; the defaults when nothing was."""
+        found: VmCare | None = self._of(VmCare).get(sid)
+        return found or VmCare(sid)
+
+    def vm_locks(self) -> Mapping[str, VmLock]:
+        """Locks that people put on VMs, by sid."""
+        return self._of(VmLock)
+
+    def maintenances(self) -> Mapping[str, Maintenance]:
+        """Maintenance windows by id."""
+        return self._of(Maintenance)
+
+    def drills(self) -> Mapping[str, DrillRequest]:
+        """Drills that somebody asked for, by sid."""
+        return self._of(DrillRequest)
 
     def rules(self) -> tuple[Rule, ...]:
         """Rules in the order in which they are kept."""

@@ -178,7 +178,12 @@ class Cause(StrEnum):
     """Why a VM stopped running."""
 
     CRASH = "crash"
+    OOM_KILL = "oom_kill"
     GUEST_PANIC = "guest_panic"
+    GUEST_WATCHDOG = "guest_watchdog"
+    HANG = "hang"
+    IO_ERROR = "io_error"
+    DRILL = "drill"
     GUEST_SHUTDOWN = "guest_shutdown"
     STOPPED_BY_HAVEN = "stopped_by_haven"
     STOPPED_ELSEWHERE = "stopped_elsewhere"
@@ -190,9 +195,30 @@ class HoldCause(StrEnum):
     """Why haven waits before it tries a VM again."""
 
     DISK_MISSING = "disk_missing"
+    NOT_ENOUGH_MEMORY = "not_enough_memory"
     CRASH_LOOP = "crash_loop"
     START_FAILED = "start_failed"
     STOP_FAILED = "stop_failed"
+
+
+class CheckKind(StrEnum):
+    """How a VM's health is looked at from outside."""
+
+    PING = "ping"
+    TCP = "tcp"
+    HTTP = "http"
+
+
+class HandsOff(StrEnum):
+    """Why haven does nothing to a VM just now.
+
+    `observe`: it is protected in words only. `maintenance`: a person works on it. `locked`: a job runs on it, or
+    a person locked it: it is neither reset nor stopped, and started again only when the lock ends.
+    """
+
+    OBSERVE = "observe"
+    MAINTENANCE = "maintenance"
+    LOCKED = "locked"
 
 
 class Policy(StrEnum):
@@ -302,6 +328,22 @@ class Kind(StrEnum):
     VM_INTENTION = "vm_intention"
     VM_EVIDENCE = "vm_evidence"
     VM_NOTE = "vm_note"
+    VM_HANG = "vm_hang"
+    VM_RESET = "vm_reset"
+    VM_CHECK = "vm_check"
+    VM_IO_ERROR = "vm_io_error"
+    VM_LOCKED = "vm_locked"
+    VM_UNLOCKED = "vm_unlocked"
+    VM_WOULD = "vm_would"
+    MAINTENANCE_BEGUN = "maintenance_begun"
+    MAINTENANCE_REMINDER = "maintenance_reminder"
+    MAINTENANCE_ENDED = "maintenance_ended"
+    DRILL_BEGUN = "drill_begun"
+    DRILL_DONE = "drill_done"
+    HOST_MEMORY = "host_memory"
+    STORAGE_LOW = "storage_low"
+    STORAGE_OK = "storage_ok"
+    NOTIFICATION = "notification"
     VM_HELD = "vm_held"
     HOLD_ENDED = "hold_ended"
     HYPERVISOR_LOST = "hypervisor_lost"

@@ -1,0 +1,51 @@
+"""When haven keeps its hands off a VM, and what it says then."""
+
+from dataclasses import dataclass
+
+from haven.core.clock import Now
+from haven.core.hypervisor import Vm
+from haven.core.sentences import by
+from haven.core.view import View
+from haven.core.words import HandsOff
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Why haven does nothing to a VM, in a sentence, and for how much longer; None: until a person says so, or
+    until the job ends."""
+
+    why: HandsOff
+    sentence: str
+    remaining_s: float | None = None
+
+
+def reserve(view: View, sid: str, vm: Vm | None, now: Now) -> Reserve | None:
+    """The strongest reason to keep hands off, None when there is none. What a person asked for outranks a job."""
+    if view.care(sid).observe:
+        return Reserve(HandsOff.OBSERVE, "only observed (haven observe)")
+    return _maintenance(view, sid, now) or _lock(view, sid, now) or _job(vm)
+
+
+def _maintenance(view: View, sid: str, now: Now) -> Reserve | None:
+    """Of several windows the one that lasts longest."""
+    left = [
+        (remaining_s, window.reason, by(window.origin))
+        for window in view.maintenances().values()
+        if sid in window.sids and (remaining_s := window.until.remaining_s(now)) > 0
+    ]
+    if not left:
+        return None
+    remaining_s, reason, who = max(left)
+    return Reserve(HandsOff.MAINTENANCE, f"in maintenance{who}: {reason}", remaining_s)
+
+
+def _lock(view: View, sid: str, now: Now) -> Reserve | None:
+    lock = view.vm_locks().get(sid)
+    if lock is None or (remaining_s := lock.until.remaining_s(now)) <= 0:
+        return None
+    return Reserve(HandsOff.LOCKED, f"locked{by(lock.origin)}: {lock.reason}", remaining_s)
+
+
+def _job(vm: Vm | None) -> Reserve | None:
+    """What libvirt does to a running VM ends by itself."""
+    return Reserve(HandsOff.LOCKED, f"locked by libvirt: {vm.job}") if vm and vm.job else None

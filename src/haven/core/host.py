@@ -1,0 +1,49 @@
+"""What the host tells of itself and of its VMs' life, as facts: memory, file systems, signs of life."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """The host's memory. `available_mib` is the kernel's MemAvailable; `pressure_percent` the share of the last
+    ten seconds in which some task waited for memory (PSI, `some avg10`), None where the kernel does not tell."""
+
+    total_mib: int
+    available_mib: int
+    pressure_percent: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """A file system with VMs' images on it: what is free for root, and its size."""
+
+    free_mib: int
+    total_mib: int
+
+    @property
+    def free_percent(self) -> float:
+        return 100.0 * self.free_mib / self.total_mib if self.total_mib else 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSeen:
+    """The last outcome of a health check: `ok`, failures in a row, and what was seen in words."""
+
+    ok: bool
+    fails: int
+    detail: str
+    boottime_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """Signs of life of a VM, by boottime. `watched_since_s`: they are looked for since then. `agent_s`: its agent
+    last answered; None: never since then. `io_s`: its disks or network last moved. `frozen`: its file systems are
+    frozen for a backup, by its agent's word. `checks` by name."""
+
+    watched_since_s: float
+    agent_s: float | None = None
+    io_s: float | None = None
+    frozen: bool = False
+    checks: Mapping[str, CheckSeen] = field(default_factory=dict)
