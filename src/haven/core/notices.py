@@ -93,10 +93,12 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What came of a look: `wake_at_wall_s` is when the next one is due, whatever happens till then."""
+    """What came of a look: `messages` are to be sent, `raised` is what there was to tell without the limit;
+    `wake_at_wall_s` is when the next look is due, whatever happens till then."""
 
     memory: NoticeMemory
     messages: tuple[Message, ...]
+    raised: tuple[Message, ...]
     wake_at_wall_s: float | None
 
 
@@ -124,6 +126,7 @@ class _Look:
         self._sent_s = tuple(s for s in memory.sent_wall_s if now_wall_s - HOUR_S < s <= now_wall_s)
         self._held_back = memory.held_back
         self._messages: list[Message] = []
+        self._raised: list[Message] = []
 
     def take(self, happened: Happened) -> None:
         self.tell_due(happened.at_wall_s)
@@ -299,6 +302,7 @@ class _Look:
             about.cause,
             outage_s,
         )
+        self._raised.append(message)
         if self._held_back.count or not self._room():
             self._hold_back(message)
         else:
@@ -341,7 +345,7 @@ class _Look:
         if self._held_back.count:
             due.append(self._free_at_s())
         memory = NoticeMemory(self.cursor, self._troubles, self._over, self._sent_s, self._held_back)
-        return Told(memory, tuple(self._messages), min(due, default=None))
+        return Told(memory, tuple(self._messages), tuple(self._raised), min(due, default=None))
 
 
 _OF_INCIDENTS: dict[Kind, Callable[[_Look, Happened], None]] = {
