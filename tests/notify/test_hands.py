@@ -33,9 +33,7 @@ def test_a_webhook_gets_each_message_as_json_in_order() -> None:
 def test_a_receiver_that_refuses_is_told_with_its_answer_and_without_its_secret() -> None:
     with listening(status=500, says="database is locked, TOKEN-123") as ear:
         delivery = Webhook(ear.url()).deliver([letter()])
-    assert delivery == Delivery(
-        0, f"http://127.0.0.1:{ear.port}: answered 500 Internal Server Error: database is locked, ***"
-    )
+    assert delivery == Delivery(0, "answered 500 Internal Server Error: database is locked, ***")
 
 
 def test_a_redirect_is_not_followed() -> None:
@@ -46,7 +44,7 @@ def test_a_redirect_is_not_followed() -> None:
 
 def test_nobody_listens() -> None:
     delivery = Webhook(f"http://127.0.0.1:{free_port()}/TOKEN-123").deliver([letter()])
-    assert delivery.why.endswith("connection refused: nobody listens there")
+    assert delivery.why == "connection refused: nobody listens there"
 
 
 def test_a_receiver_that_hangs_is_given_up_in_time() -> None:

@@ -58,7 +58,7 @@ class AppriseUrl:
         if not why and done.returncode:
             last = done.stderr.strip().rpartition("\n")[2]
             why = f"Apprise ended with status {done.returncode}: {last}"
-        return Delivery(delivered, scrubbed(why, self._url))
+        return Delivery(delivered, scrubbed(why, self._url).rstrip("."))
 
 
 def _scheme(url: str) -> str:

@@ -32,9 +32,9 @@ def request(
     except (OSError, HTTPException, ValueError) as error:
         slow = late.is_set() or isinstance(error, TimeoutError)
         why = f"no answer within {timeout_s:g} s" if slow else _in_words(error)
-        raise NotifyError(f"{shown(url)}: {scrubbed(why, url)}") from None
+        raise NotifyError(scrubbed(why, url)) from None
     except NotifyError as error:
-        raise NotifyError(f"{shown(url)}: {scrubbed(str(error), url)}") from None
+        raise NotifyError(scrubbed(str(error), url)) from None
     finally:
         connection.close()
 

@@ -9,7 +9,7 @@ from haven.core.notice_words import span
 from haven.core.words import Level
 from haven.notify.protocol import Letter
 
-OLD_S = 60.0
+OLD_S = 5.0
 """Who reads it takes what is younger for now."""
 
 Incidents = Callable[[str], Mapping[str, Any] | None]
