@@ -133,10 +133,14 @@ def test_a_test_says_of_each_receiver_whether_it_arrived(tmp_path: Path) -> None
         with telling_api(
             tmp_path, webhook_url=refusing.url(), notify=(f"json://127.0.0.1:{ear.port}/x",)
         ) as world:
+            ready(world)
             first, second = world.api.post("/haven/notify/test")
-        assert (first["receiver"], first["ok"]) == ("notify 1 (json://)", 1)
-        assert second["ok"] == 0
-        assert "answered 401" in second["why"]
+            assert (first["receiver"], first["ok"]) == ("notify 1 (json://)", 1)
+            assert second["ok"] == 0
+            assert "answered 401" in second["why"]
+            stands = {one["receiver"]: one for one in world.api.get("/haven/notify")["receivers"]}
+            assert stands[first["receiver"]]["last_ok"]
+            assert "answered 401" in stands[second["receiver"]]["trouble"]
         assert ear.bodies[0]["title"] == "alpha: a test of haven's messages"
 
 

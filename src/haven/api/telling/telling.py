@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,17 +94,33 @@ class Telling:
 
         def send(receiver: Receiver) -> Tried:
             began_s = time.monotonic()
-            return Tried(receiver.label, receiver.deliver([letter]).why, time.monotonic() - began_s)
+            why = receiver.deliver([letter]).why
+            self._note_test(receiver, why)
+            return Tried(receiver.label, why, time.monotonic() - began_s)
 
-        def beat(_: object) -> Tried:
+        def beat() -> Tried:
             began_s = time.monotonic()
             return Tried("heartbeat", self.beats.heart(), time.monotonic() - began_s)
 
         with ThreadPoolExecutor(len(self.receivers) + 2) as threads:
-            hearts = [threads.submit(beat, None)] if self._state.settings.heartbeat_url else []
+            hearts = [threads.submit(beat)] if self._state.settings.heartbeat_url else []
             vms = threads.submit(self.beats.of_vms)
             tried = list(threads.map(send, self.receivers)) + [heart.result() for heart in hearts]
             return tried + [Tried(f"push of {sid}", why, 0.0) for sid, why in vms.result().items()]
+
+    def _note_test(self, receiver: Receiver, why: str) -> None:
+        """It counts for how it stands with the receiver; what waits for one that works is sent at once."""
+        if self.outbox is None:
+            return
+        now_s = self._state.wall_s()
+        with suppress(OutboxError):
+            if why:
+                self.outbox.refused(receiver.key, why, now_s)
+            else:
+                self.outbox.delivered(receiver.key, (), 0, now_s)
+        for courier in self._couriers:
+            if courier.receiver is receiver and not why:
+                courier.call()
 
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
