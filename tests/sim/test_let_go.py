@@ -10,7 +10,8 @@ from haven.core.words import Kind
 from haven.sim import cluster
 from haven.sim.fast.let_go import LetGo
 from haven.sim.fast.plan import Event as Happening
-from haven.sim.fast.plan import Plan, read_plan
+from haven.sim.fast.plan import Plan
+from haven.sim.fast.read_plan import read_plan
 from haven.sim.fast.search import carry_out
 from haven.sim.told import Told
 from tests.sim.mutants.mutants import MUTANTS

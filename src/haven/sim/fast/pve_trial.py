@@ -12,7 +12,7 @@ from haven.sim.fast.let_go import LetGo
 from haven.sim.fast.plan import Plan
 from haven.sim.fast.trial import Outcome, figures_of, records_of
 from haven.sim.inputs import Inputs, NodeInput
-from haven.sim.rounds import Rounds, RunError
+from haven.sim.rounds import Rounds
 from haven.sim.told import Told
 
 LIST_EVERY_S = 100
@@ -79,7 +79,8 @@ class PveCheckers:
 
 
 def carry_out(plan: Plan) -> Outcome:
-    """Its events come in the round that follows their time. Raises CommandError for a line that is none."""
+    """Its events come in the round that follows their time. Raises CommandError for a line that is none,
+    and RunError for a cluster that is too large."""
     checkers = PveCheckers()
     nodes = {name: NodeInput() for name in plan.nodes}
     inputs = Inputs(nodes, _records(plan), dict(figures_of(plan).guests))
@@ -90,8 +91,6 @@ def carry_out(plan: Plan) -> Outcome:
         _run(plan, Rounds(cluster, checkers.look), cluster)
     except Violation as found:
         violation = found
-    except RunError as error:
-        violation = Violation(cluster.now_s, f"the run broke off: {error}")
     except CommandError:
         raise
     except (AssertionError, KeyError, ValueError, TypeError, AttributeError) as error:
