@@ -99,7 +99,9 @@ class Happening:
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """What stands in the way of a start, named with its value: `disk /srv/a.qcow2 is missing`."""
+    """What stands in the way of a start, named with its value: `disk /srv/a.qcow2 is missing`. `locked`: of a stop,
+    it is only a job of libvirt's that must end first."""
 
     cause: HoldCause
     detail: str
+    locked: bool = False

@@ -69,7 +69,9 @@ class VmMemory:
     `restart_at_s`: boottime before which it is not started; `retry_at_s`: the same while a failure of the
     order `retry_uid` was reported that the manager has not read. `tries`: failed starts in a row for the
     order `tries_uid`. `number` counts the orders given, so that each result finds its own. `blocked_uid`:
-    the hold in which a probe saw the obstacle. `move_ended`: how its last move ended, until the manager knows.
+    the hold in which a probe saw the obstacle. `move_ended`: how its last move ended, until the manager knows. Of an observed VM: `would`, what
+    was last told that haven would do, and `would_wall_s`, when it would have started it. `blocked`: what was last
+    told to wait for a lock; `stop_again_s`: boottime before which no stop is tried, for a job was in its way.
     """
 
     running: bool
@@ -98,6 +100,10 @@ class VmMemory:
     probing: bool = False
     blocked_uid: str = ""
     move_ended: MoveEnded | None = None
+    would: str = ""
+    would_wall_s: float | None = None
+    blocked: str = ""
+    stop_again_s: float = 0.0
 
     def with_happening(self, happening: Happening) -> "VmMemory":
         return replace(self, trail=(*self.trail, happening)[-TRAIL_LIMIT:])
@@ -169,6 +175,7 @@ def from_journal(journal: VmJournal, boot_id: str) -> VmMemory:
         incident=journal.incident,
         down_since_wall_s=journal.since_wall_s if journal.incident else None,
         last_cause=journal.last_cause,
+        would_wall_s=journal.would_wall_s,
     )
 
 
@@ -183,6 +190,7 @@ def to_journal(uuid: str, vm: VmMemory, node: str) -> VmJournal:
         incident=vm.incident,
         last_cause=vm.last_cause,
         node=node,
+        would_wall_s=vm.would_wall_s,
     )
 
 

@@ -295,7 +295,8 @@ class VmJournal:
     """What the LRM last knew of a VM; it survives the daemon, so that nothing is missed or counted twice.
 
     `crashes_boottime_s` are the recent crashes of the boot `boot_id`, for the brake. `incident` is the id
-    of the incident that is still open. `node`: whose LRM knew it (empty in journals of older versions).
+    of the incident that is still open. `node`: whose LRM knew it (empty in journals of older versions). `would_wall_s`:
+    when haven would have started it, had it not only been observed.
     """
 
     uuid: str
@@ -307,6 +308,7 @@ class VmJournal:
     incident: str | None = None
     last_cause: Cause | None = None
     node: str = ""
+    would_wall_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
