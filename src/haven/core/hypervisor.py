@@ -82,6 +82,7 @@ class Moment(StrEnum):
     SUSPENDED_OTHER = "suspended/other"
     REBOOT = "reboot"
     WATCHDOG = "watchdog"
+    JOB = "job"  # something that libvirt did to it has begun or ended: to be looked at
     DEFINED = "defined"
     UNDEFINED = "undefined"
     OTHER = "other"

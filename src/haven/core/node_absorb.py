@@ -50,7 +50,7 @@ class Absorb:
         self._forget()
         self._reachability()
         for happening in self._seen.happenings:
-            if happening.uuid in self.book.vms:
+            if happening.uuid in self.book.vms and happening.moment is not Moment.JOB:
                 self.book.vms[happening.uuid] = self.book.vms[happening.uuid].with_happening(happening)
                 if happening.moment is Moment.DEFINED:
                     self.book.end_hold(happening.uuid)
