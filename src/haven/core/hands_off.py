@@ -26,7 +26,12 @@ def reserve(view: View, sid: str, vm: Vm | None, now: Now) -> Reserve | None:
     """The strongest reason to keep hands off, None when there is none. What a person asked for outranks a job."""
     if view.care(sid).observe:
         return Reserve(HandsOff.OBSERVE, "only observed (haven observe)")
-    return _maintenance(view, sid, now) or _lock(view, sid, now) or _job(vm)
+    return _maintenance(view, sid, now) or lock_of(view, sid, vm, now)
+
+
+def lock_of(view: View, sid: str, vm: Vm | None, now: Now) -> Reserve | None:
+    """A person's lock, or a job of libvirt's."""
+    return _lock(view, sid, now) or _job(vm)
 
 
 def in_maintenance(view: View, sid: str, now: Now) -> bool:

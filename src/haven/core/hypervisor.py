@@ -100,8 +100,8 @@ class Happening:
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """What stands in the way of a start, named with its value: `disk /srv/a.qcow2 is missing`. `locked`: of a stop,
-    it is only a job of libvirt's that must end first."""
+    """What stands in the way of a start, named with its value: `disk /srv/a.qcow2 is missing`. `locked`: it
+    is only a job of libvirt's, which must end before a stop or a reset."""
 
     cause: HoldCause
     detail: str

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from haven.core.contract import NodeObservation
 from haven.core.event import Event, Scalar
 from haven.core.hands_off import OBSERVED, Reserve, reserve
-from haven.core.hypervisor import Vm
 from haven.core.node_memory import VmMemory
 from haven.core.order import CollectEvidence
 from haven.core.records import ServiceConfig, ServiceStatus

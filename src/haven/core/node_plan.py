@@ -12,6 +12,7 @@ from haven.core.node_hands import Hands
 from haven.core.node_memory import Intention, NodeMemory, VmMemory, own_configs, suspended
 from haven.core.node_moves import Moves
 from haven.core.node_standing import Standing
+from haven.core.node_windows import Windows
 from haven.core.order import CollectEvidence, Move, Order, Probe, Settle, Start, Stop
 from haven.core.records import Result, RunKey, ServiceConfig, ServiceStatus
 from haven.core.transaction import Delete, Guard, Put
@@ -28,6 +29,7 @@ class Plan:
         self.standing = standing
         self.guards: list[Guard] = []
         self.moved: list[Put | Delete] = []
+        self.windows: list[Put | Delete] = []
         self.first: list[Order] = []
         self.orders: list[Order] = []
         self.events: list[Event] = []
@@ -39,6 +41,7 @@ class Plan:
         self.results = dict(memory.results)
         self.ended_causes = memory.ended_causes
         self._memory = memory
+        self._windows_told = memory.windows_told
         self._seen = observation
         self._view = observation.view
         self._pve = observation.settings.policy is Policy.PVE
@@ -51,7 +54,13 @@ class Plan:
         self._stopping = sum(isinstance(vm.inflight, Stop) for vm in self.vms.values())
 
     def memory(self) -> NodeMemory:
-        return replace(self._memory, vms=self.vms, results=self.results, ended_causes=self.ended_causes)
+        return replace(
+            self._memory,
+            vms=self.vms,
+            results=self.results,
+            ended_causes=self.ended_causes,
+            windows_told=self._windows_told,
+        )
 
     def wake(self, at_s: float) -> None:
         self.wake_at_s = at_s if self.wake_at_s is None else min(self.wake_at_s, at_s)
@@ -59,6 +68,7 @@ class Plan:
     def run(self) -> None:
         """What the standing allows: without it nothing is touched, but what people meant is written."""
         services, facts = self._view.services(), self._seen.vms
+        self._windows_told = Windows(self, self._memory, self._seen).run()
         if self.standing.may_act:
             Moves(self, self._seen).accept()
         for config in own_configs(self._seen).values():
@@ -289,8 +299,8 @@ class Plan:
         self.events.append(Event(Kind.VM_INTENTION, sentence, config.sid, "intent"))
 
     def _stop_for_shutdown(self, config: ServiceConfig, known: VmMemory) -> None:
-        """Without a uid: nothing of it is reported to the manager (R-5.6). Whoever keeps hands off it, it ends with
-        its host: better asked than cut off."""
+        """Without a uid: nothing of it is reported to the manager (R-5.6). Whoever keeps hands off it, it
+        ends with its host: better asked than cut off."""
         if known.inflight:
             return
         why = "the host goes down"

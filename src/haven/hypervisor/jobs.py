@@ -22,8 +22,8 @@ class Jobs:
         self._known: dict[str, tuple[int, str]] = {}
 
     def job(self, name: str) -> str:
-        """`backup`, `save`, `migration`, `snapshot`, `block job` ...; empty when nothing is done to the VM `name`, or
-        nothing is known of it."""
+        """`backup`, `save`, `migration`, `snapshot`, `block job` ...; empty when nothing is done to the VM
+        `name`, or nothing is known of it."""
         path = self._dir / f"{name}.xml"
         try:
             written_ns = path.stat().st_mtime_ns
