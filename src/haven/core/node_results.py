@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 from haven.core.brake import retry_pause_s
+from haven.core.io_pause import inspected, resume_ended
 from haven.core.node_book import Book
 from haven.core.node_memory import MoveEnded, MoveOutcome, VmMemory, last_sequence
-from haven.core.order import CollectEvidence, Move, OrderResult, Probe, Start, Stop
+from haven.core.order import CollectEvidence, Inspect, Move, OrderResult, Probe, Resume, Start, Stop
 from haven.core.records import Result
 from haven.core.words import Cause, ExitCode, HoldCause, Kind, Level, ServiceState
 
@@ -24,6 +25,10 @@ def order_done(book: Book, result: OrderResult) -> None:
             book.vms[order.uuid] = _move_ended(book, order, vm, result)
         case Probe():
             _probe_done(book, order, vm, result)
+        case Inspect():
+            book.vms[order.uuid] = inspected(vm, result)
+        case Resume():
+            book.vms[order.uuid] = resume_ended(book, order, vm, result)
         case CollectEvidence():
             _evidence_came(book, order, result)
 

@@ -13,6 +13,7 @@ from haven.core.hypervisor import Obstacle, Power, Vm, Why
 from haven.core.words import HoldCause
 from haven.hypervisor import definition, events
 from haven.hypervisor.connection import words
+from haven.hypervisor.disks import Images
 from haven.hypervisor.processes import Processes, boottime_s
 from haven.hypervisor.protocol import HypervisorError, StartFailedError
 from haven.hypervisor.qemu_log import SignalReader
@@ -76,6 +77,7 @@ class Reader:
         self._signals = SignalReader(log_dir)
         # Asked for once per VM: it is a hint for VMs that are new to haven, and libvirt has no bulk call for it.
         self._hints: dict[str, int | None] = {}
+        self.images = Images()
 
     def forget_hint(self, uuid: str) -> None:
         """The VM's metadata was changed: read it again."""
@@ -89,6 +91,7 @@ class Reader:
         now_s = boottime_s()
         present = {domain.UUIDString() for domain, _values in stats}
         self._hints = {uuid: hint for uuid, hint in self._hints.items() if uuid in present}
+        self.images.keep_only(present)
         return tuple(
             self._vm(
                 domain,
@@ -112,18 +115,20 @@ class Reader:
     def _vm(self, domain: Any, state: tuple[int, int], now_s: float, *, autostart: bool, persistent: bool) -> Vm:
         uuid, name = domain.UUIDString(), domain.name()
         power, why = events.power(state[0]), events.why(*state)
+        instance = None if power is Power.OFF else self._processes.instance(name)
         asked_for_off = power is Power.OFF and why is Why.SHUTDOWN
         return Vm(
             uuid=uuid,
             name=name,
             power=power,
             why=why,
-            instance=None if power is Power.OFF else self._processes.instance(name),
+            instance=instance,
             checked_boottime_s=now_s,
             ended_by_signal=self._signals.ending_signal(name) if asked_for_off else None,
             autostart=autostart,
             persistent=persistent,
             vmid_hint=self._hint(domain, uuid),
+            images=self.images.of(domain, uuid, instance),
         )
 
     def _hint(self, domain: Any, uuid: str) -> int | None:
