@@ -1,0 +1,350 @@
+"""Whatever happens, in whatever order: what must never be, and what must be once the faults stop.
+
+The world itself holds the promises of each start and look (one start at a time, only with our run key, only
+while wanted; pure steps; no busy loop). Here the sequences are made, and their ends are judged.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from haven.core.brake import CRASHES_KEPT
+from haven.core.hypervisor import Moment, Power, Why
+from haven.core.node_memory import TRAIL_LIMIT
+from haven.core.records import LrmRecord, ServiceStatus, VmJournal
+from haven.core.settings import Settings
+from haven.core.transaction import Delete
+from haven.core.words import Kind, RestartOn, ServiceState, Wanted
+from tests.core.fake_host import Guest
+from tests.core.fake_store import Mood
+from tests.core.world import LOOK_POINTS, NODE, World
+
+SIDS = ("vm:101", "vm:102")
+ENOUGH_S = 25 * 60.0
+"""After the last fault every hold (10 min), stop (3 min) and restart has had its time, twice."""
+
+RECORDS_PER_VM = 6  # config, service, journal, run, vm, vmid
+RECORDS_OF_THE_HOST = 4  # agent, lock, manager, lrm
+
+
+@dataclass(slots=True)
+class Play:
+    """A world and the last clear word about each VM: what a person acknowledged it to be, if nobody and
+    nothing has meant anything else since. `cut`: an LRM died between telling an end and writing it down; if
+    a person stops the VM at that moment, nobody is left who could tell the incident's end."""
+
+    world: World = field(default_factory=lambda: World(Settings(node=NODE, tick_s=60.0)))
+    word: dict[str, Wanted | None] = field(default_factory=dict)
+    cut: bool = False
+
+    def begin(self) -> None:
+        self.world.ask_twice_every = 7
+        for sid, policy in zip(SIDS, RestartOn, strict=True):
+            self.world.add(sid, state=Wanted.STARTED, max_restart=1, restart_on=policy)
+            self.word[sid] = Wanted.STARTED
+        self.world.advance(2.0)
+
+    def guest(self, sid: str) -> Guest:
+        return self.world.guest(sid)
+
+    def runs(self, sid: str) -> bool:
+        return self.guest(sid).power is Power.RUNNING
+
+
+def open_incidents(world: World, sid: str) -> set[object]:
+    """Incidents that were told and never ended."""
+    found: set[object] = set()
+    for event in world.events:
+        if event.kind is Kind.VM_DOWN and event.sid == sid:
+            found.add(event.fields["incident"])
+        elif event.kind in (Kind.VM_UP, Kind.INCIDENT_CLOSED):
+            found.discard(event.fields["incident"])
+    return found
+
+
+Action = Callable[[Play, str], None]
+
+
+def _fails(why: Why, *moments: Moment, signal: int | None = None) -> Action:
+    """An end that nobody means: what a person said last still holds."""
+
+    def action(play: Play, sid: str) -> None:
+        if play.guest(sid).power is not Power.OFF:
+            play.world.host.end(play.guest(sid), why, *moments, signal=signal)
+            play.world.tell_lrm()
+
+    return action
+
+
+def _meant(end: Action) -> Action:
+    """An end that somebody means, perhaps: a stop still holds, a start no longer."""
+
+    def action(play: Play, sid: str) -> None:
+        if play.word[sid] is Wanted.STARTED and play.guest(sid).power is not Power.OFF:
+            play.word[sid] = None
+        end(play, sid)
+
+    return action
+
+
+def suspended(play: Play, sid: str) -> None:
+    if play.runs(sid):
+        play.word[sid] = None
+        guest = play.guest(sid)
+        guest.power, guest.why = Power.PAUSED, Why.USER
+        play.world.host.say(guest, Moment.SUSPENDED_PAUSED)
+        play.world.tell_lrm()
+
+
+def started_elsewhere(play: Play, sid: str) -> None:
+    if not play.runs(sid):
+        play.word[sid] = Wanted.STARTED if play.word[sid] is Wanted.STARTED else None
+        play.world.host.begin(play.guest(sid))
+        play.world.tell_lrm()
+
+
+def _wants(state: Wanted) -> Action:
+    def action(play: Play, sid: str) -> None:
+        _said(play, sid, state, lambda: play.world.configure(sid, state=state))
+
+    return action
+
+
+def _stops(via: str, timeout_s: int) -> Action:
+    return lambda play, sid: _said(play, sid, Wanted.STOPPED, lambda: play.world.stop_command(sid, via, timeout_s))
+
+
+def _said(play: Play, sid: str, word: Wanted, say: Callable[[], bool]) -> None:
+    """A person says it; it counts when it is acknowledged."""
+    if f"config/{sid}" not in play.world.store.entries:
+        return
+    if say():
+        play.word[sid] = word
+    elif play.word[sid] is not word:
+        play.word[sid] = None
+
+
+def other_setting(play: Play, sid: str) -> None:
+    if f"config/{sid}" in play.world.store.entries:
+        play.world.configure(sid, max_restart=(play.world.config(sid).restarts + 1) % 3)
+
+
+def at_once_with_the_next_commit(play: Play, sid: str) -> None:
+    """Somebody is a moment faster than a daemon."""
+
+    def both() -> None:
+        other_setting(play, sid)
+        _wants(Wanted.STARTED)(play, sid)
+
+    play.world.store.once = both
+
+
+def removed_and_added(play: Play, sid: str) -> None:
+    if f"config/{sid}" in play.world.store.entries:
+        play.world.write(Delete(f"config/{sid}"))
+    else:
+        play.world.add(sid, state=Wanted.STARTED)
+    play.word[sid] = None
+
+
+def disk(play: Play, sid: str) -> None:
+    play.guest(sid).disk = not play.guest(sid).disk
+
+
+def full_disk(play: Play, sid: str) -> None:
+    """It fills up, and the guest writes; or space is made."""
+    play.guest(sid).full = not play.guest(sid).full
+    play.world.host.write(play.guest(sid))
+    play.world.tell_lrm()
+
+
+def failing_disk(play: Play, sid: str) -> None:
+    play.guest(sid).failing = not play.guest(sid).failing
+    play.world.host.write(play.guest(sid))
+    play.world.tell_lrm()
+
+
+def misled(play: Play, sid: str) -> None:
+    play.guest(sid).misled = not play.guest(sid).misled
+
+
+def disobedient(play: Play, sid: str) -> None:
+    play.guest(sid).obeys = not play.guest(sid).obeys
+
+
+def immortal(play: Play, sid: str) -> None:
+    play.guest(sid).immortal = not play.guest(sid).immortal
+
+
+def libvirtd(play: Play, sid: str) -> None:
+    play.world.lose_libvirtd() if play.world.host.reachable else play.world.find_libvirtd()
+
+
+def lrm_killed(play: Play, sid: str) -> None:
+    play.world.kill_lrm()
+
+
+def crm_killed(play: Play, sid: str) -> None:
+    play.world.kill_crm()
+
+
+def revived(play: Play, sid: str) -> None:
+    play.world.revive()
+
+
+def _cut(daemon: str, point: str) -> Action:
+    return lambda play, sid: setattr(play.world, "kill_at", f"{daemon} {point}")
+
+
+def _store(mood: Mood) -> Action:
+    return lambda play, sid: setattr(play.world.store, "mood", mood)
+
+
+def boots(play: Play, sid: str) -> None:
+    play.world.boot()
+
+
+def told_twice(play: Play, sid: str) -> None:
+    """A result that was delivered comes again: it must not be taken for that of a later order."""
+    if play.world.lrm and play.world.delivered:
+        play.world.lrm.results.append(play.world.delivered[-1])
+        play.world.lrm.woken = True
+
+
+def said_nothing(play: Play, sid: str) -> None:
+    """An event is lost; a tick has to do."""
+    play.world.host.happenings = []
+    if play.world.lrm:
+        play.world.lrm.happenings = []
+
+
+ACTIONS: dict[str, Action] = {
+    "QEMU dies": _fails(Why.CRASHED, Moment.STOPPED_FAILED),
+    "SIGTERM": _fails(Why.SHUTDOWN, Moment.SHUTDOWN_HOST, Moment.STOPPED_SHUTDOWN, signal=15),
+    "panic": _fails(Why.CRASHED, Moment.PANICKED, Moment.STOPPED_CRASHED),
+    "power-off": _meant(_fails(Why.SHUTDOWN, Moment.SHUTDOWN_GUEST, Moment.STOPPED_SHUTDOWN)),
+    "virsh destroy": _meant(_fails(Why.DESTROYED, Moment.SHUTDOWN_HOST, Moment.STOPPED_DESTROYED)),
+    "virsh suspend": suspended,
+    "virsh start": started_elsewhere,
+    "set started": _wants(Wanted.STARTED),
+    "set stopped": _wants(Wanted.STOPPED),
+    "set disabled": _wants(Wanted.DISABLED),
+    "set ignored": _wants(Wanted.IGNORED),
+    "qm stop": _stops("qm stop", 0),
+    "qm shutdown": _stops("qm shutdown", 180),
+    "set max_restart": other_setting,
+    "set at the same moment": at_once_with_the_next_commit,
+    "remove or add": removed_and_added,
+    "disk": disk,
+    "disk only looks fine": misled,
+    "disk full or not": full_disk,
+    "disk's storage fails or not": failing_disk,
+    "guest obeys or not": disobedient,
+    "QEMU can be killed or not": immortal,
+    "libvirtd": libvirtd,
+    "LRM killed": lrm_killed,
+    "CRM killed": crm_killed,
+    "revived": revived,
+    "store full": _store(Mood.FULL),
+    "store well": _store(Mood.WELL),
+    "commit unknown, written": _store(Mood.SILENT_WRITTEN),
+    "commit unknown, lost": _store(Mood.SILENT_LOST),
+    "boot": boots,
+    "result told twice": told_twice,
+    "event lost": said_nothing,
+} | {f"{name} cut {point}": _cut(name, point) for name in ("lrm", "crm") for point in LOOK_POINTS}
+
+CUTS = ("lrm cut after it performed", "lrm cut after it wrote", "LRM killed", "store full")
+
+MOMENTS = st.tuples(
+    st.sampled_from(sorted(ACTIONS)),
+    st.sampled_from(SIDS),
+    st.sampled_from([0.0, 0.05, 0.3, 1.1, 5.0, 11.0, 70.0, 700.0]),
+)
+
+
+@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(MOMENTS, max_size=25))
+def test_no_sequence_breaks_a_promise(moments: list[tuple[str, str, float]]) -> None:
+    play = Play()
+    play.begin()
+    for name, sid, pause_s in moments:
+        ACTIONS[name](play, sid)
+        play.cut = play.cut or name in CUTS
+        if pause_s:
+            play.world.advance(pause_s)
+        _check_bounds(play.world)
+    _heal(play)
+    play.world.advance(ENOUGH_S)
+    for sid in SIDS:
+        _judge(play, sid)
+    _check_quiet(play.world)
+
+
+def _heal(play: Play) -> None:
+    """The faults stop."""
+    world = play.world
+    world.store.mood, world.store.once, world.kill_at = Mood.WELL, None, None
+    world.revive()
+    for guest in world.host.guests.values():
+        guest.disk, guest.misled, guest.immortal, guest.obeys = True, False, False, True
+        guest.full = guest.failing = False
+    if not world.host.reachable:
+        world.find_libvirtd()
+
+
+def _check_bounds(world: World) -> None:
+    """Nothing that is kept grows without bound."""
+    entries = world.store.entries
+    commands = [key for key in entries if key.startswith("command/")]
+    assert len(entries) - len(commands) <= RECORDS_PER_VM * len(SIDS) + RECORDS_OF_THE_HOST, sorted(entries)
+    for entry in entries.values():
+        if isinstance(entry.record, VmJournal):
+            assert len(entry.record.crashes_boottime_s) <= CRASHES_KEPT + 1
+        if isinstance(entry.record, LrmRecord):
+            assert len(entry.record.results) <= len(SIDS)
+    if world.lrm:
+        vms = world.lrm.memory.vms
+        assert len(vms) <= len(SIDS)
+        assert all(len(vm.trail) <= TRAIL_LIMIT for vm in vms.values())
+
+
+def _judge(play: Play, sid: str) -> None:
+    """Long after the last fault: what should run runs, what should be off is off, nothing is left open."""
+    world, guest = play.world, play.guest(sid)
+    if f"config/{sid}" not in world.store.entries or world.config(sid).wanted is Wanted.IGNORED:
+        assert f"service/{sid}" not in world.store.entries
+        return
+    config = world.config(sid)
+    service = world.record(f"service/{sid}", ServiceStatus)
+    journal = world.record(f"journal/{guest.uuid}", VmJournal)
+    if config.wanted is Wanted.STARTED:
+        assert (guest.power is Power.RUNNING) or config.restart_on is RestartOn.ALWAYS, (guest, service)
+        assert guest.power is not Power.OFF, (guest, service)
+        assert service.state is ServiceState.STARTED and service.running, service
+        assert f"run/{guest.uuid}" in world.store.entries
+    else:
+        assert guest.power in (Power.OFF, Power.PAUSED), (guest, service)
+        assert service.state is ServiceState.STOPPED, service
+        assert guest.power is Power.PAUSED or f"run/{guest.uuid}" not in world.store.entries
+    if play.word[sid]:
+        started = play.word[sid] is Wanted.STARTED
+        assert (config.wanted is Wanted.STARTED) == started, f"{play.word[sid]} was acknowledged: {config}"
+    assert not journal.incident, journal
+    if not play.cut:
+        assert not open_incidents(world, sid)
+    assert guest.autostart == (config.wanted is Wanted.STARTED)
+
+
+def _check_quiet(world: World) -> None:
+    """Nothing is under way, and idling costs one commit of each daemon per tick."""
+    assert not world.jobs
+    record = world.record(f"lrm/{NODE}", LrmRecord)
+    assert not record.pending and not record.waiting, record
+    before = len(world.store.committed)
+    told = len(world.events)
+    world.advance(10 * world.settings.tick_s)
+    assert len(world.store.committed) - before <= 2 * 11
+    assert not [event for event in world.events[told:] if event.kind is not Kind.VM_EVIDENCE]
