@@ -14,6 +14,7 @@ from haven.core.words import HoldCause
 from haven.hypervisor import definition, events
 from haven.hypervisor.connection import words
 from haven.hypervisor.disks import Images
+from haven.hypervisor.pools import missing_volume
 from haven.hypervisor.processes import Processes, boottime_s
 from haven.hypervisor.protocol import HypervisorError, StartFailedError
 from haven.hypervisor.qemu_log import SignalReader
@@ -166,11 +167,13 @@ def start(domain: Any) -> None:
 
 
 def _start_failed(domain: Any, said: str) -> StartFailedError:
-    missing = definition.first_missing(
-        definition.needed_disks(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)) + definition.named_paths(said)
-    )
+    xml = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    missing = definition.first_missing(definition.needed_disks(xml) + definition.named_paths(said))
     if missing is not None:
         return DiskMissingError(missing)
+    volume = missing_volume(domain.connect(), xml)
+    if volume is not None:
+        return StartFailedError(volume)
     if domain.isPersistent() and domain.hasManagedSaveImage():
         said += (
             f"; it would resume from a saved state: `virsh managedsave-remove {domain.name()}` drops that, "

@@ -15,6 +15,7 @@ from haven.core.records import Instance
 from haven.core.settings import Settings
 from haven.hypervisor import definition, disks, domains, events, qemu_log
 from haven.hypervisor.connection import Connection, Opener, Spares
+from haven.hypervisor.pools import missing_volume
 from haven.hypervisor.processes import Processes, boottime_s
 from haven.hypervisor.protocol import UnreachableError
 
@@ -123,9 +124,10 @@ class LibvirtHypervisor:
     def obstacle(self, uuid: str) -> Obstacle | None:
         with self._ordering(f"read the disks of VM {uuid}") as raw:
             xml = domains.must_find(raw, uuid).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+            volume = missing_volume(raw, xml)
         needed = definition.needed_disks(xml) + tuple(filter(None, [self._missed.get(uuid)]))
         missing = definition.first_missing(needed)
-        return None if missing is None else definition.disk_missing(missing)
+        return volume if missing is None else definition.disk_missing(missing)
 
     def io_errors(self, uuid: str) -> tuple[DiskTrouble, ...]:
         with self._ordering(f"read the disk errors of VM {uuid}") as raw:
