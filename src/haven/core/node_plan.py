@@ -11,6 +11,7 @@ from haven.core.lrm.queue import MOVES
 from haven.core.node_hands import Hands
 from haven.core.node_memory import Intention, NodeMemory, VmMemory, own_configs, suspended
 from haven.core.node_moves import Moves
+from haven.core.node_resume import attend
 from haven.core.node_standing import Standing
 from haven.core.node_windows import Windows
 from haven.core.order import CollectEvidence, Move, Order, Probe, Settle, Start, Stop
@@ -133,6 +134,8 @@ class Plan:
         if known.running:
             self._report_success(service, config)
             self._claim_run_key(config, service)
+            if known.pause and not self._pve:
+                attend(self, self._view, config, known, self._now)
         elif self._seen.host_stopping or self.standing.shutdown:
             self.waiting[config.sid] = "not started: the host is shutting down"
         elif self._may_start(config, service, known):

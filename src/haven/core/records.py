@@ -259,7 +259,8 @@ class LrmRecord:
     `looked_wall_s` is when the hypervisor last answered. `ended_causes` holds the uids of held services whose
     trouble has gone (disk back). `pending` says, per
     sid, what the LRM will do by itself and when (wall time), for people; `waiting`, per sid, what keeps it
-    from starting a VM that should run.
+    from starting a VM that should run. `low`: file systems below VMs' images that are about to be full, by mount
+    point, in words. `boot`: how far this host's boot has come, while VMs wait for each other.
     """
 
     node: str
@@ -272,6 +273,20 @@ class LrmRecord:
     ended_causes: frozenset[str] = frozenset()
     pending: dict[str, "PendingWork"] = field(default_factory=dict)
     waiting: dict[str, str] = field(default_factory=dict)
+    low: dict[str, str] = field(default_factory=dict)
+    boot: "BootPhase | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class BootPhase:
+    """VMs come up one after the other after a boot of the host. `turns`: since when (boottime) each had nobody of
+    a lower number to wait for; `started`: since when it runs; `told`: what was told once."""
+
+    boot_id: str
+    began_wall_s: float
+    turns: dict[str, float] = field(default_factory=dict)
+    started: dict[str, float] = field(default_factory=dict)
+    told: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +330,7 @@ class VmJournal:
     of the incident that is still open. `node`: whose LRM knew it (empty in journals of older versions).
     `would_wall_s`: when haven would have started it, had it not only been observed. `locked`: the lock that was
     told. `drill`: the drill under way; `drilled_wall_s`: when the last one began.
+    `paused_wall_s`: since when QEMU has paused it for an I/O error, the pause number `pauses` of this life.
     """
 
     uuid: str
@@ -330,6 +346,8 @@ class VmJournal:
     locked: str = ""
     drill: Rehearsal | None = None
     drilled_wall_s: float | None = None
+    paused_wall_s: float | None = None
+    pauses: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from haven.core.hypervisor import Obstacle
-from haven.core.order import CollectEvidence, Move, Order, OrderResult, Probe, Settle, Start, Stop
+from haven.core.order import CollectEvidence, Inspect, Move, Order, OrderResult, Probe, Resume, Settle, Start, Stop
 from haven.core.words import HoldCause
 from haven.daemons.machine import now
 from haven.hypervisor.protocol import Hypervisor, HypervisorError, LockedError, StartFailedError, UnreachableError
@@ -51,6 +51,10 @@ def _call(hypervisor: Hypervisor, order: Order, done: OrderResult) -> OrderResul
             hypervisor.stop(order.uuid, order.timeout_s)
         case Probe():
             return replace(done, obstacle=hypervisor.obstacle(order.uuid))
+        case Inspect():
+            return replace(done, disks=hypervisor.io_errors(order.uuid))
+        case Resume():
+            hypervisor.resume(order.uuid)
         case Settle():
             hypervisor.prepare(order.uuid, autostart=order.autostart, vmid=order.vmid)
         case Move(target=target):

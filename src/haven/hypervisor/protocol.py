@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from haven.core.host import DiskTrouble
 from haven.core.hypervisor import Happening, Obstacle, Vm
 from haven.core.records import Instance
 
@@ -59,6 +60,15 @@ class Hypervisor(Protocol):
 
     def obstacle(self, uuid: str) -> Obstacle | None:
         """What would stand in the way of a start now (a disk image that is not there), or None."""
+
+    def io_errors(self, uuid: str) -> tuple[DiskTrouble, ...]:
+        """Which disks of a VM that QEMU paused have errors, and what is free below them; empty if nobody says."""
+
+    def resume(self, uuid: str) -> None:
+        """Let a VM go on that QEMU paused for an I/O error; in any other state it is left alone.
+
+        Raises HypervisorError when it pauses again at once: its storage still fails.
+        """
 
     def prepare(self, uuid: str, *, autostart: bool | None = None, vmid: int | None = None) -> None:
         """Settle what libvirt keeps with the definition: autostart, haven's VMID in the metadata."""
