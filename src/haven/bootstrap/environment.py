@@ -1,4 +1,4 @@
-"""Virtual environments made from hashed locks: a checkout's own, which is left alone as long as they do not change."""
+"""Virtual environments from hashed locks; a checkout's own is left alone as long as those do not change."""
 
 from __future__ import annotations
 
