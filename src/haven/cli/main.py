@@ -171,6 +171,7 @@ _ELSEWHERE = {
     "lrm": "Run the process that keeps this host's VMs running.",
     "crm": "Run the process that decides what should run where.",
     "api": "Run the process that answers people and programs.",
+    "setup": "Install haven for good on this host, upgrade it, roll it back, repair or remove it.",
     "sim": "Rehearse any cluster in virtual time, or ask what if a node died.",
 }
 

@@ -21,6 +21,7 @@ from haven.core.transaction import Committed
 from haven.core.view import View
 from haven.daemons.eyes import Eyes
 from haven.daemons.machine import now
+from haven.daemons.notify import Systemd
 from haven.daemons.orders import broken_off, perform
 from haven.daemons.story import Story
 from haven.daemons.systemd import host_is_stopping
@@ -68,6 +69,7 @@ class Lrm:
         self._view: View | None = None
         self._eyes = Eyes(hypervisor, waker.wake, self._spawn)
         self._spaces = SpaceReader()
+        self._systemd = Systemd()
         self._host_stopping = False
         self._results: list[OrderResult] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -81,7 +83,7 @@ class Lrm:
         await self._eyes.opened.wait()  # so that a start does not look like a lost connection
         wake_at_s: float | None = None
         while True:
-            woken = await self._waker.wait(wake_at_s)
+            woken = await self._waker.wait(self._systemd.cap(wake_at_s))
             try:
                 wake_at_s = await self._look(woken.tick)
             except Exception:
@@ -89,6 +91,7 @@ class Lrm:
                 self._begin_again()
                 self._story.error("lrm: a look failed; everything is looked at anew")
                 log.exception("a look failed")
+            self._systemd.alive("libvirt answers" if self._eyes.vms is not None else "libvirt cannot be reached")
 
     def _begin_again(self) -> None:
         """As after a restart of the process: what was consumed by a failed look is lost, so what is known
