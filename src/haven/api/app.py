@@ -22,6 +22,7 @@ from haven.api import (
     haven_records,
     haven_status,
     haven_story,
+    haven_verify,
     nodes,
     params,
     qemu,
@@ -54,6 +55,7 @@ ROUTES: tuple[Route, ...] = (
     *haven_explain.ROUTES,
     *haven_records.ROUTES,
     *haven_decisions.ROUTES,
+    *haven_verify.ROUTES,
 )
 MAX_DRAINED_BYTES = 64 << 20
 _BASE = "/api2/{format}"

@@ -14,6 +14,7 @@ from haven.cli.console import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, abandon_stdout
 from haven.cli.decisions import decisions
 from haven.cli.session import connect, error_text, segment
 from haven.cli.times import parse_since, wall_now_s
+from haven.cli.verify import verify
 
 EXIT_TROUBLE = 1
 EXIT_USAGE = 2
@@ -177,6 +178,7 @@ def version(as_json: Json = False) -> int:
 
 
 app.command()(decisions)
+app.command()(verify)
 
 
 _ELSEWHERE = {
