@@ -61,9 +61,7 @@ def gather(sources: Sources) -> Facts:
     texts, settings_trouble = _settings_file()
     story = _story(sources, wall_s)
     watched = _watched(view, surveyed)
-    images = [
-        disk.path for vm in watched if vm.protected and vm.seen for disk in vm.seen.disks if not disk.missing
-    ]
+    disks = [disk for vm in watched if vm.protected and vm.seen for disk in vm.seen.disks]
     return Facts(
         node=sources.node,
         now=Now(time.clock_gettime(time.CLOCK_BOOTTIME), wall_s, boot_id()),
@@ -82,7 +80,7 @@ def gather(sources: Sources) -> Facts:
         host=machine.host(),
         reserve_mib=settings.memory_reserve_mib,
         low_percent=settings.storage_low_percent,
-        spaces=_spaces(images),
+        spaces=_spaces(disk.path for disk in disks if not disk.missing),
         told=_told(settings, story.told),
         drills=_drills(story.incidents),
         open_incidents=tuple(one for one in story.incidents if one.is_open),
@@ -153,16 +151,17 @@ def _daemons(sources: Sources, view: View | None, wall_s: float) -> tuple[Daemon
 
     def daemon(name: str, sign_s: float | None) -> Daemon:
         fresh_s = None if sign_s is None else max(wall_s - sign_s, 0.0)
-        word = _wrong_with(sources.settings, name, fresh_s, known=view is not None)
+        word = _wrong_with(sources, name, fresh_s, known=view is not None)
         kept = in_force.get(name)
         return Daemon(name, not word, word or "runs", fresh_s, kept.values if kept and not word else None)
 
     return tuple(daemon(name, sign_s) for name, sign_s in signs.items())
 
 
-def _wrong_with(settings: Settings, name: str, fresh_s: float | None, *, known: bool) -> str:
+def _wrong_with(sources: Sources, name: str, fresh_s: float | None, *, known: bool) -> str:
     """Why a process does not work, in words; empty: it does."""
-    if machine.claimed_by_nobody(Path(settings.run_dir) / f"{name}.claim"):
+    claim = Path(sources.settings.run_dir) / f"{name}.claim"
+    if machine.claimed_by_nobody(claim) or (sources.api_trouble and not claim.exists()):
         return "not running"
     if name == "api":
         return "" if fresh_s is not None else "does not answer"
@@ -170,7 +169,7 @@ def _wrong_with(settings: Settings, name: str, fresh_s: float | None, *, known: 
         return ""
     if fresh_s is None:
         return "not seen yet"
-    late = fresh_s > max(STALE_S, LATE_TICKS * settings.tick_s)
+    late = fresh_s > max(STALE_S, LATE_TICKS * sources.settings.tick_s)
     return f"silent for {fresh_s:.0f} s" if late else ""
 
 

@@ -75,7 +75,7 @@ def libvirt(facts: Facts) -> Iterator[Finding]:
 def store(facts: Facts) -> Iterator[Finding]:
     """The store and the history can be read and written, and there is room for them."""
     if facts.store_trouble:
-        yield fail(facts.store_trouble, "haven status; what the log says: journalctl -u pve-ha-lrm")
+        yield fail(facts.store_trouble, f"haven's log says more; then: {_start(facts)}")
     if facts.history_trouble:
         yield fail(f"the history cannot be used: {facts.history_trouble}", f"ls -l {facts.state_dir}")
     space = facts.state_space
@@ -101,7 +101,8 @@ def settings(facts: Facts) -> Iterator[Finding]:
         seen = f"haven.toml was changed since {names} started: {changed}"
         yield warn(seen, f"restart haven, no VM is touched: {_start(facts)}")
     if not stale:
-        yield good("haven.toml is valid and in force")
+        in_force = any(daemon.settings is not None for daemon in facts.daemons)
+        yield good("haven.toml is valid and in force" if in_force else "haven.toml is valid")
 
 
 def told(facts: Facts) -> Iterator[Finding]:

@@ -65,7 +65,8 @@ def disks(facts: Facts) -> Iterator[Finding]:
                 )
     if not troubled:
         count = sum(len(vm.seen.disks) for vm in facts.protected if vm.seen)
-        yield good(f"all {count} images of protected VMs are there" if count != 1 else "the one image is there")
+        many = f"all {count} images of protected VMs are there"
+        yield good(many if count > 1 else "the one image is there" if count else "protected VMs have no images")
 
 
 def space(facts: Facts) -> Iterator[Finding]:

@@ -45,11 +45,8 @@ def _trouble(facts: Facts, vm: Watched) -> Finding | None:
     if vm.seen is None:
         if facts.libvirt_trouble:
             return None
-        return fail(
-            f"{vm.label}: libvirt has no such VM any more",
-            f"define it again, or: ha-manager remove {vm.sid}",
-            vm.sid,
-        )
+        gone = f"{vm.label}: libvirt has no such VM any more"
+        return fail(gone, f"define it again, or: ha-manager remove {vm.sid}", vm.sid)
     if vm.service and vm.service.held:
         left_s = vm.service.held.until.remaining_s(facts.now)
         seen = f"{vm.label} is held: {vm.service.held.detail}; tried again in {duration(left_s)}"
