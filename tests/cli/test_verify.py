@@ -12,7 +12,8 @@ from tests.cli.fake_api import FakeApi
 Output = pytest.CaptureFixture[str]
 Finding = dict[str, str | None]
 BAD: Finding = {
-    "check": "running", "grade": "fail", "seen": "vm:102 (maas) is off", "mend": "haven explain vm:102", "sid": None,
+    "check": "running", "grade": "fail", "seen": "vm:102 (maas) is off", "mend": "haven explain vm:102",
+    "sid": None,
 }  # fmt: skip
 ODD: Finding = {
     "check": "heartbeat",
