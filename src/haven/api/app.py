@@ -17,6 +17,7 @@ from haven.api import (
     ha_resources,
     ha_rules,
     ha_status,
+    haven_care,
     haven_decisions,
     haven_explain,
     haven_records,
@@ -56,6 +57,7 @@ ROUTES: tuple[Route, ...] = (
     *haven_records.ROUTES,
     *haven_decisions.ROUTES,
     *haven_verify.ROUTES,
+    *haven_care.ROUTES,
 )
 MAX_DRAINED_BYTES = 64 << 20
 _BASE = "/api2/{format}"

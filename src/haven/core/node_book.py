@@ -90,9 +90,17 @@ class Book:
         return incident
 
     def say_up(
-        self, sid: str, vm: VmMemory, at_wall_s: float, sentence: str, called_wall_s: float | None = None
+        self,
+        sid: str,
+        vm: VmMemory,
+        at_wall_s: float,
+        sentence: str,
+        called_wall_s: float | None = None,
+        *,
+        observed: bool = False,
     ) -> None:
-        """The end of an incident. `called_wall_s`: when haven called the hypervisor, if it was haven."""
+        """The end of an incident. `called_wall_s`: when haven called the hypervisor, if it was haven. `observed`:
+        haven only watched."""
         outage_s = at_wall_s - vm.down_since_wall_s if vm.down_since_wall_s else 0.0
         self.say(
             Kind.VM_UP,
@@ -103,6 +111,7 @@ class Book:
             called_wall_s=called_wall_s,
             recovered_wall_s=at_wall_s,
             outage_s=round(outage_s, 3),
+            observed=observed,
         )
 
     def close_incident(self, sid: str | None, incident: str, how: str) -> None:

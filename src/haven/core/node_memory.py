@@ -8,7 +8,7 @@ from haven.core.contract import NodeObservation
 from haven.core.ending import Ending
 from haven.core.hypervisor import Happening, Moment, Power, Vm, Why
 from haven.core.order import Move, Start, Stop
-from haven.core.records import Instance, Origin, Result, ServiceConfig, VmJournal
+from haven.core.records import Instance, Origin, Rehearsal, Result, ServiceConfig, VmJournal
 from haven.core.words import Cause, LrmMode, LrmState, RestartOn, ShutdownKind, Wanted
 
 SEQUENCE_GAP_S = 30.0
@@ -70,6 +70,10 @@ class VmMemory:
     order `retry_uid` was reported that the manager has not read. `tries`: failed starts in a row for the
     order `tries_uid`. `number` counts the orders given, so that each result finds its own. `blocked_uid`:
     the hold in which a probe saw the obstacle. `move_ended`: how its last move ended, until the manager knows.
+    Of an observed VM: `would`, what was last told that haven would do, and `would_wall_s`, when it would have
+    started it. `locked`: the lock that was told; `blocked`: what was last told to wait for it; `stop_again_s`:
+    boottime before which no stop is tried, for a job was in its way. `drill`: the drill under way;
+    `drilled_wall_s`: when the last one began.
     """
 
     running: bool
@@ -98,6 +102,13 @@ class VmMemory:
     probing: bool = False
     blocked_uid: str = ""
     move_ended: MoveEnded | None = None
+    would: str = ""
+    would_wall_s: float | None = None
+    locked: str = ""
+    blocked: str = ""
+    stop_again_s: float = 0.0
+    drill: Rehearsal | None = None
+    drilled_wall_s: float | None = None
 
     def with_happening(self, happening: Happening) -> "VmMemory":
         return replace(self, trail=(*self.trail, happening)[-TRAIL_LIMIT:])
@@ -110,7 +121,8 @@ class NodeMemory:
     `looked_wall_s`: when the hypervisor last answered. `took_over_s`: boottime at which this process went on
     where an earlier one had last looked, at `taken_over_wall_s`. `state`, `mode`, `idle_rounds` and `since_s`
     (boottime) are the LRM's own (spec 2.2); `shutdown`
-    and `stops`: it was asked to end, and stops its VMs before (8.1)."""
+    and `stops`: it was asked to end, and stops its VMs before (8.1). `windows_told`: ends and reminders of
+    windows that were told, and may not be written yet."""
 
     vms: Mapping[str, VmMemory] = field(default_factory=dict)
     results: Mapping[str, Result] = field(default_factory=dict)
@@ -126,6 +138,7 @@ class NodeMemory:
     since_s: float = 0.0
     shutdown: ShutdownKind | None = None
     stops: bool = False
+    windows_told: frozenset[str] = frozenset()
 
 
 def own_configs(observation: NodeObservation) -> dict[str, ServiceConfig]:
@@ -169,6 +182,10 @@ def from_journal(journal: VmJournal, boot_id: str) -> VmMemory:
         incident=journal.incident,
         down_since_wall_s=journal.since_wall_s if journal.incident else None,
         last_cause=journal.last_cause,
+        would_wall_s=journal.would_wall_s,
+        locked=journal.locked,
+        drill=journal.drill,
+        drilled_wall_s=journal.drilled_wall_s,
     )
 
 
@@ -183,6 +200,10 @@ def to_journal(uuid: str, vm: VmMemory, node: str) -> VmJournal:
         incident=vm.incident,
         last_cause=vm.last_cause,
         node=node,
+        would_wall_s=vm.would_wall_s,
+        locked=vm.locked,
+        drill=vm.drill,
+        drilled_wall_s=vm.drilled_wall_s,
     )
 
 

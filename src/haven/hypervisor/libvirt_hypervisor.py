@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from haven.core.records import Instance
 from haven.core.settings import Settings
 from haven.hypervisor import definition, domains, events, qemu_log
 from haven.hypervisor.connection import Connection, Opener, Spares
+from haven.hypervisor.jobs import Jobs
 from haven.hypervisor.processes import Processes, boottime_s
 from haven.hypervisor.protocol import UnreachableError
 
@@ -26,7 +28,8 @@ class LibvirtHypervisor:
         self._opener = Opener(settings.libvirt_uri)
         self._log_dir = Path(settings.qemu_log_dir)
         self._processes = Processes(Path(settings.qemu_pid_dir), proc_dir)
-        self._reader = domains.Reader(self._processes, self._log_dir)
+        self._jobs = Jobs(Path(settings.qemu_pid_dir))
+        self._reader = domains.Reader(self._processes, self._log_dir, self._jobs)
         self._connection: Connection | None = None
         self._spares = Spares(self._opener)
         # What a start missed and its definition does not name (a backing file), so that `obstacle` agrees.
@@ -101,7 +104,8 @@ class LibvirtHypervisor:
 
     def stop(self, uuid: str, timeout_s: int) -> None:
         with self._ordering(f"stop VM {uuid}") as raw:
-            domains.stop(domains.must_find(raw, uuid), timeout_s)
+            domain = domains.must_find(raw, uuid)
+            domains.stop(domain, timeout_s, job=partial(self._jobs.job, domain.name()))
 
     def obstacle(self, uuid: str) -> Obstacle | None:
         with self._ordering(f"read the disks of VM {uuid}") as raw:
@@ -146,6 +150,11 @@ def _subscribe(connection: Connection, happened: Callable[[Happening], None]) ->
     def io_error(_raw: Any, domain: Any, _path: str, _alias: str, action: int, _why: str, _opaque: object) -> None:
         tell(domain, events.io_error(action))
 
+    def job(_raw: Any, domain: Any, *_what: object) -> None:
+        tell(domain, Moment.JOB)
+
+    connection.subscribe(libvirt.VIR_DOMAIN_EVENT_ID_JOB_COMPLETED, job)
+    connection.subscribe(libvirt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2, job)
     connection.subscribe(libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, lifecycle)
     connection.subscribe(libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, reboot)
     connection.subscribe(libvirt.VIR_DOMAIN_EVENT_ID_WATCHDOG, watchdog)
