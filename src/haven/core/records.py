@@ -20,6 +20,8 @@
 | `vmlock/<sid>`      | VmLock          | people through the API; the LRM when its time is up |
 | `maintenance/<id>`  | Maintenance     | people through the API; the LRM when its time is up |
 | `drill/<sid>`       | DrillRequest    | the API; deleted by the LRM that killed the VM |
+| `settings/<daemon>/<node>` | SettingsInForce | that process at its start |
+| `definition/<uuid>` | DefinitionSeen  | that VM's LRM, and the API when it changes one |
 | `vm/<uuid>`         | VmIdentity      | the LRM or the API: a VMID for life          |
 | `vmid/<number>`     | VmIdentity      | with it: nobody else gets that number        |
 """
@@ -515,6 +517,28 @@ class DrillRequest:
     origin: Origin
 
 
+@dataclass(frozen=True, slots=True)
+class SettingsInForce:
+    """haven.toml as one of a node's processes runs with it since its start: texts by key, secrets masked."""
+
+    node: str
+    daemon: str
+    values: dict[str, str]
+    since_wall_s: float
+
+    @property
+    def place(self) -> str:
+        return f"{self.daemon}/{self.node}"
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionSeen:
+    """A VM's definition as it was last told: its parts in short words, by name (`memory`, `disk vda`)."""
+
+    uuid: str
+    parts: dict[str, str]
+
+
 Record = (
     ServiceConfig
     | ServiceStatus
@@ -531,6 +555,8 @@ Record = (
     | VmLock
     | Maintenance
     | DrillRequest
+    | SettingsInForce
+    | DefinitionSeen
     | NodeAffinityRule
     | ResourceAffinityRule
     | Group

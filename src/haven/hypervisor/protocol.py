@@ -97,10 +97,39 @@ class Guest:
     vmid_hint: int | None  # VMID in the domain's metadata
 
 
+@dataclass(frozen=True, slots=True)
+class SurveyedDisk:
+    """A disk that a start needs. `missing`: the file of it, or below it, that is not there; empty: none."""
+
+    path: str
+    missing: str = ""
+    cache: str = ""
+    writable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """A VM as `haven verify` looks at it. `agent_answers`: None when it was not asked. `status`: as in Guest."""
+
+    uuid: str
+    name: str
+    status: str
+    memory_mib: int
+    autostart: bool
+    persistent: bool = True
+    has_agent: bool = False
+    agent_answers: bool | None = None
+    managed_save: bool = False
+    disks: tuple[SurveyedDisk, ...] = ()
+
+
 class Inventory(Protocol):
     """What the API needs. All methods block. Errors as for Hypervisor."""
 
     def guests(self) -> tuple[Guest, ...]: ...
+
+    def survey(self) -> tuple[Surveyed, ...]:
+        """Every VM, looked at closely; takes seconds when agents do not answer."""
 
     def start(self, uuid: str) -> Instance | None: ...
 
