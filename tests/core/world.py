@@ -224,6 +224,7 @@ class World:
             tick=tick,
             host_stopping=self.stopping,
             settings=self.settings,
+            spaces=dict(self.host.spaces),
         )
 
     def _refresh(self, lrm: Daemon, *, everything: bool) -> None:

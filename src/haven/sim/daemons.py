@@ -14,11 +14,13 @@ from haven.core.order import (
     Duty,
     Exit,
     FeedWatchdog,
+    Inspect,
     Move,
     Order,
     OrderResult,
     Probe,
     RemoveLock,
+    Resume,
     Settle,
     Start,
     Stop,
@@ -198,7 +200,7 @@ def _do(cluster: Cluster, host: Host, order: Order) -> bool:
             return guests.stop(node, order.sid, say)
         case Move():
             return _move(cluster, host, order, say)
-        case Probe() | Settle() | CollectEvidence():
+        case Probe() | Inspect() | Resume() | Settle() | CollectEvidence():
             return True
 
 
