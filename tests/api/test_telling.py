@@ -87,8 +87,8 @@ def test_what_happens_while_the_network_is_down_is_told_with_its_age(
             assert [said["incident"]["id"] for said in ear.bodies] == ["vm:102-1", "vm:102-2"]
             assert "could not be told sooner" in ear.bodies[0]["body"]
             assert ear.bodies[0]["title"].endswith("ago)")
-            until(lambda: len(notifications(world)) == 2, "its end is told")
-            assert "takes messages again" in notifications(world)[1]
+            until(lambda: len(notifications(world)) >= 2, "its end is told")
+            assert " was told: vm:102 (web) is back after 0.4 s" in notifications(world)[1]
         assert "TOKEN" not in json.dumps(world.api.get("/haven/notify")) + " ".join(notifications(world))
 
 
@@ -135,7 +135,7 @@ def test_a_test_says_of_each_receiver_whether_it_arrived(tmp_path: Path) -> None
         ) as world:
             ready(world)
             first, second = world.api.post("/haven/notify/test")
-            assert (first["receiver"], first["ok"]) == ("notify 1 (json://)", 1)
+            assert (first["receiver"], first["ok"]) == ("notify 1 (json://***)", 1)
             assert second["ok"] == 0
             assert "answered 401" in second["why"]
             stands = {one["receiver"]: one for one in world.api.get("/haven/notify")["receivers"]}

@@ -214,7 +214,7 @@ class _Look:
 
     def _noted(self, happened: Happened) -> None:
         event, noted = happened.event, words.NOTED[happened.event.kind]
-        if words.text(event, "incident"):
+        if noted.passes_over(event):
             return  # the incident's own messages tell of it
         key = words.trouble_key(event)
         if noted.is_over(event):
@@ -254,13 +254,17 @@ class _Look:
         """Troubles that have lasted long enough by then, and those that repeated for long enough."""
         for trouble in list(self._troubles.values()):
             due_s = self._due_s(trouble)
-            if due_s is not None and due_s <= wall_s:
+            if due_s is None or due_s > wall_s:
+                continue
+            if trouble.told_wall_s is None or trouble.repeats:
                 self._tell(trouble, due_s)
+            else:
+                del self._troubles[trouble.key]  # nobody tells of its end: what comes next is news
 
     def _due_s(self, trouble: Trouble) -> float | None:
         if trouble.told_wall_s is None:
             return trouble.due_wall_s
-        return trouble.told_wall_s + self._terms.repeat_s if trouble.repeats else None
+        return trouble.told_wall_s + self._terms.repeat_s if trouble.repeats or not trouble.closes else None
 
     def _tell(self, trouble: Trouble, due_s: float) -> None:
         repeats = 0 if trouble.told_wall_s is not None else trouble.repeats

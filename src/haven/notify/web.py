@@ -7,7 +7,8 @@ from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from haven.notify.masking import scrubbed, shown
+from haven.core.masking import masked
+from haven.notify.masking import scrubbed
 from haven.notify.protocol import NotifyError
 
 TIMEOUT_S = 10.0
@@ -46,7 +47,7 @@ def _parts(url: str) -> SplitResult:
     except ValueError:
         raise NotifyError("not a URL: expected http:// or https://, a host and a path") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise NotifyError(f"{shown(url)}: expected a URL that begins with http:// or https://")
+        raise NotifyError(f"{masked(url)}: expected a URL that begins with http:// or https://")
     return parts
 
 

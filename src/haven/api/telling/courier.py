@@ -6,10 +6,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from haven.api.telling.letters import Incidents, letter_of, lost_message
+from haven.api.telling.letters import OLD_S, Incidents, letter_of, lost_message
 from haven.api.telling.outbox import Outbox, Queued
 from haven.api.telling.outbox_file import OutboxError
 from haven.core.event import Event
+from haven.core.message import Message
 from haven.core.notice_words import span
 from haven.core.words import Kind, Level
 from haven.notify.protocol import Delivery, Receiver
@@ -53,9 +54,13 @@ class Courier:
         self._called.set()
 
     def stop(self) -> None:
-        """Ends it after what it is doing; nobody waits for that."""
+        """Ends it after what it is doing."""
         self._stopping = True
         self._called.set()
+
+    def join(self, within_s: float) -> None:
+        """Wait for that after all: what was just taken is then written down."""
+        self._thread.join(within_s)
 
     def _run(self) -> None:
         while not self._stopping:
@@ -88,6 +93,8 @@ class Courier:
         messages += [queued.message for queued in waiting]
         letters = [letter_of(message, office.node, now_s, office.incidents) for message in messages]
         delivery = self.receiver.deliver(letters)
+        if not delivery.delivered and not delivery.why:
+            delivery = Delivery(0, "it took nothing, and did not say why")
         self._write_down(waiting, lost, delivery)
         return not delivery.why
 
@@ -97,9 +104,8 @@ class Courier:
         if delivery.delivered:
             now_s = office.wall_s()
             office.outbox.delivered(key, [one.id for one in taken], lost, now_s)
-            if self._told_trouble and taken:
-                late = span(max(now_s - taken[0].message.at_wall_s, 0.0))
-                self._say(f"{label} takes messages again; the oldest that waited is {late} old")
+            if taken:
+                self._say(_taken_words(label, [one.message for one in taken], now_s))
             self._told_trouble, self._tries = False, 0
         if delivery.why:
             self._tries += 1
@@ -115,3 +121,11 @@ class Courier:
         self._office.tell(
             Event(Kind.NOTIFICATION, sentence, level=level, fields={"receiver": self.receiver.label})
         )
+
+
+def _taken_words(label: str, messages: list[Message], now_s: float) -> str:
+    """`webhook (https://hooks.lan/***) was told: vm:102 is back ..., 14 min after it happened, and 2 more`."""
+    age_s = max(now_s - messages[0].at_wall_s, 0.0)
+    late = f", {span(age_s)} after it happened" if age_s >= OLD_S else ""
+    more = f", and {len(messages) - 1} more" if len(messages) > 1 else ""
+    return f"{label} was told: {messages[0].title}{late}{more}"

@@ -30,6 +30,8 @@ WAITS_S = (0.02, 0.1, 0.3, 1.0, 10.0)
 """A commit rings the bell, its line reaches the history a moment later: look soon; and now and then anyway."""
 RETRY_S = 2.0
 STUCK_S = 600.0
+CLOSE_S = 2.0
+"""For so long an orderly end waits for who is just being told; `haven up` waits longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,9 @@ class Telling:
         for courier in self._couriers:
             courier.stop()
         self._thread.shutdown(wait=True)
+        until_s = time.monotonic() + CLOSE_S
+        for courier in self._couriers:
+            courier.join(max(until_s - time.monotonic(), 0.0))
         if self.outbox:
             self.outbox.close()
 
@@ -113,6 +118,9 @@ class Telling:
         if self.outbox is None:
             return
         now_s = self._state.wall_s()
+        said = f"does not take a test message: {why}" if why else "took a test message"
+        level = Level.WARN if why else Level.INFO
+        self._tell(Event(Kind.NOTIFICATION, f"{receiver.label} {said}", level=level))
         with suppress(OutboxError):
             if why:
                 self.outbox.refused(receiver.key, why, now_s)
