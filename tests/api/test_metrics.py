@@ -7,11 +7,9 @@ import socket
 from pathlib import Path
 from typing import Any
 
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from haven.api.metrics import render
-from haven.api.metrics_server import address_of
 from haven.core.clock import Deadline
 from haven.core.records import Hold, LrmRecord, ServiceConfig, ServiceStatus, VmIdentity, VmJournal
 from haven.core.words import HoldCause, LrmMode, LrmState, ServiceState, Wanted
@@ -20,6 +18,7 @@ from tests.api.world import NODE, World
 from tests.notify.receivers import free_port, listening
 
 DASHBOARD = Path(__file__).parents[2] / "docs/grafana/haven.json"
+PAGE = Path(__file__).parents[2] / "docs/monitoring.md"
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
@@ -137,34 +136,17 @@ def test_somebody_who_holds_connections_open_does_not_hold_up_the_api(tmp_path: 
             one.close()
 
 
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [
-        ("127.0.0.1:9177", ("127.0.0.1", 9177)),
-        ("[::1]:9177", ("::1", 9177)),
-        (":9177", ("127.0.0.1", 9177)),
-        ("9177", ("127.0.0.1", 9177)),
-    ],
-)
-def test_an_address_to_listen_on(text: str, address: tuple[str, int]) -> None:
-    assert address_of(text) == address
-
-
-@pytest.mark.parametrize("text", ["here", "1.2.3.4:", "1.2.3.4:70000", "1.2.3.4:0"])
-def test_what_is_no_address(text: str) -> None:
-    with pytest.raises(ValueError, match="expected an address and a port"):
-        address_of(text)
-
-
 def test_every_metric_of_the_dashboard_exists_and_every_metric_is_on_it_or_meant_not_to_be(tmp_path: Path) -> None:
     board = json.loads(DASHBOARD.read_text())
     expressions = " ".join(_expressions(board))
     used = set(re.findall(r"\bhaven_\w+", expressions))
+    documented = set(re.findall(r"\bhaven_\w+", PAGE.read_text()))
     with listening() as ear, telling_api(tmp_path, webhook_url=ear.url()) as world:
         ready(world)
         populate(world)
         names = set(re.findall(r"^# TYPE (\w+)", render(world.state), re.MULTILINE))
     assert used - names == set()
+    assert documented - names == set()
     beside = {
         "haven_vm_state",
         "haven_vm_down_seconds",

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from haven.api.state import State
+from haven.core.settings import listen_address
 
 log = logging.getLogger("haven.api")
 
@@ -39,21 +40,9 @@ def metrics_endpoint(state: State) -> Callable[[Request], Awaitable[Response]]:
     return endpoint
 
 
-def address_of(text: str) -> tuple[str, int]:
-    """`127.0.0.1:9177`, `[::1]:9177`, or `:9177` and `9177` for this host only. Raises ValueError in words."""
-    host, _, port = text.rpartition(":")
-    if not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ValueError(f'metrics_listen = "{text}": expected an address and a port, as in "127.0.0.1:9177"')
-    return host.strip("[]") or "127.0.0.1", int(port)
-
-
 async def serve_metrics(state: State) -> None:
     """Until cancelled. An address that is not to be had is asked for again: it may come up later."""
-    try:
-        host, port = address_of(state.settings.metrics_listen)
-    except ValueError as error:
-        log.error("%s; nobody is served there", error)
-        return
+    host, port = listen_address(state.settings.metrics_listen)
     turns = asyncio.Semaphore(AT_A_TIME)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
