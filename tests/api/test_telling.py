@@ -13,10 +13,11 @@ import pytest
 
 from haven.api.telling import telling as telling_module
 from haven.api.telling.outbox import OUTBOX_FILE, Outbox
-from haven.core.records import VmCare
-from haven.core.words import Kind
+from haven.api.telling.watch import Watch
+from haven.core.records import LrmRecord, ManagerRecord, Origin, ServiceConfig, VmCare, VmJournal
+from haven.core.words import CrmState, Kind, LrmMode, LrmState, Wanted
 from tests.api.telling import back, crash, ready, ring, telling_api, until
-from tests.api.world import World
+from tests.api.world import NODE, World
 from tests.notify.receivers import free_port, listening
 
 
@@ -183,6 +184,58 @@ def test_the_monitor_of_a_vm_is_told_of_each_change_and_in_words(tmp_path: Path)
         assert up["msg"] == "vm:102 (web) is back after 0.4 s: its QEMU process died"
         assert (down["status"], "ping" in down) == ("down", False)
         assert again["status"] == "up"
+
+
+def test_a_push_monitor_that_hangs_does_not_hold_up_an_orderly_end(tmp_path: Path) -> None:
+    with listening(wait=threading.Event()) as ear:
+        with telling_api(tmp_path) as world:
+            ready(world)
+            world.put("care/vm:102", VmCare("vm:102", push_url=ear.url("/api/push/T0KEN")))
+            crash(world)
+            ring(world)
+            ear.wait_for(1)
+            began_s = time.monotonic()
+        assert time.monotonic() - began_s < 5
+
+
+def test_a_vm_is_up_for_its_monitor_when_it_runs_or_is_meant_to_be_off(tmp_path: Path) -> None:
+    with listening() as ear, telling_api(tmp_path) as world:
+        now_s = time.time()
+        for number, (wanted, runs, since_s) in enumerate(
+            [(Wanted.STARTED, True, 90), (Wanted.STARTED, False, 90), (Wanted.STOPPED, False, 90)], 1
+        ):
+            sid, uuid = f"vm:{100 + number}", f"u-{number}"
+            origin = Origin("root", "qm stop", now_s - 240)
+            world.put(f"config/{sid}", ServiceConfig(sid, uuid, NODE, wanted, origin=origin))
+            world.put(f"journal/{uuid}", VmJournal(uuid, runs, now_s - since_s, "boot"))
+            world.put(f"care/{sid}", VmCare(sid, push_url=ear.url(f"/api/push/{number}")))
+        assert world.state.telling is not None
+        assert world.state.telling.beats.of_vms() == {}, "of old news nothing is said"
+        world.put(f"lrm/{NODE}", LrmRecord(NODE, LrmState.ACTIVE, LrmMode.ACTIVE, now_s))
+        assert set(world.state.telling.beats.of_vms().values()) == {""}
+        assert [(beat["status"], beat["msg"]) for beat in ear.queries()] == [
+            ("up", "vm:101 runs"),
+            ("down", "vm:102 is down"),
+            ("up", "vm:103 is off: stopped by root with qm stop, 4 min ago"),
+        ]
+
+
+def test_a_daemon_that_is_silent_is_told_of_by_the_api(tmp_path: Path) -> None:
+    with telling_api(tmp_path) as world:
+        watch = Watch(world.state)
+        world.put(f"lrm/{NODE}", LrmRecord(NODE, LrmState.ACTIVE, LrmMode.ACTIVE, time.time() - 300))
+        world.put("manager", ManagerRecord(NODE, time.time(), CrmState.MASTER))
+        assert watch.look(100.0) == []
+        assert watch.look(101.0) == [], "not so often"
+        assert watch.look(110.0) == [], "it may just be restarted"
+        [silent] = watch.look(120.0)
+        assert silent.kind is Kind.DAEMON_SILENT
+        assert "a VM that dies now is not restarted" in silent.sentence
+        assert watch.look(130.0) == [], "told once"
+        world.put(f"lrm/{NODE}", LrmRecord(NODE, LrmState.ACTIVE, LrmMode.ACTIVE, time.time()))
+        [back_again] = watch.look(140.0)
+        assert (back_again.kind, back_again.sentence) == (Kind.DAEMON_BACK, "haven lrm works again")
+        assert watch.look(150.0) == []
 
 
 # -- killed in the middle

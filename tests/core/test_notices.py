@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from haven.core.codec import decode, encode
 from haven.core.event import Event, Scalar
 from haven.core.message import Message, MessageKind
-from haven.core.notices import Happened, NoticeMemory, Terms, step
+from haven.core.notices import Happened, NoticeMemory, Terms, silent_daemons, step
 from haven.core.words import Cause, HoldCause, Kind, Level
 
 NOW_S = 1_000_000.0
@@ -271,6 +271,24 @@ def test_a_hold_without_a_cause_says_its_sentence() -> None:
     story = Story()
     hold = story.line(0, Kind.VM_HELD, "hung again after 3 resets", level=Level.ERR)
     assert titles(story.look(0, hold)) == ["vm:102 (maas-102) is held: hung again after 3 resets"]
+
+
+def test_a_daemon_that_is_silent_and_back() -> None:
+    story = Story()
+    silent = story.line(0, Kind.DAEMON_SILENT, "haven lrm: silent for 45 s", None, Level.ERR, daemon="lrm")
+    other = story.line(0, Kind.DAEMON_SILENT, "haven crm: not running", None, Level.ERR, daemon="crm")
+    assert len(story.look(2, silent, other)) == 2
+    assert silent_daemons(story.memory) == ("lrm", "crm")
+    back = story.line(60, Kind.DAEMON_BACK, "haven lrm works again", None, daemon="lrm")
+    assert titles(story.look(60, back)) == ["pve: haven lrm works again"]
+
+
+def test_a_node_daemon_that_begins_anew_tells_of_libvirt_anew() -> None:
+    story = Story()
+    for at_s in (0.0, 100.0):
+        lost = story.line(at_s, Kind.HYPERVISOR_LOST, "libvirt does not answer", None, Level.ERR)
+        assert len(story.look(at_s + 2, lost)) == 1
+        story.look(at_s + 50, story.line(at_s + 50, Kind.DAEMON_STARTED, "lrm started on pve", None))
 
 
 def test_a_reminder_is_told_at_once_and_each_time() -> None:

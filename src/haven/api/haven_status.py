@@ -11,6 +11,7 @@ from haven.api.versions import HAVEN_VERSION
 from haven.api.vms import uuids_present
 from haven.core.records import Hold
 from haven.core.sentences import duration
+from haven.core.view import View
 from haven.store.protocol import MEND_DAMAGED, StoreError
 
 Entry = dict[str, object]
@@ -39,6 +40,16 @@ def status(call: Call) -> object:
     vms = [vm_entry(vm) for vm in seen.vms()]
     problems = [*_problems(seen, hypervisor, store, daemons), *_stuck_messages(state)]
     return base | {"hypervisor": hypervisor, "store": store, "daemons": daemons, "vms": vms, "problems": problems}
+
+
+def daemon_troubles(state: State, view: View) -> dict[str, str]:
+    """The daemons that do not work now, each with what is wrong and what follows from it."""
+    seen = Outlook(state.node, state.wall_s(), view, None, "", {})
+    return {
+        str(one["name"]): f"haven {one['name']}: {one['state']}; {_HARM[str(one['name'])]}"
+        for one in _daemons(state, seen)
+        if not one["ok"]
+    }
 
 
 def own_trouble(state: State, seen: Outlook) -> list[str]:

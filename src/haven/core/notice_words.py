@@ -13,7 +13,7 @@ from haven.core.words import HoldCause, Kind, Level
 EVIDENCE_SHOWN = 8
 _LEVELS = (Level.INFO, Level.NOTICE, Level.EMAIL, Level.WARN, Level.ERR)
 _CHECK = re.compile(r"check (.+?) (?:fails|is good)")
-_ABOUT = ("mount", "path", "space", "disk", "check")
+_ABOUT = ("mount", "path", "space", "disk", "check", "daemon")
 """Fields that tell one trouble of a kind from another of the same VM."""
 
 
@@ -87,6 +87,8 @@ NOTED: Mapping[Kind, Noted] = {
     Kind.VM_CHECK: Noted("check", calm_ends=True),
     Kind.VM_IO_ERROR: Noted("io", closes=False),
     Kind.VM_HANG: Noted("hang", closes=False),
+    Kind.DAEMON_SILENT: Noted("silent"),
+    Kind.DAEMON_BACK: Noted("silent", ends=True),
     Kind.DAEMON_ERROR: Noted("daemon", closes=False, by_sentence=True),
     Kind.MAINTENANCE_REMINDER: Noted("reminder", lasts=False),
     Kind.DRILL_DONE: Noted("drill", lasts=False, least=Level.ERR, beside=True),
@@ -109,6 +111,11 @@ def trouble_key(event: Event) -> str:
 def is_start(event: Event) -> bool:
     """haven has started a VM."""
     return event.kind is Kind.EXEC and event.fields.get("action") == "start" and event.fields.get("phase") == "ok"
+
+
+def begins_anew(event: Event) -> bool:
+    """The node daemon was started."""
+    return event.kind is Kind.DAEMON_STARTED and event.sentence.startswith("lrm ")
 
 
 def text(event: Event, name: str) -> str:

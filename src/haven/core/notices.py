@@ -102,6 +102,11 @@ class Told:
     wake_at_wall_s: float | None
 
 
+def silent_daemons(memory: NoticeMemory) -> tuple[str, ...]:
+    """The daemons that people were told of as silent, and not yet as back."""
+    return tuple(key.rpartition(":")[2] for key in memory.troubles if key.startswith("silent:"))
+
+
 def step(memory: NoticeMemory, story: Iterable[Happened], now_wall_s: float, terms: Terms) -> Told:
     """Take the new lines of the story, in their order, and say what people are to be told now."""
     look = _Look(memory, terms, now_wall_s)
@@ -136,6 +141,8 @@ class _Look:
             _OF_INCIDENTS[kind](self, happened)
         elif kind in words.NOTED:
             self._noted(happened)
+        elif words.begins_anew(happened.event):
+            self._forget("libvirt::")  # what it had lost may be back already, and it does not know
         elif words.is_start(happened.event):
             self._over_now(f"held:{happened.event.sid}", happened, words.runs)
 
@@ -237,6 +244,10 @@ class _Look:
             title, body = say(trouble, happened.event, happened.at_wall_s, self._terms)
             calm = replace(trouble, level=Level.INFO, began_wall_s=happened.at_wall_s)
             self._send(f"{key}:over:{happened.id}", MessageKind.CLOSED, calm, title, body, trouble)
+
+    def _forget(self, key: str) -> None:
+        if key in self._troubles and self._troubles[key].told_wall_s is not None:
+            del self._troubles[key]
 
     def _again(self, trouble: Trouble, happened: Happened) -> None:
         sentence = happened.event.sentence

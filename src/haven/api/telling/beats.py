@@ -5,9 +5,10 @@ A push monitor (Uptime Kuma's) raises the alarm when nobody calls: so haven's ow
 
 import asyncio
 import logging
+import threading
 import time
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 
 from haven.api.haven_status import own_trouble
 from haven.api.outlook import look
@@ -35,22 +36,21 @@ class Beats:
         self.trouble: dict[str, str] = {}
         self._state = state
         self._url = state.settings.heartbeat_url
-        self._threads = ThreadPoolExecutor(THREADS, "beat")
-        self._under_way: set[str] = set()
+        self._at_a_time = threading.Semaphore(THREADS)
+        self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._beating = threading.Lock()
 
     async def run(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
-            if "heart" not in self._under_way:
-                self._under_way.add("heart")
-                loop.run_in_executor(self._threads, self._beat)
+            if not self._beating.locked():  # else the last one hangs still
+                _in_a_thread(self._beat)
             await asyncio.sleep(EVERY_S)
 
     def changed(self, messages: Iterable[Message]) -> None:
         """Tell the monitors of VMs at once what became of these; returns at once."""
         for message in messages:
             if message.incident:
-                self._threads.submit(self._tell_change, message)
+                _in_a_thread(self._tell_change, message)
 
     def heart(self) -> str:
         """Beat once if haven is well. Empty, or why it was not done. Blocks."""
@@ -80,21 +80,21 @@ class Beats:
         return {vm.sid: self._beat_of(vm, url, now_s) for vm, url in vms if url}
 
     def _beat(self) -> None:
-        try:
-            if self._url:
-                self._note("heartbeat", self.heart())
-            for sid, why in self.of_vms().items():
-                self._note(sid, why)
-        except Exception:  # the outermost edge of the thread
-            log.exception("a beat failed")
-        finally:
-            self._under_way.discard("heart")
+        with self._beating:
+            try:
+                if self._url:
+                    self._note("heartbeat", self.heart())
+                for sid, why in self.of_vms().items():
+                    self._note(sid, why)
+            except Exception:  # the outermost edge of the thread
+                log.exception("a beat failed")
 
     def _beat_of(self, vm: VmStanding, url: str, now_s: float) -> str:
         down_s = vm.is_down_for(now_s)
         if down_s is not None and down_s < GRACE_S:
             return ""  # if it stays down, its monitor is told of the change
-        return _pushed(url, up=down_s is None, message=vm.in_words(now_s))
+        with self._turns[vm.sid]:
+            return _pushed(url, up=down_s is None, message=vm.in_words(now_s))
 
     def _tell_change(self, message: Message) -> None:
         try:
@@ -104,12 +104,18 @@ class Beats:
         if url:
             ping_ms = None if message.outage_s is None else 1000 * message.outage_s
             up = message.kind is MessageKind.CLOSED
-            self._note(message.sid, _pushed(url, up=up, message=message.title, ping_ms=ping_ms))
+            with self._at_a_time, self._turns[message.sid]:
+                self._note(message.sid, _pushed(url, up=up, message=message.title, ping_ms=ping_ms))
 
     def _note(self, what: str, why: str) -> None:
         if why and self.trouble.get(what) != why:
             log.warning("%s: %s", what, why)
         self.trouble[what] = why
+
+
+def _in_a_thread(work: Callable[..., None], *arguments: object) -> None:
+    """One that nobody waits for, not even at the end of the process."""
+    threading.Thread(target=work, args=arguments, name="beat", daemon=True).start()
 
 
 def _pushed(url: str, *, up: bool, message: str, ping_ms: float | None = None) -> str:

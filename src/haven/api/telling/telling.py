@@ -19,7 +19,9 @@ from haven.api.telling.outbox import OUTBOX_FILE, Outbox, Standing
 from haven.api.telling.outbox_file import OutboxError
 from haven.api.telling.receivers import receivers_of
 from haven.api.telling.teller import News, Teller
+from haven.api.telling.watch import Watch
 from haven.core.event import Event
+from haven.core.notices import silent_daemons
 from haven.core.words import Kind, Level
 from haven.history.model import HistoryError
 from haven.notify.protocol import Receiver
@@ -53,6 +55,7 @@ class Telling:
         self.outbox: Outbox | None = None
         self._state = state
         self._teller: Teller | None = None
+        self._watch: Watch | None = None
         self._couriers: list[Courier] = []
         self._thread = ThreadPoolExecutor(1, "teller")
 
@@ -147,7 +150,10 @@ class Telling:
     def _look(self) -> float:
         """Read what is new and call the couriers; in how many seconds to look again at the latest."""
         try:
-            news = self._opened().look()
+            teller = self._opened()
+            if self._watch and (changes := self._watch.look(time.monotonic())):
+                self._state.tell(changes)
+            news = teller.look()
         except (HistoryError, OutboxError) as error:
             if not self.trouble:
                 log.warning("people are not told now: %s", error)
@@ -182,6 +188,8 @@ class Telling:
             outbox.keep_only(keys)
             office = Office(state.node, outbox, state.wall_s, self._incident, self._tell)
             self.outbox, self._teller = outbox, Teller(state, outbox, keys)
+            known = outbox.memory()
+            self._watch = Watch(state, silent_daemons(known) if known else ())
             self._couriers = [Courier(receiver, office) for receiver in self.receivers]
             for courier in self._couriers:
                 courier.start()
