@@ -12,6 +12,7 @@ from haven.core import manager, node
 from haven.core.clock import Now
 from haven.core.contract import ManagerObservation, NodeObservation
 from haven.core.event import Event
+from haven.core.host import Pulse
 from haven.core.hypervisor import Happening, Vm
 from haven.core.manager import ManagerMemory
 from haven.core.node_memory import NodeMemory
@@ -76,6 +77,7 @@ class World:
         self.stopping = False
         self.jobs: list[Job] = []
         self.starts: list[tuple[float, str]] = []
+        self.pulses: dict[str, Pulse] = {}
         self.ordered: list[tuple[float, Order]] = []
         self.delivered: list[OrderResult] = []
         self.events: list[Event] = []
@@ -225,6 +227,7 @@ class World:
             host_stopping=self.stopping,
             settings=self.settings,
             spaces=dict(self.host.spaces),
+            pulses=dict(self.pulses),
         )
 
     def _refresh(self, lrm: Daemon, *, everything: bool) -> None:

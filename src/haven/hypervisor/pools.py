@@ -1,4 +1,4 @@
-"""Disks that a definition names by storage pool and volume: whether they are there. Pools are libvirt's to start."""
+"""Disks that a definition names by storage pool and volume: are they there? Pools are libvirt's to start."""
 
 from typing import Any
 from xml.etree import ElementTree
@@ -11,7 +11,9 @@ from haven.core.words import HoldCause
 
 def needed_volumes(xml: str) -> tuple[tuple[str, str], ...]:
     """Pool and volume of each disk that must be there for a start, in the definition's order."""
-    sources = (disk.find("source") for disk in ElementTree.fromstring(xml).iterfind("devices/disk[@type='volume']"))
+    sources = (
+        disk.find("source") for disk in ElementTree.fromstring(xml).iterfind("devices/disk[@type='volume']")
+    )
     needed = (source for source in sources if source is not None and source.get("startupPolicy") != "optional")
     return tuple((source.get("pool", ""), source.get("volume", "")) for source in needed)
 
