@@ -21,8 +21,9 @@ class Guest:
     """One domain and what will go wrong with it.
 
     `misled`: starts fail although nothing seems to stand in the way. `obeys`: a shutdown request works.
-    `immortal`: even pulling the plug fails. `short_lived`: SIGTERM ends it before its start is reported.
     `full`: there is no space for its disk. `failing`: its disk's storage does not answer.
+    `immortal`: even pulling the plug fails. `short_lived`: SIGTERM ends it before its start is reported. `job`:
+    what libvirt does to it; `job_unseen`: begun, and nobody has looked since.
     """
 
     uuid: str
@@ -41,6 +42,8 @@ class Guest:
     short_lived: bool = False
     full: bool = False
     failing: bool = False
+    job: str = ""
+    job_unseen: bool = False
     unsent: list[Moment] = field(default_factory=list)
 
 
@@ -74,6 +77,7 @@ class FakeHost:
             autostart=guest.autostart,
             vmid_hint=guest.vmid_hint,
             images=(f"/srv/{guest.name}.qcow2",),
+            job="" if guest.job_unseen else guest.job,
         )
 
     # What happens to guests
@@ -89,7 +93,7 @@ class FakeHost:
             self.say(guest, Moment.RESUMED, Moment.STARTED)  # in libvirt's order, which surprises
 
     def end(self, guest: Guest, why: Why, *moments: Moment, signal: int | None = None) -> None:
-        guest.power, guest.why, guest.pid, guest.signal = Power.OFF, why, None, signal
+        guest.power, guest.why, guest.pid, guest.signal, guest.job = Power.OFF, why, None, signal, ""
         self.say(guest, *moments)
 
     def say(self, guest: Guest, *moments: Moment) -> None:
@@ -111,6 +115,7 @@ class FakeHost:
         self.happenings = []
         for guest in self.guests.values():
             guest.power, guest.why, guest.pid, guest.signal = Power.OFF, Why.UNKNOWN, None, None
+            guest.job = ""
             if guest.autostart and guest.defined and guest.disk and not guest.misled:
                 self.begin(guest)
         self.happenings = []
@@ -188,6 +193,9 @@ class FakeHost:
     def _stop(self, guest: Guest, order: Stop, pid: int | None, blank: OrderResult) -> OrderResult:
         if guest.power is Power.OFF or guest.pid != pid:
             return _but(blank, ok=True)
+        if guest.job:
+            guest.job_unseen = False
+            return _but(blank, obstacle=Obstacle(HoldCause.STOP_FAILED, f"locked ({guest.job})", locked=True))
         if guest.immortal:
             return _but(blank, obstacle=Obstacle(HoldCause.STOP_FAILED, "QEMU does not go away"))
         if order.timeout_s > 0 and guest.obeys:

@@ -4,7 +4,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from haven.core.host import Pulse, Space
+from haven.core.host import CheckSeen, Pulse, Space
 from haven.core.hypervisor import Happening, Moment, Power, Why
 from haven.core.records import HealthCheck, RunKey, VmCare
 from haven.core.transaction import Delete, Put
@@ -75,7 +75,7 @@ def boot_order(story: Story, rest: str) -> None:
         if words.startswith("waits for "):
             known = replace(known, wait_for=words.removeprefix("waits for "))
         elif words == "has a check":
-            known = replace(known, checks=(HealthCheck("ping", CheckKind.PING, "192.0.2.1"),))
+            known = replace(known, checks=(HealthCheck("ping 192.0.2.1", CheckKind.PING, "192.0.2.1"),))
         else:
             order, _, delay = words.removeprefix("has order ").partition(" and delay ")
             known = replace(known, start_order=int(order), start_delay_s=float(delay.removesuffix(" s") or 0))
@@ -83,10 +83,11 @@ def boot_order(story: Story, rest: str) -> None:
     story.world.advance(11.0)
 
 
-@step("the agent of <sid> answers")
-def agent_answers(story: Story, sid: str) -> None:
+@step("the check of <sid> is good")
+def check_good(story: Story, sid: str) -> None:
     at_s = story.world.boottime_s
-    story.world.pulses[story.world.guest(sid).uuid] = Pulse(0.0, agent_s=at_s)
+    seen = {"ping 192.0.2.1": CheckSeen(True, 0, "answers", at_s)}
+    story.world.pulses[story.world.guest(sid).uuid] = Pulse(0.0, checks=seen)
     story.world.ring()
 
 

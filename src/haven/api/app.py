@@ -17,6 +17,7 @@ from haven.api import (
     ha_resources,
     ha_rules,
     ha_status,
+    haven_care,
     haven_explain,
     haven_records,
     haven_status,
@@ -52,6 +53,7 @@ ROUTES: tuple[Route, ...] = (
     *haven_story.ROUTES,
     *haven_explain.ROUTES,
     *haven_records.ROUTES,
+    *haven_care.ROUTES,
 )
 MAX_DRAINED_BYTES = 64 << 20
 _BASE = "/api2/{format}"

@@ -1,6 +1,7 @@
 """`/haven/explain/SID`: wanted, seen, decided, what happens next, and what would change it."""
 
 from haven.api import phrases
+from haven.api.boot_story import boot_lines
 from haven.api.errors import failed
 from haven.api.ha_resources import SID
 from haven.api.haven_status import hold_entry
@@ -151,7 +152,8 @@ def _would_change(vm: VmOutlook) -> list[str]:
         return [f"ha-manager add {vm.sid} --state started protects it"]
     if vm.config.wanted is Wanted.IGNORED:
         return [f"ha-manager set {vm.sid} --state started protects it again"]
-    return phrases.would_change(vm.config, vm.hold)
+    boot = boot_lines(vm.all.view, vm.all.node, vm.sid) if vm.config.wanted is Wanted.STARTED else []
+    return [*phrases.would_change(vm.config, vm.hold), *boot]
 
 
 ROUTES = (Route("GET", "/haven/explain/{sid}", "Sys.Audit", explain, {"sid": SID}),)

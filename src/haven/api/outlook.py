@@ -150,8 +150,8 @@ class VmOutlook:
         return None
 
     def _paused(self, guest: Guest) -> tuple[str, str]:
-        if self.io_error and self.waiting:
-            return self.waiting, phrases.pause_advice(self.pending, self.all.now_s)
+        if self.io_error:
+            return self.waiting or f"paused ({guest.status})", phrases.pause_advice(self.pending, self.all.now_s)
         return f"paused ({guest.status})", f"when what stopped it is mended: virsh resume {guest.name}"
 
     @property

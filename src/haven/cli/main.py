@@ -10,6 +10,8 @@ import typer
 from typer.exceptions import TyperException
 
 from haven.api.client import ApiError, ApiUnreachable
+from haven.cli import care_commands
+from haven.cli.arguments import AnySid, OneSid
 from haven.cli.console import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, abandon_stdout, complain, tolerate_any_text
 from haven.cli.session import connect, error_text, segment
 from haven.cli.times import parse_since, wall_now_s
@@ -18,7 +20,6 @@ EXIT_TROUBLE = 1
 EXIT_USAGE = 2
 _LIMIT = 50
 _MAX_LIMIT = 10_000
-_SID_CHARS = 255
 
 app = typer.Typer(
     add_completion=False,
@@ -29,20 +30,7 @@ app = typer.Typer(
 )
 
 
-def _checked_sid(text: str | None) -> str | None:
-    if text is None:
-        return None
-    if not text or not text.isprintable():
-        raise typer.BadParameter("expected vm:102, 102 or the VM's name, without line breaks")
-    if len(text) > _SID_CHARS:
-        raise typer.BadParameter(f"a name has at most {_SID_CHARS} characters, this one has {len(text)}")
-    return text
-
-
-_SID_HELP = "The VM: vm:102, 102 or its libvirt name."
 Json = Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")]
-AnySid = Annotated[str | None, typer.Argument(metavar="[SID]", callback=_checked_sid, help=_SID_HELP)]
-OneSid = Annotated[str, typer.Argument(metavar="SID", callback=_checked_sid, help=_SID_HELP)]
 Limit = Annotated[
     int | None,
     typer.Option(min=1, max=_MAX_LIMIT, help=f"At most so many, the newest: {_LIMIT}, or with --since all."),
@@ -157,6 +145,11 @@ def _print_event(entry: dict[str, Any], as_json: bool) -> None:
 
     open_screen().print(event_line(read_entries([entry])[0], wall_now_s()), soft_wrap=True)
     sys.stdout.flush()
+
+
+app.command(name="set")(care_commands.set_options)
+app.command(name="options")(care_commands.show_options)
+app.add_typer(care_commands.checks, name="checks")
 
 
 @app.command()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from haven.core.records import BootPhase
+from haven.core.view import View
 
 BOUND_S = 300.0
 
@@ -172,3 +173,10 @@ def _leads_to(targets: Mapping[str, str], sid: str, goal: str) -> bool:
             return True
         at, steps = targets.get(at), steps + 1
     return False
+
+
+def started_by_haven(view: View, node: str, sid: str) -> bool:
+    """Whether libvirt must not start this VM at host boot by itself: it would come before its turn. That is so for
+    one that waits for another, and for all of a host as soon as one of them has a number."""
+    here = (config.sid for config in view.configs().values() if config.node == node)
+    return view.care(sid).wait_for is not None or any(view.care(other).start_order is not None for other in here)

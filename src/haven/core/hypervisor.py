@@ -83,6 +83,7 @@ class Moment(StrEnum):
     IO_ERROR = "io error"  # of a disk; the VM runs on
     REBOOT = "reboot"
     WATCHDOG = "watchdog"
+    JOB = "job"  # something that libvirt did to it has begun or ended: to be looked at
     DEFINED = "defined"
     UNDEFINED = "undefined"
     OTHER = "other"
@@ -102,7 +103,9 @@ class Happening:
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """What stands in the way of a start, named with its value: `disk /srv/a.qcow2 is missing`."""
+    """What stands in the way of a start, named with its value: `disk /srv/a.qcow2 is missing`. `locked`: it
+    is only a job of libvirt's, which must end before a stop or a reset."""
 
     cause: HoldCause
     detail: str
+    locked: bool = False

@@ -63,6 +63,7 @@ def _transaction(plan: Plan, observation: NodeObservation, now: Now) -> Transact
     guarded: list[Put | Delete] = [
         *_intentions(plan, observation),
         *plan.moved,
+        *plan.windows,
         *plan.run_keys,
         *_identities(observation),
     ]

@@ -8,6 +8,7 @@ from haven.core.ending import Ending, Seen, classify, evidence
 from haven.core.event import Event
 from haven.core.hypervisor import Moment, Power, Vm
 from haven.core.io_pause import error_reported, pause_cut_short, paused, resumed
+from haven.core.node_afar import ended_in_maintenance, is_observed, observed_up, restarted_in_maintenance
 from haven.core.node_book import Book
 from haven.core.node_memory import (
     Intention,
@@ -55,7 +56,7 @@ class Absorb:
         for happening in self._seen.happenings:
             if happening.moment is Moment.IO_ERROR:
                 error_reported(self.book, happening)
-            elif happening.uuid in self.book.vms:
+            elif happening.uuid in self.book.vms and happening.moment is not Moment.JOB:
                 self.book.vms[happening.uuid] = self.book.vms[happening.uuid].with_happening(happening)
                 if happening.moment is Moment.DEFINED:
                     self.book.end_hold(happening.uuid)
@@ -142,7 +143,10 @@ class Absorb:
             return
         unwanted = booted and vm.autostart and config.wanted in (Wanted.STOPPED, Wanted.DISABLED)
         if known.running:
-            known = self._restarted_unseen(config, known, booted=booted)
+            if not restarted_in_maintenance(self.book, config):
+                known = self._restarted_unseen(config, known, booted=booted)
+        elif observed_up(self.book, config, known):
+            pass  # told
         elif known.incident:
             self.book.say_up(config.sid, known, self._now.wall_s, "runs again")
         elif unwanted:
@@ -210,6 +214,9 @@ class Absorb:
             intention=None,
             restart_at_s=None,
             tries=0,
+            would="",
+            would_wall_s=None,
+            blocked="",
         )
 
     def _down(self, config: ServiceConfig, known: VmMemory, vm: Vm | None) -> None:
@@ -228,6 +235,8 @@ class Absorb:
             intention=None,
             last_cause=ending.cause,
         )
+        if ended_in_maintenance(self.book, config, down, ending):
+            return
         if self._is_meant(config, ending):
             self.book.vms[config.uuid] = self._intended_end(config, down, ending, told=bool(known.trail))
             return
@@ -290,7 +299,7 @@ class Absorb:
 
     def _report_crash_loop(self, config: ServiceConfig, vm: VmMemory) -> None:
         service = self.book.services.get(config.sid)
-        if service is None or service.state is not ServiceState.STARTED:
+        if service is None or service.state is not ServiceState.STARTED or is_observed(self.book, config):
             return
         brake = self.book.brake
         crashes = len(brake.recent(vm.crashes_s, self._now.boottime_s))

@@ -107,10 +107,12 @@ class Book:
         at_wall_s: float,
         sentence: str,
         called_wall_s: float | None = None,
+        *,
         restarts: int = 1,
+        observed: bool = False,
     ) -> None:
         """The end of an incident. `called_wall_s`: when haven called the hypervisor, if it was haven. `restarts`:
-        how many that took."""
+        how many that took. `observed`: haven only watched."""
         outage_s = at_wall_s - vm.down_since_wall_s if vm.down_since_wall_s else 0.0
         self.say(
             Kind.VM_UP,
@@ -122,6 +124,7 @@ class Book:
             recovered_wall_s=at_wall_s,
             outage_s=round(outage_s, 3),
             restarts=restarts,
+            observed=observed,
         )
 
     def close_incident(self, sid: str | None, incident: str, how: str) -> None:

@@ -10,10 +10,9 @@ from haven.core.clock import Now
 from haven.core.contract import NodeObservation
 from haven.core.event import Event
 from haven.core.hands_off import reserve
-from haven.core.host import Pulse
-from haven.core.hypervisor import Power, Vm
+from haven.core.health import healthy
 from haven.core.node_memory import VmMemory, own_configs
-from haven.core.records import BootPhase, ServiceConfig, VmCare
+from haven.core.records import BootPhase, ServiceConfig
 from haven.core.view import View
 from haven.core.words import Cause, Kind, Level, ServiceState, Wanted
 
@@ -63,7 +62,7 @@ def _member(
         care.wait_for,
         due=_off_since_boot(known) and _is_havens(seen.view, config, began_wall_s, now),
         runs=known.running,
-        healthy=healthy(care, vm, seen.pulses.get(config.uuid)),
+        healthy=healthy(care, vm, seen.pulses.get(config.uuid), now).ok,
     )
 
 
@@ -74,18 +73,3 @@ def _is_havens(view: View, config: ServiceConfig, began_wall_s: float, now: Now)
     asked = origin is not None and not origin.automatic and origin.at_wall_s >= began_wall_s
     started = service is not None and service.state is ServiceState.STARTED
     return started and not asked and reserve(view, config.sid, None, now) is None
-
-
-def healthy(care: VmCare, vm: Vm | None, pulse: Pulse | None) -> bool:
-    """It runs, and its agent has answered, or it has no checks."""
-    if vm is None or vm.power is not Power.RUNNING:
-        return False
-    return not care.checks or (pulse is not None and pulse.agent_s is not None)
-
-
-def started_by_haven(seen: NodeObservation, sid: str) -> bool:
-    """Whether libvirt must not start this VM at host boot by itself: it would come before its turn. That is so for
-    one that waits for another, and for all as soon as one of them has a number."""
-    care = seen.view.care(sid)
-    numbered = (seen.view.care(config.sid).start_order is not None for config in own_configs(seen).values())
-    return care.wait_for is not None or any(numbered)

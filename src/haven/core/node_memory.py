@@ -9,7 +9,7 @@ from haven.core.ending import Ending
 from haven.core.host import DiskTrouble
 from haven.core.hypervisor import Happening, Moment, Power, Vm, Why
 from haven.core.order import Inspect, Move, Resume, Start, Stop
-from haven.core.records import BootPhase, Instance, Origin, Result, ServiceConfig, VmJournal
+from haven.core.records import BootPhase, Instance, Origin, Rehearsal, Result, ServiceConfig, VmJournal
 from haven.core.words import Cause, LrmMode, LrmState, RestartOn, ShutdownKind, Wanted
 
 SEQUENCE_GAP_S = 30.0
@@ -92,6 +92,10 @@ class VmMemory:
     the hold in which a probe saw the obstacle. `move_ended`: how its last move ended, until the manager knows.
     `pause`: QEMU paused it for an I/O error, the pause number `pauses` of this life. `resumed_s`: boottime at
     which the pause before ended, after `resumes` tries. `io_told_s`: when a disk's error was last told.
+    Of an observed VM: `would`, what was last told that haven would do, and `would_wall_s`, when it would have
+    started it. `locked`: the lock that was told; `blocked`: what was last told to wait for it; `stop_again_s`:
+    boottime before which no stop is tried, for a job was in its way. `drill`: the drill under way;
+    `drilled_wall_s`: when the last one began.
     """
 
     running: bool
@@ -125,6 +129,13 @@ class VmMemory:
     resumed_s: float | None = None
     resumes: int = 0
     io_told_s: float | None = None
+    would: str = ""
+    would_wall_s: float | None = None
+    locked: str = ""
+    blocked: str = ""
+    stop_again_s: float = 0.0
+    drill: Rehearsal | None = None
+    drilled_wall_s: float | None = None
 
     def with_happening(self, happening: Happening) -> "VmMemory":
         return replace(self, trail=(*self.trail, happening)[-TRAIL_LIMIT:])
@@ -137,7 +148,8 @@ class NodeMemory:
     `looked_wall_s`: when the hypervisor last answered. `took_over_s`: boottime at which this process went on
     where an earlier one had last looked, at `taken_over_wall_s`. `state`, `mode`, `idle_rounds` and `since_s`
     (boottime) are the LRM's own (spec 2.2); `shutdown`
-    and `stops`: it was asked to end, and stops its VMs before (8.1). `low` and `boot`: as in the LRM's record."""
+    and `stops`: it was asked to end, and stops its VMs before (8.1). `windows_told`: ends and reminders of
+    windows that were told, and may not be written yet. `low` and `boot`: as in the LRM's record."""
 
     vms: Mapping[str, VmMemory] = field(default_factory=dict)
     results: Mapping[str, Result] = field(default_factory=dict)
@@ -155,6 +167,7 @@ class NodeMemory:
     stops: bool = False
     low: Mapping[str, str] = field(default_factory=dict)
     boot: BootPhase | None = None
+    windows_told: frozenset[str] = frozenset()
 
 
 def own_configs(observation: NodeObservation) -> dict[str, ServiceConfig]:
@@ -202,6 +215,10 @@ def from_journal(journal: VmJournal, boot_id: str) -> VmMemory:
         last_cause=journal.last_cause,
         pause=None if paused_s is None else IoPause(paused_s, 0.0, told=True),
         pauses=journal.pauses,
+        would_wall_s=journal.would_wall_s,
+        locked=journal.locked,
+        drill=journal.drill,
+        drilled_wall_s=journal.drilled_wall_s,
     )
 
 
@@ -218,6 +235,10 @@ def to_journal(uuid: str, vm: VmMemory, node: str) -> VmJournal:
         node=node,
         paused_wall_s=vm.pause.since_wall_s if vm.pause and vm.pause.told else None,
         pauses=vm.pauses,
+        would_wall_s=vm.would_wall_s,
+        locked=vm.locked,
+        drill=vm.drill,
+        drilled_wall_s=vm.drilled_wall_s,
     )
 
 

@@ -10,6 +10,9 @@ from haven.core.order import CollectEvidence, Inspect, Move, OrderResult, Probe,
 from haven.core.records import Result
 from haven.core.words import Cause, ExitCode, HoldCause, Kind, Level, ServiceState
 
+STOP_AGAIN_S = 2.0
+"""After a stop that found a job in its way; the job's end is told as well, and looked for at every tick."""
+
 
 def order_done(book: Book, result: OrderResult) -> None:
     """Take one result in. One that an order given later has overtaken says nothing any more."""
@@ -57,6 +60,9 @@ def _started(book: Book, order: Start, vm: VmMemory, result: OrderResult) -> VmM
         ending=None,
         restart_at_s=None,
         tries=0,
+        would="",
+        would_wall_s=None,
+        blocked="",
     )
 
 
@@ -119,6 +125,9 @@ def _stopped(book: Book, order: Stop, vm: VmMemory, result: OrderResult) -> VmMe
 
 def _stop_failed(book: Book, order: Stop, vm: VmMemory, result: OrderResult) -> VmMemory:
     detail = result.obstacle.detail if result.obstacle else "the stop failed"
+    if result.obstacle and result.obstacle.locked:
+        book.say(Kind.EXEC, order.sid, f"not stopped: {detail}", "10.4", action="stop", phase="blocked")
+        return replace(vm, stop_again_s=book.now.boottime_s + STOP_AGAIN_S)
     book.say(Kind.EXEC, order.sid, f"stop failed: {detail}", "5.2", action="stop", phase="fail")
     failed = Result(order.sid, ServiceState.REQUEST_STOP, ExitCode.ERROR, HoldCause.STOP_FAILED, detail)
     book.results[order.uid] = failed

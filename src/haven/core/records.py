@@ -306,12 +306,31 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """A drill under way: who asked for it, and what was measured so far, in wall time. `killed_wall_s`: its QEMU
+    was killed; `noticed_wall_s`: haven saw that; `runs_wall_s`: it ran again. `ordered`: the kill was ordered;
+    `asks_agent`: its guest agent answered before, so that it is to answer again."""
+
+    uid: str
+    who: str
+    asked_wall_s: float
+    ordered: bool = False
+    asks_agent: bool = False
+    incident: str = ""
+    killed_wall_s: float | None = None
+    noticed_wall_s: float | None = None
+    runs_wall_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class VmJournal:
     """What the LRM last knew of a VM; it survives the daemon, so that nothing is missed or counted twice.
 
     `crashes_boottime_s` are the recent crashes of the boot `boot_id`, for the brake. `incident` is the id
     of the incident that is still open. `node`: whose LRM knew it (empty in journals of older versions).
     `paused_wall_s`: since when QEMU has paused it for an I/O error, the pause number `pauses` of this life.
+    `would_wall_s`: when haven would have started it, had it not only been observed. `locked`: the lock that was
+    told. `drill`: the drill under way; `drilled_wall_s`: when the last one began.
     """
 
     uuid: str
@@ -325,6 +344,10 @@ class VmJournal:
     node: str = ""
     paused_wall_s: float | None = None
     pauses: int = 0
+    would_wall_s: float | None = None
+    locked: str = ""
+    drill: Rehearsal | None = None
+    drilled_wall_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,7 +203,7 @@ def _by_kind(records: Iterable[Record]) -> dict[type, list[Record]]:
 
 def _by_name(kind: type, records: Iterable[Record]) -> dict[str, Record]:
     name = attrgetter(_NAMED_BY[kind])
-    return _sorted({name(record): record for record in records})
+    return {name(record): record for record in sorted(records, key=name)}
 
 
 def _changed(

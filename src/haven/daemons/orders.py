@@ -6,7 +6,7 @@ from haven.core.hypervisor import Obstacle
 from haven.core.order import CollectEvidence, Inspect, Move, Order, OrderResult, Probe, Resume, Settle, Start, Stop
 from haven.core.words import HoldCause
 from haven.daemons.machine import now
-from haven.hypervisor.protocol import Hypervisor, HypervisorError, StartFailedError, UnreachableError
+from haven.hypervisor.protocol import Hypervisor, HypervisorError, LockedError, StartFailedError, UnreachableError
 
 
 def perform(hypervisor: Hypervisor, order: Order) -> OrderResult:
@@ -19,6 +19,8 @@ def perform(hypervisor: Hypervisor, order: Order) -> OrderResult:
         result = replace(blank, unreachable=True)
     except StartFailedError as error:
         result = replace(blank, obstacle=error.obstacle)
+    except LockedError as error:
+        result = replace(blank, obstacle=Obstacle(_hold_cause(order), str(error), locked=True))
     except HypervisorError as error:
         result = replace(blank, obstacle=Obstacle(_hold_cause(order), str(error)))
     return _ended(result)

@@ -14,9 +14,10 @@ from haven.core.words import HoldCause
 from haven.hypervisor import definition, events
 from haven.hypervisor.connection import words
 from haven.hypervisor.disks import Images
+from haven.hypervisor.jobs import Jobs
 from haven.hypervisor.pools import missing_volume
 from haven.hypervisor.processes import Processes, boottime_s
-from haven.hypervisor.protocol import HypervisorError, StartFailedError
+from haven.hypervisor.protocol import HypervisorError, LockedError, StartFailedError
 from haven.hypervisor.qemu_log import SignalReader
 
 T = TypeVar("T")
@@ -73,8 +74,9 @@ def uuids(raw: Any, which: int) -> frozenset[str]:
 class Reader:
     """Reads VMs: their state from libvirt, their process from its pid file, their end from QEMU's log."""
 
-    def __init__(self, processes: Processes, log_dir: Path) -> None:
+    def __init__(self, processes: Processes, log_dir: Path, jobs: Jobs) -> None:
         self._processes = processes
+        self._jobs = jobs
         self._signals = SignalReader(log_dir)
         # Asked for once per VM: it is a hint for VMs that are new to haven, and libvirt has no bulk call for it.
         self._hints: dict[str, int | None] = {}
@@ -93,6 +95,7 @@ class Reader:
         present = {domain.UUIDString() for domain, _values in stats}
         self._hints = {uuid: hint for uuid, hint in self._hints.items() if uuid in present}
         self.images.keep_only(present)
+        self._jobs.keep_only(frozenset(domain.name() for domain, _values in stats))
         return tuple(
             self._vm(
                 domain,
@@ -130,6 +133,7 @@ class Reader:
             persistent=persistent,
             vmid_hint=self._hint(domain, uuid),
             images=self.images.of(domain, uuid, instance),
+            job="" if power is Power.OFF else self._jobs.job(name),
         )
 
     def _hint(self, domain: Any, uuid: str) -> int | None:
@@ -182,20 +186,28 @@ def _start_failed(domain: Any, said: str) -> StartFailedError:
     return StartFailedError(Obstacle(HoldCause.START_FAILED, said))
 
 
-def stop(domain: Any, timeout_s: int, *, force: bool = True) -> None:
+def stop(domain: Any, timeout_s: int, *, force: bool = True, job: Callable[[], str] = str) -> None:
     """Ask the guest, wait `timeout_s`, then force. Off already is success; so is a VM that was started again
-    meanwhile: the life that was to be ended is over.
+    meanwhile: the life that was to be ended is over. `job`: what libvirt is doing to it now.
 
-    Raises HypervisorError if the guest does not go down and `force` is off.
+    Raises HypervisorError if the guest does not go down and `force` is off; LockedError if a job is in the way.
     """
     life, power = domain.ID(), power_of(domain)
     if power is Power.OFF:
         return
+    must_be_free(domain, job)
     if timeout_s > 0 and power is not Power.CRASHED and _went_down(domain, life, timeout_s):
         return
     if not force:
         raise HypervisorError(f"VM {domain.name()} did not shut down within {timeout_s} s and still runs")
+    must_be_free(domain, job)
     _destroy(domain, life)
+
+
+def must_be_free(domain: Any, job: Callable[[], str]) -> None:
+    """Raises LockedError while libvirt does something to it that must not be cut off."""
+    if word := job():
+        raise LockedError(f"VM {domain.name()} is locked ({word}): libvirt is not done with it")
 
 
 def _went_down(domain: Any, life: int, timeout_s: int) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from haven.core.records import Instance
 from haven.core.settings import Settings
 from haven.hypervisor import definition, disks, domains, events, qemu_log
 from haven.hypervisor.connection import Connection, Opener, Spares
+from haven.hypervisor.jobs import Jobs
 from haven.hypervisor.pools import missing_volume
 from haven.hypervisor.processes import Processes, boottime_s
 from haven.hypervisor.protocol import UnreachableError
@@ -31,7 +33,8 @@ class LibvirtHypervisor:
         self._opener = Opener(settings.libvirt_uri)
         self._log_dir = Path(settings.qemu_log_dir)
         self._processes = Processes(Path(settings.qemu_pid_dir), proc_dir)
-        self._reader = domains.Reader(self._processes, self._log_dir)
+        self._jobs = Jobs(Path(settings.qemu_pid_dir))
+        self._reader = domains.Reader(self._processes, self._log_dir, self._jobs)
         self._connection: Connection | None = None
         self._spares = Spares(self._opener)
         # What a start missed and its definition does not name (a backing file), so that `obstacle` agrees.
@@ -119,7 +122,8 @@ class LibvirtHypervisor:
 
     def stop(self, uuid: str, timeout_s: int) -> None:
         with self._ordering(f"stop VM {uuid}") as raw:
-            domains.stop(domains.must_find(raw, uuid), timeout_s)
+            domain = domains.must_find(raw, uuid)
+            domains.stop(domain, timeout_s, job=partial(self._jobs.job, domain.name()))
 
     def obstacle(self, uuid: str) -> Obstacle | None:
         with self._ordering(f"read the disks of VM {uuid}") as raw:
@@ -180,6 +184,11 @@ def _subscribe(connection: Connection, happened: Callable[[Happening], None], io
             quiet_until_s[uuid] = boottime_s() + IO_ERROR_EVERY_S
             tell(domain, moment, events.io_error_words(action, path or alias))
 
+    def job(_raw: Any, domain: Any, *_what: object) -> None:
+        tell(domain, Moment.JOB)
+
+    connection.subscribe(libvirt.VIR_DOMAIN_EVENT_ID_JOB_COMPLETED, job)
+    connection.subscribe(libvirt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2, job)
     connection.subscribe(libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, lifecycle)
     connection.subscribe(libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, reboot)
     connection.subscribe(libvirt.VIR_DOMAIN_EVENT_ID_WATCHDOG, watchdog)

@@ -17,6 +17,10 @@ class UnreachableError(HypervisorError):
     """The hypervisor does not answer (its daemon is down): nothing is known of what it did."""
 
 
+class LockedError(HypervisorError):
+    """A job of libvirt's is in the way: it must end before the VM is stopped or reset."""
+
+
 class StartFailedError(HypervisorError):
     """The VM did not start; `obstacle` names what stood in the way."""
 
@@ -49,7 +53,10 @@ class Hypervisor(Protocol):
         """
 
     def stop(self, uuid: str, timeout_s: int) -> None:
-        """Ask the guest, wait `timeout_s`, then force; 0 forces at once. Off already is success."""
+        """Ask the guest, wait `timeout_s`, then force; 0 forces at once. Off already is success.
+
+        Raises LockedError.
+        """
 
     def obstacle(self, uuid: str) -> Obstacle | None:
         """What would stand in the way of a start now (a disk image that is not there), or None."""
