@@ -85,7 +85,7 @@ class _Look:
                 self._wakes.append(wait.until_s)
         new = {key: note for key, note in self._notes.items() if key not in self._phase.told}
         phase = replace(
-            self._phase, turns=self._turns, started=self._started, told=self._phase.told | self._notes.keys()
+            self._phase, turns=self._turns, started=self._started, told=self._phase.told | frozenset(self._notes)
         )
         future = [at_s for at_s in self._wakes if at_s > self._now_s]
         return Outcome(phase, waits, min(future, default=inf), tuple(new.values()))
