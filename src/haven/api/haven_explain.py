@@ -73,6 +73,8 @@ def _seen_sentence(vm: VmOutlook) -> str:
     if vm.guest is None:
         last = " when it was last seen, it ran" if vm.runs else ""
         return f"libvirt does not answer;{last or ' it is not known whether it runs'}"
+    if vm.io_error and vm.waiting:
+        return vm.waiting
     word = f"running (QEMU's pid {vm.guest.pid})" if vm.power == "running" else vm.power
     known = vm.journal
     if vm.protected and known and known.running != vm.runs:

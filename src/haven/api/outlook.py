@@ -112,6 +112,8 @@ class VmOutlook:
     @property
     def since_wall_s(self) -> float | None:
         """Since when it is as it is."""
+        if self.io_error and self.journal:
+            return self.journal.paused_wall_s
         if self.journal and self.journal.running == self.runs:
             return self.journal.since_wall_s
         if self.guest and self.guest.uptime_s:
