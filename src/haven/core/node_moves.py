@@ -94,7 +94,7 @@ class Moves:
             self._report(service, ExitCode.ERROR, f"{target} is not online")
 
     def _order(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, *, live: bool) -> None:
-        if self._plan.moving >= self._seen.settings.max_workers:
+        if self._plan.moving >= self._plan.workers:
             self._plan.waiting[config.sid] = f"its move waits for one of {self._plan.moving} others to end"
             return
         why, number = service.reason, known.number + 1
