@@ -48,7 +48,7 @@ class Plan:
         self._pve = observation.settings.policy is Policy.PVE
         self.now = self._now = now
         self.hands = Hands(self, observation)
-        self._workers = observation.settings.max_workers
+        self.workers = _workers(observation)
         self.not_after_s = observation.lease.act_until_s if observation.lease else None
         self.moving = sum(isinstance(vm.inflight, Move) for vm in self.vms.values())
         self._starting = sum(isinstance(vm.inflight, Start) for vm in self.vms.values())
@@ -179,8 +179,8 @@ class Plan:
         if not self._holds_run_key(config):
             self._claim_run_key(config, service)
             return
-        if self._starting >= self._workers:  # a finished order wakes the step again
-            self.waiting[config.sid] = f"its start waits for one of {self._workers} other starts to end"
+        if self._starting >= self.workers:  # a finished order wakes the step again
+            self.waiting[config.sid] = f"its start waits for one of {self.workers} other starts to end"
             return
         why = known.ending.sentence if known.ending else service.reason
         order = Start(config.uuid, config.sid, service.uid, why, known.number + 1, self.not_after_s)
@@ -260,8 +260,8 @@ class Plan:
         if self.hands.from_stop(config, service, known):
             return
         timeout_s = DEFAULT_STOP_TIMEOUT_S if service.timeout_s is None else service.timeout_s
-        if timeout_s > 0 and self._stopping >= self._workers and not known.inflight:
-            self.waiting[config.sid] = f"its stop waits for one of {self._workers} other stops to end"
+        if timeout_s > 0 and self._stopping >= self.workers and not known.inflight:
+            self.waiting[config.sid] = f"its stop waits for one of {self.workers} other stops to end"
             return  # a finished order wakes the step again
         order = Stop(config.uuid, config.sid, service.uid, service.reason, timeout_s, known.number + 1)
         self.orders.append(order)
@@ -345,3 +345,9 @@ class Plan:
     def _say_begin(self, sid: str, action: str, sentence: str) -> None:
         fields: dict[str, Scalar] = {"action": action, "phase": "begin"}
         self.events.append(Event(Kind.EXEC, sentence, sid, "5.2", fields=fields))
+
+
+def _workers(seen: NodeObservation) -> int:
+    """The host's setting holds, and the cluster's, too, once a person has set it."""
+    options, host = seen.view.options(), seen.settings.max_workers
+    return min(host, options.max_workers) if "max_workers" in options.given else host
