@@ -7,8 +7,8 @@ from enum import StrEnum
 from haven.core.contract import NodeObservation
 from haven.core.ending import Ending
 from haven.core.hypervisor import Happening, Moment, Power, Vm, Why
-from haven.core.order import Move, Start, Stop
-from haven.core.records import Instance, Origin, Result, ServiceConfig, VmJournal
+from haven.core.order import Move, Reset, Start, Stop
+from haven.core.records import HangState, Instance, Origin, Result, ServiceConfig, VmJournal
 from haven.core.words import Cause, LrmMode, LrmState, RestartOn, ShutdownKind, Wanted
 
 SEQUENCE_GAP_S = 30.0
@@ -20,7 +20,14 @@ TAKEOVER_S = 60.0
 LIFE = frozenset({Moment.STARTED, Moment.RESUMED, Moment.REBOOT})
 """After these it lived: what came before belongs to no later end."""
 
-NO_PART_OF_AN_END = LIFE | {Moment.DEFINED, Moment.UNDEFINED, Moment.WATCHDOG, Moment.OTHER}
+NO_PART_OF_AN_END = LIFE | {
+    Moment.DEFINED,
+    Moment.UNDEFINED,
+    Moment.WATCHDOG,
+    Moment.WATCHDOG_RESET,
+    Moment.WATCHDOG_PAUSE,
+    Moment.OTHER,
+}
 
 TRAIL_LIMIT = 16
 """Happenings kept per VM: an end needs the last few; an `ignore` error policy sends hundreds."""
@@ -70,6 +77,8 @@ class VmMemory:
     order `retry_uid` was reported that the manager has not read. `tries`: failed starts in a row for the
     order `tries_uid`. `number` counts the orders given, so that each result finds its own. `blocked_uid`:
     the hold in which a probe saw the obstacle. `move_ended`: how its last move ended, until the manager knows.
+    `life_s`: it began to run, or anew, in this boottime; before `excused_s` its silence had a reason. `unwell`:
+    the checks that were told to fail.
     """
 
     running: bool
@@ -92,12 +101,16 @@ class VmMemory:
     retry_at_s: float = 0.0
     tries: int = 0
     tries_uid: str = ""
-    inflight: Start | Stop | Move | None = None
+    inflight: Start | Stop | Move | Reset | None = None
     number: int = 0
     probed_at_s: float = 0.0
     probing: bool = False
     blocked_uid: str = ""
     move_ended: MoveEnded | None = None
+    hang: HangState = field(default_factory=HangState)
+    life_s: float = 0.0
+    excused_s: float = 0.0
+    unwell: frozenset[str] = frozenset()
 
     def with_happening(self, happening: Happening) -> "VmMemory":
         return replace(self, trail=(*self.trail, happening)[-TRAIL_LIMIT:])
@@ -167,9 +180,16 @@ def from_journal(journal: VmJournal, boot_id: str) -> VmMemory:
         started_after_wall_s=journal.since_wall_s,
         crashes_s=journal.crashes_boottime_s if journal.boot_id == boot_id else (),
         incident=journal.incident,
-        down_since_wall_s=journal.since_wall_s if journal.incident else None,
+        down_since_wall_s=_down_since_wall_s(journal),
         last_cause=journal.last_cause,
+        hang=journal.hang if journal.boot_id == boot_id else HangState(),
     )
+
+
+def _down_since_wall_s(journal: VmJournal) -> float | None:
+    if not journal.incident:
+        return None
+    return journal.hang.since_wall_s if journal.running and journal.hang.since_wall_s else journal.since_wall_s
 
 
 def to_journal(uuid: str, vm: VmMemory, node: str) -> VmJournal:
@@ -183,6 +203,7 @@ def to_journal(uuid: str, vm: VmMemory, node: str) -> VmJournal:
         incident=vm.incident,
         last_cause=vm.last_cause,
         node=node,
+        hang=vm.hang,
     )
 
 

@@ -8,6 +8,8 @@ from haven.core.contract import NodeObservation
 from haven.core.event import Event, Scalar
 from haven.core.hypervisor import Vm
 from haven.core.lrm.queue import MOVES
+from haven.core.node_checks import signs
+from haven.core.node_hang import Hangs
 from haven.core.node_memory import Intention, NodeMemory, VmMemory, own_configs, suspended
 from haven.core.node_moves import Moves
 from haven.core.node_standing import Standing
@@ -33,6 +35,7 @@ class Plan:
         self.run_keys: list[Put | Delete] = []
         self.pending: dict[str, tuple[str, float]] = {}
         self.waiting: dict[str, str] = {}
+        self.signs = signs(memory, observation, now)
         self.wake_at_s: float | None = None
         self.vms = dict(memory.vms)
         self.results = dict(memory.results)
@@ -121,6 +124,7 @@ class Plan:
         if known.running:
             self._report_success(service, config)
             self._claim_run_key(config, service)
+            Hangs(self, self._seen, self._now).plan(config, service, known)
         elif self._seen.host_stopping or self.standing.shutdown:
             self.waiting[config.sid] = "not started: the host is shutting down"
         elif self._may_start(config, service, known):

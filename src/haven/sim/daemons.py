@@ -19,6 +19,7 @@ from haven.core.order import (
     OrderResult,
     Probe,
     RemoveLock,
+    Reset,
     Settle,
     Start,
     Stop,
@@ -198,7 +199,7 @@ def _do(cluster: Cluster, host: Host, order: Order) -> bool:
             return guests.stop(node, order.sid, say)
         case Move():
             return _move(cluster, host, order, say)
-        case Probe() | Settle() | CollectEvidence():
+        case Reset() | Probe() | Settle() | CollectEvidence():
             return True
 
 
