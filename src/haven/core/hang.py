@@ -5,6 +5,7 @@ them ends a silence. Silence says something only of a VM that was heard since it
 or with a check that never worked, is never taken for hung.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from haven.core.clock import Now
@@ -13,6 +14,7 @@ from haven.core.host import Pulse
 from haven.core.hypervisor import Power, Vm, Why
 from haven.core.records import HangTerms, HealthCheck, ServiceConfig, ServiceStatus, VmCare
 from haven.core.sentences import duration
+from haven.core.view import View
 from haven.core.words import ServiceState, Wanted
 
 WATCHDOG_TERMS = HangTerms(60.0)
@@ -35,6 +37,16 @@ def watched(care: VmCare, config: ServiceConfig, vm: Vm | None) -> Watched | Non
     if care.hang is None and not care.checks:
         return None
     return Watched(config.uuid, care.hang, care.checks)
+
+
+def all_watched(view: View, node: str, vms: Mapping[str, Vm] | None) -> dict[str, Watched]:
+    """The VMs of this node whose signs of life are to be looked for now, by uuid."""
+    found = (
+        watched(view.care(sid), config, (vms or {}).get(config.uuid))
+        for sid, config in view.configs().items()
+        if config.node == node
+    )
+    return {one.uuid: one for one in found if one}
 
 
 def testified_s(pulse: Pulse) -> float | None:

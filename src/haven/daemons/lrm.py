@@ -12,20 +12,22 @@ from typing import Any
 
 from haven.core import node
 from haven.core.contract import Asked, Decision, NodeObservation
+from haven.core.hang import all_watched
 from haven.core.hypervisor import Happening, Moment
 from haven.core.node_memory import NodeMemory
-from haven.core.order import Order, OrderResult, Start, Stop
+from haven.core.order import Order, OrderResult, Reset, Start, Stop
 from haven.core.settings import Settings
 from haven.core.transaction import Committed
 from haven.core.view import View
 from haven.daemons.eyes import Eyes
 from haven.daemons.machine import now
 from haven.daemons.orders import broken_off, perform
+from haven.daemons.pulse import Watch
 from haven.daemons.story import Story
 from haven.daemons.systemd import host_is_stopping
 from haven.daemons.wake import Waker
 from haven.daemons.worker import BoundedStore
-from haven.hypervisor.protocol import Hypervisor, HypervisorError
+from haven.hypervisor.protocol import Hypervisor, HypervisorError, LifeSigns
 
 log = logging.getLogger("haven.lrm")
 
@@ -52,6 +54,7 @@ class Lrm:
         hypervisor: Hypervisor,
         story: Story,
         waker: Waker,
+        signs: LifeSigns | None = None,
     ) -> None:
         self._settings = settings
         self._holder = holder
@@ -62,6 +65,7 @@ class Lrm:
         self._memory = NodeMemory()
         self._view: View | None = None
         self._eyes = Eyes(hypervisor, waker.wake, self._spawn)
+        self._watch = Watch(signs, waker.wake, self._spawn) if signs else None
         self._host_stopping = False
         self._results: list[OrderResult] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -103,16 +107,20 @@ class Lrm:
             self._eyes.put_back(happenings)
             self._results = results + self._results
             return now().boottime_s + 1.0
+        vms = None if self._eyes.vms is None else dict(self._eyes.vms)
+        if self._watch:
+            self._watch.follow(all_watched(self._view, self._settings.node, vms))
         observation = NodeObservation(
             node=self._settings.node,
             holder=self._holder,
             view=self._view,
-            vms=None if self._eyes.vms is None else dict(self._eyes.vms),
+            vms=vms,
             happenings=tuple(happenings),
             results=tuple(results),
             tick=tick,
             host_stopping=self._host_stopping,
             settings=self._settings,
+            pulses=self._watch.pulses() if self._watch else {},
         )
         asked = Asked(observation, now())
         return await self._carry_out(asked, node.step(self._memory, observation, asked.now))
@@ -149,7 +157,7 @@ class Lrm:
     async def _perform(self, order: Order) -> None:
         log.debug("order: %s", order)
         loop = asyncio.get_running_loop()
-        pool = self._workers if isinstance(order, (Start, Stop)) else self._helpers
+        pool = self._workers if isinstance(order, (Start, Stop, Reset)) else self._helpers
         try:
             result = await loop.run_in_executor(pool, perform, self._hypervisor, order)
         except Exception as error:
@@ -160,10 +168,11 @@ class Lrm:
         self._eyes.look_at(order.uuid)
         self._waker.wake()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
@@ -176,3 +185,5 @@ class Lrm:
             task.cancel()
         with contextlib.suppress(HypervisorError):
             await self._hypervisor.close()
+        if self._watch:
+            await asyncio.to_thread(self._watch.close)

@@ -113,17 +113,19 @@ class Reader:
         uuid, name = domain.UUIDString(), domain.name()
         power, why = events.power(state[0]), events.why(*state)
         asked_for_off = power is Power.OFF and why is Why.SHUTDOWN
+        usage = None if power is Power.OFF else self._processes.usage(name)
         return Vm(
             uuid=uuid,
             name=name,
             power=power,
             why=why,
-            instance=None if power is Power.OFF else self._processes.instance(name),
+            instance=usage.instance if usage else None,
             checked_boottime_s=now_s,
             ended_by_signal=self._signals.ending_signal(name) if asked_for_off else None,
             autostart=autostart,
             persistent=persistent,
             vmid_hint=self._hint(domain, uuid),
+            uptime_s=usage.age_s if usage else None,
         )
 
     def _hint(self, domain: Any, uuid: str) -> int | None:
