@@ -229,6 +229,7 @@ class World:
             host_stopping=self.stopping,
             settings=self.settings,
             pulses=self._pulses(lrm, view) if lrm.facts is not None else {},
+            spaces=dict(self.host.spaces),
         )
 
     def _pulses(self, lrm: Daemon, view: View) -> dict[str, Pulse]:

@@ -13,8 +13,10 @@ from haven.api.client import ApiError, ApiUnreachable
 from haven.cli import care_commands
 from haven.cli.arguments import AnySid, OneSid
 from haven.cli.console import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, abandon_stdout, complain, tolerate_any_text
+from haven.cli.decisions import decisions
 from haven.cli.session import connect, error_text, segment
 from haven.cli.times import parse_since, wall_now_s
+from haven.cli.verify import verify
 
 EXIT_TROUBLE = 1
 EXIT_USAGE = 2
@@ -65,13 +67,16 @@ def history(
     sid: AnySid = None,
     limit: Limit = None,
     since: Annotated[str | None, typer.Option(help="Only what is newer: 2h, 30min, 3days, 2026-11-22.")] = None,
+    changes: Annotated[bool, typer.Option("--changes", help="Only what somebody changed or meant.")] = False,
+    kind: Annotated[str | None, typer.Option(help="Only these kinds, as vm_down,vm_up.")] = None,
     as_json: Json = False,
 ) -> int:
     """Show what happened, and why, oldest first."""
     now_s = wall_now_s()
     start_s = _since(since, now_s)
+    kinds = ",".join(filter(None, (kind, "changes" if changes else "")))
     entries = connect("haven history").get(
-        "/haven/history", sid=sid, limit=limit or (_MAX_LIMIT if since else _LIMIT)
+        "/haven/history", sid=sid, limit=limit or (_MAX_LIMIT if since else _LIMIT), kind=kinds or None
     )
     entries = [entry for entry in entries if float(entry["time"]) >= start_s]
     if as_json:
@@ -165,12 +170,18 @@ def version(as_json: Json = False) -> int:
     return 0
 
 
+app.command()(decisions)
+app.command()(verify)
+
+
 _ELSEWHERE = {
     "config": "Print a documented haven.toml with every key.",
     "up": "Run all of haven in the foreground: lrm, crm and api.",
     "lrm": "Run the process that keeps this host's VMs running.",
     "crm": "Run the process that decides what should run where.",
     "api": "Run the process that answers people and programs.",
+    "setup": "Install haven for good on this host, upgrade it, roll it back, repair or remove it.",
+    "replay": "Decide a saved decision again (haven decisions --save ID > FILE).",
     "sim": "Rehearse any cluster in virtual time, or ask what if a node died.",
 }
 

@@ -144,6 +144,7 @@ class _Look:
             stage_s=self._now.boottime_s,
             since_wall_s=since_s,
             held=False,
+            incident=incident,
         )
         return replace(
             known, hang=state, incident=incident, down_since_wall_s=since_s, last_cause=ending.cause, ending=ending
@@ -152,8 +153,9 @@ class _Look:
     # A hang that is open
 
     def _still_open(self, known: VmMemory) -> VmMemory:
-        if known.incident is None:  # the VM was stopped, or began another life
-            return _closed(known, self._now)
+        if known.incident != known.hang.incident:  # it was stopped, or has other trouble by now
+            self._book.close_incident(self._sid, known.hang.incident, "something else became of it")
+            return replace(known, hang=_no_hang(known.hang))
         if known.last_cause is Cause.GUEST_WATCHDOG and not hang.paused_by_watchdog(self._vm):
             return self._alive(known, "runs again")
         if known.last_cause is Cause.HANG and self._terms is None:
@@ -170,12 +172,17 @@ class _Look:
         return fresh and pulse.watched_since_s != signs
 
     def _alive(self, known: VmMemory, sentence: str) -> VmMemory:
-        self._book.say_up(self._sid, known, self._now.wall_s, sentence)
+        by_itself = known.hang.stage is HangStage.FOUND
+        self._book.say_up(self._sid, known, self._now.wall_s, sentence, restarts=0 if by_itself else 1)
         return replace(_closed(known, self._now), since_wall_s=self._now.wall_s)
 
 
+def _no_hang(state: HangState) -> HangState:
+    return replace(state, stage=HangStage.NONE, stage_s=0.0, since_wall_s=0.0, held=False, incident="")
+
+
 def _closed(known: VmMemory, now: Now) -> VmMemory:
-    state = replace(known.hang, stage=HangStage.NONE, stage_s=0.0, since_wall_s=0.0, held=False)
+    state = _no_hang(known.hang)
     return replace(known, hang=state, incident=None, down_since_wall_s=None, ending=None, excused_s=now.boottime_s)
 
 

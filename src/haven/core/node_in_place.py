@@ -36,5 +36,5 @@ def _told(book: Book, config: ServiceConfig, known: VmMemory, ending: Ending, mo
     lines = ("libvirt's events: " + ", ".join(happening.moment.value for happening in known.trail),)
     incident = book.say_down(config, known, ending, began_s, lines)
     opened = replace(known, incident=incident, down_since_wall_s=began_s, last_cause=ending.cause)
-    book.say_up(config.sid, opened, book.now.wall_s, "reset in place, the same QEMU runs on")
+    book.say_up(config.sid, opened, book.now.wall_s, "reset in place, the same QEMU runs on", restarts=0)
     return replace(opened, incident=None, down_since_wall_s=None, since_wall_s=book.now.wall_s)

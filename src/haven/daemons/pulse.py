@@ -213,9 +213,13 @@ def _ended(future: "Future[Any]") -> "asyncio.Future[None]":
     loop = asyncio.get_running_loop()
     waiter: asyncio.Future[None] = loop.create_future()
 
+    def end() -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
     def tell(_future: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(lambda: waiter.done() or waiter.set_result(None))
+            loop.call_soon_threadsafe(end)
 
     future.add_done_callback(tell)
     return waiter

@@ -19,7 +19,7 @@ def in_thread(call: Callable[[], T], name: str) -> "Future[T]":
     def run() -> None:
         try:
             outcome = call()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - handed on, to whoever reads the future
             future.set_exception(error)
         else:
             future.set_result(outcome)
