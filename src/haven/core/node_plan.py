@@ -8,7 +8,9 @@ from haven.core.contract import NodeObservation
 from haven.core.event import Event, Scalar
 from haven.core.hypervisor import Vm
 from haven.core.lrm.queue import MOVES
+from haven.core.node_checks import signs
 from haven.core.node_hands import Hands
+from haven.core.node_hang import Hangs
 from haven.core.node_memory import Intention, NodeMemory, VmMemory, own_configs, suspended
 from haven.core.node_moves import Moves
 from haven.core.node_resume import attend
@@ -37,6 +39,7 @@ class Plan:
         self.run_keys: list[Put | Delete] = []
         self.pending: dict[str, tuple[str, float]] = {}
         self.waiting: dict[str, str] = {}
+        self.signs = signs(memory, observation, now)
         self.wake_at_s: float | None = None
         self.vms = dict(memory.vms)
         self.results = dict(memory.results)
@@ -134,6 +137,7 @@ class Plan:
         if known.running:
             self._report_success(service, config)
             self._claim_run_key(config, service)
+            Hangs(self, self._seen, self._now).plan(config, service, known)
             if known.pause and not self._pve:
                 attend(self, self._view, config, known, self._now)
         elif self._seen.host_stopping or self.standing.shutdown:
