@@ -4,9 +4,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from haven.core.host import CheckSeen, Pulse, Space
+from haven.core.host import Space
 from haven.core.hypervisor import Happening, Moment, Power, Why
-from haven.core.records import HealthCheck, RunKey, VmCare
+from haven.core.records import ClusterOptions, HealthCheck, RunKey, VmCare
 from haven.core.transaction import Delete, Put
 from haven.core.words import CheckKind, RestartOn, Wanted
 from tests.core.fake_store import Mood
@@ -37,6 +37,12 @@ def runs_already(story: Story, sid: str) -> None:
 @step("max_workers is <n>")
 def max_workers(story: Story, count: str) -> None:
     story.world.settings = replace(story.world.settings, max_workers=int(count))
+
+
+@step("the cluster's max_workers is <n>")
+def cluster_max_workers(story: Story, count: str) -> None:
+    options = ClusterOptions(max_workers=int(count), given=frozenset({"max_workers"}))
+    story.world.write(Put("options", options))
 
 
 @step("<sid> does not obey a shutdown")
@@ -83,12 +89,9 @@ def boot_order(story: Story, rest: str) -> None:
     story.world.advance(11.0)
 
 
-@step("the check of <sid> is good")
-def check_good(story: Story, sid: str) -> None:
-    at_s = story.world.boottime_s
-    seen = {"ping 192.0.2.1": CheckSeen(True, 0, "answers", at_s)}
-    story.world.pulses[story.world.guest(sid).uuid] = Pulse(0.0, checks=seen)
-    story.world.ring()
+@step("the check of <sid> fails after the boot")
+def check_fails(story: Story, sid: str) -> None:
+    story.world.guest(sid).life.failing["ping 192.0.2.1"] = 0.0
 
 
 @step("<sid> is only observed")

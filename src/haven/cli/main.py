@@ -13,8 +13,10 @@ from haven.api.client import ApiError, ApiUnreachable
 from haven.cli import care_commands
 from haven.cli.arguments import AnySid, OneSid
 from haven.cli.console import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, abandon_stdout, complain, tolerate_any_text
+from haven.cli.decisions import decisions
 from haven.cli.session import connect, error_text, segment
 from haven.cli.times import parse_since, wall_now_s
+from haven.cli.verify import verify
 
 EXIT_TROUBLE = 1
 EXIT_USAGE = 2
@@ -65,13 +67,16 @@ def history(
     sid: AnySid = None,
     limit: Limit = None,
     since: Annotated[str | None, typer.Option(help="Only what is newer: 2h, 30min, 3days, 2026-11-22.")] = None,
+    changes: Annotated[bool, typer.Option("--changes", help="Only what somebody changed or meant.")] = False,
+    kind: Annotated[str | None, typer.Option(help="Only these kinds, as vm_down,vm_up.")] = None,
     as_json: Json = False,
 ) -> int:
     """Show what happened, and why, oldest first."""
     now_s = wall_now_s()
     start_s = _since(since, now_s)
+    kinds = ",".join(filter(None, (kind, "changes" if changes else "")))
     entries = connect("haven history").get(
-        "/haven/history", sid=sid, limit=limit or (_MAX_LIMIT if since else _LIMIT)
+        "/haven/history", sid=sid, limit=limit or (_MAX_LIMIT if since else _LIMIT), kind=kinds or None
     )
     entries = [entry for entry in entries if float(entry["time"]) >= start_s]
     if as_json:
@@ -153,6 +158,39 @@ app.add_typer(care_commands.checks, name="checks")
 
 
 @app.command()
+def options(
+    ha: Annotated[str | None, typer.Option(metavar="KEY=VALUE", help="shutdown_policy=migrate")] = None,
+    crs: Annotated[
+        str | None, typer.Option(metavar="KEY=VALUE,...", help="ha=static,ha-rebalance-on-start=1")
+    ] = None,
+    max_workers: Annotated[
+        int | None, typer.Option("--max_workers", "--max-workers", help="Starts and stops at a time on one host.")
+    ] = None,
+    delete: Annotated[str | None, typer.Option(metavar="NAME,...", help="Back to the default: ha, crs.")] = None,
+    as_json: Json = False,
+) -> int:
+    """Show or change the cluster's options.
+
+    As in Proxmox VE's datacenter.cfg: what is given takes the place of the whole line.
+    """
+    given = {"ha": ha, "crs": crs, "max_workers": max_workers, "delete": delete}
+    changes = {name: value for name, value in given.items() if value is not None}
+    api = connect("haven options")
+    if changes:
+        api.put("/cluster/options", **changes)
+        return 0
+    found = api.get("/cluster/options")
+    if as_json:
+        _print_json(found)
+        return 0
+    from haven.cli.story_view import option_lines
+
+    for line in option_lines(found):
+        print(line)
+    return 0
+
+
+@app.command()
 def version(as_json: Json = False) -> int:
     """Show haven's version."""
     from importlib.metadata import version as installed_version
@@ -165,12 +203,18 @@ def version(as_json: Json = False) -> int:
     return 0
 
 
+app.command()(decisions)
+app.command()(verify)
+
+
 _ELSEWHERE = {
     "config": "Print a documented haven.toml with every key.",
     "up": "Run all of haven in the foreground: lrm, crm and api.",
     "lrm": "Run the process that keeps this host's VMs running.",
     "crm": "Run the process that decides what should run where.",
     "api": "Run the process that answers people and programs.",
+    "setup": "Install haven for good on this host, upgrade it, roll it back, repair or remove it.",
+    "replay": "Decide a saved decision again (haven decisions --save ID > FILE).",
     "sim": "Rehearse any cluster in virtual time, or ask what if a node died.",
 }
 

@@ -107,8 +107,8 @@ class Book:
         at_wall_s: float,
         sentence: str,
         called_wall_s: float | None = None,
-        *,
         restarts: int = 1,
+        *,
         observed: bool = False,
     ) -> None:
         """The end of an incident. `called_wall_s`: when haven called the hypervisor, if it was haven. `restarts`:
@@ -118,13 +118,13 @@ class Book:
             Kind.VM_UP,
             sid,
             f"{sentence}, after {outage_s:.2f} s",
-            "restart" if restarts else "storage",
+            "storage" if vm.pause else "restart",
             incident=vm.incident,
             called_wall_s=called_wall_s,
             recovered_wall_s=at_wall_s,
             outage_s=round(outage_s, 3),
-            restarts=restarts,
             observed=observed,
+            restarts=restarts,
         )
 
     def close_incident(self, sid: str | None, incident: str, how: str) -> None:
