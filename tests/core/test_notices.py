@@ -312,6 +312,22 @@ def test_over_the_limit_everything_is_summed_up_in_one_message() -> None:
     assert summary.body.count("is back after 0.4 s") == 2
 
 
+def test_what_was_held_back_is_not_overtaken() -> None:
+    story = Story(replace(TERMS, per_hour=1))
+    for number in range(2):
+        story.look(number, story.line(number, Kind.MAINTENANCE_REMINDER, f"reminder {number}"))
+    [summary] = story.look(3700, story.line(3700, Kind.MAINTENANCE_REMINDER, "reminder 2"))
+    assert summary.stands_for == 2
+    assert summary.body.index("reminder 1") < summary.body.index("reminder 2")
+
+
+def test_a_line_that_was_read_is_not_read_again() -> None:
+    story = Story()
+    line = story.line(0, Kind.MAINTENANCE_REMINDER, "maintenance ends in 10 min")
+    assert len(story.look(0, line)) == 1
+    assert story.look(1, line) == []
+
+
 def test_a_clock_that_is_set_back_does_not_block_messages() -> None:
     story = Story(replace(TERMS, per_hour=1))
     story.look(0.5, story.down(0, "i0"), story.up(0.4, "i0"))

@@ -119,8 +119,9 @@ class Reader:
     def _vm(self, domain: Any, state: tuple[int, int], now_s: float, *, autostart: bool, persistent: bool) -> Vm:
         uuid, name = domain.UUIDString(), domain.name()
         power, why = events.power(state[0]), events.why(*state)
-        instance = None if power is Power.OFF else self._processes.instance(name)
         asked_for_off = power is Power.OFF and why is Why.SHUTDOWN
+        usage = None if power is Power.OFF else self._processes.usage(name)
+        instance = usage.instance if usage else None
         return Vm(
             uuid=uuid,
             name=name,
@@ -132,6 +133,7 @@ class Reader:
             autostart=autostart,
             persistent=persistent,
             vmid_hint=self._hint(domain, uuid),
+            uptime_s=usage.age_s if usage else None,
             job="" if power is Power.OFF else self._jobs.job(name),
             images=self.images.of(domain, uuid, instance),
         )

@@ -14,12 +14,12 @@ from haven.core.host import DiskTrouble
 from haven.core.hypervisor import Happening, Moment, Obstacle, Vm
 from haven.core.records import Instance
 from haven.core.settings import Settings
-from haven.hypervisor import definition, disks, domains, events, qemu_log
+from haven.hypervisor import definition, disks, domains, events, qemu_log, reviving
 from haven.hypervisor.connection import Connection, Opener, Spares
 from haven.hypervisor.jobs import Jobs
 from haven.hypervisor.pools import missing_volume
 from haven.hypervisor.processes import Processes, boottime_s
-from haven.hypervisor.protocol import UnreachableError
+from haven.hypervisor.protocol import HypervisorError, UnreachableError
 
 IO_ERROR_EVERY_S = 60.0
 """Errors after which a VM runs on are passed on so often."""
@@ -33,6 +33,7 @@ class LibvirtHypervisor:
         self._opener = Opener(settings.libvirt_uri)
         self._log_dir = Path(settings.qemu_log_dir)
         self._processes = Processes(Path(settings.qemu_pid_dir), proc_dir)
+        self._sees_own_processes = proc_dir == Path("/proc")
         self._jobs = Jobs(Path(settings.qemu_pid_dir))
         self._reader = domains.Reader(self._processes, self._log_dir, self._jobs)
         self._connection: Connection | None = None
@@ -124,6 +125,17 @@ class LibvirtHypervisor:
         with self._ordering(f"stop VM {uuid}") as raw:
             domain = domains.must_find(raw, uuid)
             domains.stop(domain, timeout_s, job=partial(self._jobs.job, domain.name()))
+
+    def reset(self, uuid: str, instance: Instance | None, *, hard: bool) -> None:
+        with self._ordering(f"{'end' if hard else 'reset'} VM {uuid}") as raw:
+            domain = domains.must_find(raw, uuid)
+            found = self._processes.instance(domain.name())
+            if instance is not None and found != instance:
+                raise HypervisorError(f"VM {domain.name()} was started anew meanwhile; that QEMU is left alone")
+            if hard:
+                reviving.end(domain, found if self._sees_own_processes else None)
+            else:
+                reviving.reset(domain)
 
     def obstacle(self, uuid: str) -> Obstacle | None:
         with self._ordering(f"read the disks of VM {uuid}") as raw:

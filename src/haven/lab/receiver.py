@@ -1,4 +1,4 @@
-"""A webhook on a lab host; as a program it appends what it gets to a file, a line each."""
+"""A webhook and push monitor on a lab host; as a program it writes what it gets to a file, a line each."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from haven.lab.machine import Machine
 from haven.lab.namespaces import Process
@@ -19,10 +20,11 @@ _UP_S = 10.0
 
 @dataclass(frozen=True)
 class Received:
-    """One request: when it was there whole, its path, and its body."""
+    """One request: when it was there whole, its path, its query (of a push), and its body (of a message)."""
 
     wall_s: float
     path: str
+    query: Mapping[str, str]
     body: Mapping[str, Any]
 
 
@@ -66,11 +68,19 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        line = {"wall_s": time.time(), "path": self.path, "body": json.loads(body)}
+        asked = urlsplit(self.path)
+        line = {
+            "wall_s": time.time(),
+            "path": asked.path,
+            "query": dict(parse_qsl(asked.query)),
+            "body": json.loads(body or b"{}"),
+        }
         with self.file.open("a") as file:
             file.write(json.dumps(line) + "\n")
         self.send_response(200)
         self.end_headers()
+
+    do_GET = do_POST
 
     def log_message(self, *_: object) -> None: ...
 
