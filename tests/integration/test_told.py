@@ -1,4 +1,4 @@
-"""Who is told on a real host: by messages, by push monitors, by Prometheus; and when the API is killed meanwhile."""
+"""Who is told on a real host: by messages, by push monitors, by Prometheus; also when the API is killed."""
 
 from __future__ import annotations
 
