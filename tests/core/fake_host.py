@@ -3,14 +3,16 @@
 from dataclasses import dataclass, field, replace
 
 from haven.core.hypervisor import Happening, Moment, Obstacle, Power, Vm, Why
-from haven.core.order import Order, OrderResult, Probe, Settle, Start, Stop
+from haven.core.order import AwaitAgent, Kill, Order, OrderResult, Probe, Settle, Start, Stop
 from haven.core.records import Instance
 from haven.core.words import HoldCause
 
 GUEST_SHUTDOWN_S = 1.0
 """How long a guest that obeys takes to shut down."""
 
-ORDER_S = {"Start": 0.2, "Stop": 0.1, "Probe": 0.01, "Settle": 0.01, "CollectEvidence": 0.01}
+ORDER_S = {"Start": 0.2, "Stop": 0.1, "AwaitAgent": 3.0}
+QUICK_S = 0.01
+"""Every other order."""
 
 
 @dataclass(slots=True)
@@ -18,7 +20,8 @@ class Guest:
     """One domain and what will go wrong with it.
 
     `misled`: starts fail although nothing seems to stand in the way. `obeys`: a shutdown request works.
-    `immortal`: even pulling the plug fails. `short_lived`: SIGTERM ends it before its start is reported. `job`:
+    `immortal`: even pulling the plug fails. `short_lived`: SIGTERM ends it before its start is reported. `agent`:
+    it has one that answers. `job`:
     what libvirt does to it; `job_unseen`: begun, and nobody has looked since.
     """
 
@@ -36,6 +39,7 @@ class Guest:
     obeys: bool = True
     immortal: bool = False
     short_lived: bool = False
+    agent: bool = False
     job: str = ""
     job_unseen: bool = False
     unsent: list[Moment] = field(default_factory=list)
@@ -56,6 +60,10 @@ class FakeHost:
         if not self.reachable:
             return None
         return {guest.uuid: self._fact(guest) for guest in self.guests.values() if guest.defined}
+
+    def facts_of(self, uuid: str) -> Vm:
+        """What a look at this guest would say now."""
+        return self._fact(self.guests[uuid])
 
     def _fact(self, guest: Guest) -> Vm:
         instance = Instance(guest.pid, guest.pid * 7) if guest.pid else None
@@ -119,7 +127,7 @@ class FakeHost:
         if isinstance(order, Stop) and order.timeout_s > 0:
             obeys = self.guests[order.uuid].obeys
             return min(GUEST_SHUTDOWN_S, order.timeout_s) if obeys else float(order.timeout_s)
-        return ORDER_S[type(order).__name__]
+        return ORDER_S.get(type(order).__name__, QUICK_S)
 
     def carry_out(self, order: Order, pid: int | None) -> OrderResult:
         """Do it now. `pid`: the guest's process when the order was given; a stop is for that one only."""
@@ -135,6 +143,10 @@ class FakeHost:
                 return self._stop(guest, order, pid, blank)
             case Probe():
                 return _but(blank, ok=True, obstacle=None if guest.disk else _missing(guest))
+            case Kill():
+                return self._kill(guest, order, blank)
+            case AwaitAgent():
+                return _but(blank, ok=True, answered=guest.agent)
             case Settle():
                 guest.autostart, guest.vmid_hint = order.autostart, order.vmid
                 return _but(blank, ok=True)
@@ -155,6 +167,12 @@ class FakeHost:
             guest.short_lived = False
             self.end(guest, Why.SHUTDOWN, Moment.SHUTDOWN_HOST, Moment.STOPPED_SHUTDOWN)
         return started
+
+    def _kill(self, guest: Guest, order: Kill, blank: OrderResult) -> OrderResult:
+        if guest.pid != order.instance.pid or guest.job:
+            return _but(blank, obstacle=Obstacle(HoldCause.START_FAILED, "its QEMU is another one"))
+        self.end(guest, Why.CRASHED, Moment.STOPPED_FAILED)
+        return _but(blank, ok=True, answered=guest.agent)
 
     def _stop(self, guest: Guest, order: Stop, pid: int | None, blank: OrderResult) -> OrderResult:
         if guest.power is Power.OFF or guest.pid != pid:

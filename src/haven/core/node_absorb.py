@@ -9,6 +9,7 @@ from haven.core.event import Event
 from haven.core.hypervisor import Moment, Vm
 from haven.core.node_afar import ended_in_maintenance, is_observed, observed_up, restarted_in_maintenance
 from haven.core.node_book import Book
+from haven.core.node_drill import noticed
 from haven.core.node_memory import (
     Intention,
     NodeMemory,
@@ -225,7 +226,8 @@ class Absorb:
             self.book.vms[config.uuid] = self._intended_end(config, down, ending, told=bool(known.trail))
             return
         incident = self.book.say_down(config, known, ending, since_s, evidence(seen))
-        opened = replace(down, incident=incident, down_since_wall_s=since_s, ending=ending)
+        drill = noticed(known, incident, since_s)
+        opened = replace(down, incident=incident, down_since_wall_s=since_s, ending=ending, drill=drill)
         self.book.vms[config.uuid] = self._failed(config, opened)
 
     def _what_was_seen(self, config: ServiceConfig, known: VmMemory, vm: Vm | None) -> Seen:
@@ -237,6 +239,7 @@ class Absorb:
             own_stop=stopping or config.wanted in (Wanted.STOPPED, Wanted.DISABLED),
             booted=known.boot_id != self._now.boot_id,
             host_stopping=self._seen.host_stopping,
+            drill=known.drill is not None and known.drill.ordered,
         )
 
     def _last_look_wall_s(self) -> float:
@@ -271,7 +274,7 @@ class Absorb:
 
     def _failed(self, config: ServiceConfig, down: VmMemory) -> VmMemory:
         """Nobody meant it: a restart, as the brake allows."""
-        if down.last_cause is Cause.HOST_BOOT:
+        if down.last_cause in (Cause.HOST_BOOT, Cause.DRILL):
             return down
         counted = self._counted(down)
         now_s, brake = self._now.boottime_s, self.book.brake

@@ -8,6 +8,7 @@ from haven.core.contract import NodeObservation
 from haven.core.event import Event, Scalar
 from haven.core.hypervisor import Vm
 from haven.core.lrm.queue import MOVES
+from haven.core.node_drill import Drills
 from haven.core.node_hands import Hands
 from haven.core.node_memory import Intention, NodeMemory, VmMemory, own_configs, suspended
 from haven.core.node_moves import Moves
@@ -41,7 +42,7 @@ class Plan:
         self.results = dict(memory.results)
         self.ended_causes = memory.ended_causes
         self._memory = memory
-        self._windows_told = memory.windows_told
+        self._tells: set[str] = set()
         self._seen = observation
         self._view = observation.view
         self._pve = observation.settings.policy is Policy.PVE
@@ -59,7 +60,7 @@ class Plan:
             vms=self.vms,
             results=self.results,
             ended_causes=self.ended_causes,
-            windows_told=self._windows_told,
+            told_once=frozenset(self._tells),
         )
 
     def wake(self, at_s: float) -> None:
@@ -68,7 +69,7 @@ class Plan:
     def run(self) -> None:
         """What the standing allows: without it nothing is touched, but what people meant is written."""
         services, facts = self._view.services(), self._seen.vms
-        self._windows_told = Windows(self, self._memory, self._seen).run()
+        Windows(self, self._seen).run()
         if self.standing.may_act:
             Moves(self, self._seen).accept()
         for config in own_configs(self._seen).values():
@@ -81,6 +82,14 @@ class Plan:
                 continue
             if service.node == self._seen.node and not known.unsure:
                 self._plan(config, service, known, facts.get(config.uuid))
+        if self.standing.may_act and facts is not None:
+            Drills(self, self._seen).run()
+
+    def tell_once(self, key: str, event: Event) -> None:
+        """Tell what goes with a write, once, however often it takes to write it."""
+        self._tells.add(key)
+        if key not in self._memory.told_once:
+            self.events.append(event)
 
     def _plan(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, vm: Vm | None) -> None:
         """`vm` says nothing when it is older than the result of an order."""

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 from haven.core.brake import retry_pause_s
 from haven.core.node_book import Book
+from haven.core.node_drill import done_event
 from haven.core.node_memory import MoveEnded, MoveOutcome, VmMemory, last_sequence
-from haven.core.order import CollectEvidence, Move, OrderResult, Probe, Start, Stop
+from haven.core.order import AwaitAgent, CollectEvidence, Kill, Move, OrderResult, Probe, Start, Stop
 from haven.core.records import Result
+from haven.core.sentences import duration
 from haven.core.words import Cause, ExitCode, HoldCause, Kind, Level, ServiceState
-
 
 STOP_AGAIN_S = 2.0
 """After a stop that found a job in its way; the job's end is told as well, and looked for at every tick."""
@@ -28,6 +29,10 @@ def order_done(book: Book, result: OrderResult) -> None:
             book.vms[order.uuid] = _move_ended(book, order, vm, result)
         case Probe():
             _probe_done(book, order, vm, result)
+        case Kill():
+            _kill_done(book, order, vm, result)
+        case AwaitAgent():
+            _agent_answered(book, order, vm, result)
         case CollectEvidence():
             _evidence_came(book, order, result)
 
@@ -156,6 +161,28 @@ def _probe_done(book: Book, order: Probe, vm: VmMemory, result: OrderResult) -> 
     first = service is not None and service.held is not None and service.held.tries == 1
     if result.ok and result.obstacle is None and (first or vm.blocked_uid == order.uid):
         book.ended.add(order.uid)
+
+
+def _kill_done(book: Book, order: Kill, vm: VmMemory, result: OrderResult) -> None:
+    drill = vm.drill
+    if drill is None or drill.uid != order.uid:
+        return
+    if result.ok:
+        drill = replace(drill, killed_wall_s=result.ended_wall_s, asks_agent=result.answered)
+        book.vms[order.uuid] = replace(vm, drill=drill)
+        return
+    detail = result.obstacle.detail if result.obstacle else "libvirt does not answer"
+    book.vms[order.uuid] = replace(vm, drill=None)
+    book.events.append(done_event(order.sid, drill, None, "", f"not begun: {detail}"))
+
+
+def _agent_answered(book: Book, order: AwaitAgent, vm: VmMemory, result: OrderResult) -> None:
+    if vm.drill is None or vm.drill.uid != order.uid:
+        return
+    failed = "" if result.answered else f"its agent does not answer after {duration(order.timeout_s)}"
+    book.vms[order.uuid] = replace(vm, drill=None)
+    serving_s = result.ended_wall_s if result.answered else None
+    book.events.append(done_event(order.sid, vm.drill, serving_s, "its agent answers", failed))
 
 
 def _evidence_came(book: Book, order: CollectEvidence, result: OrderResult) -> None:

@@ -79,6 +79,27 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
+class Kill:
+    """A drill: end this QEMU process, and no other, as a crash would. Its guest agent is asked before whether it
+    answers."""
+
+    uuid: str
+    sid: str
+    uid: str
+    instance: Instance
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitAgent:
+    """Wait until the VM's guest agent answers."""
+
+    uuid: str
+    sid: str
+    uid: str
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveLock:
     """Take a leftover lock (`backup`, `snapshot`, ...) off a guest that is recovered (R-4.32)."""
 
@@ -101,7 +122,7 @@ class Exit:
     """End this daemon: it was asked to, and nothing keeps it."""
 
 
-Order = Start | Stop | Move | Probe | Settle | CollectEvidence
+Order = Start | Stop | Move | Probe | Settle | CollectEvidence | Kill | AwaitAgent
 Duty = FeedWatchdog | CloseWatchdog | RemoveLock | Exit
 
 
@@ -112,7 +133,8 @@ class OrderResult:
     `ok` is what the hypervisor said; `obstacle` what stood in the way, or still stands there (Probe).
     `unreachable`: the hypervisor went away meanwhile (or, of a move, the other end), so nothing is known.
     `lines` is the evidence. `began_wall_s` and `ended_wall_s` are when the hypervisor was called and answered;
-    whatever was read of the VM before `ended_boottime_s` is older than this result.
+    whatever was read of the VM before `ended_boottime_s` is older than this result. `answered`: the VM's guest
+    agent did.
     """
 
     order: Order
@@ -124,3 +146,4 @@ class OrderResult:
     unreachable: bool = False
     instance: Instance | None = None
     lines: tuple[str, ...] = ()
+    answered: bool = False

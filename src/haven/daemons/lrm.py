@@ -19,7 +19,7 @@ from haven.core.settings import Settings
 from haven.core.transaction import Committed
 from haven.core.view import View
 from haven.daemons.eyes import Eyes
-from haven.daemons.machine import now
+from haven.daemons.machine import now, utc_offset_s
 from haven.daemons.orders import broken_off, perform
 from haven.daemons.story import Story
 from haven.daemons.systemd import host_is_stopping
@@ -113,6 +113,7 @@ class Lrm:
             tick=tick,
             host_stopping=self._host_stopping,
             settings=self._settings,
+            utc_offset_s=utc_offset_s(),
         )
         asked = Asked(observation, now())
         return await self._carry_out(asked, node.step(self._memory, observation, asked.now))

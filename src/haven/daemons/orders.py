@@ -1,12 +1,26 @@
 """Carrying out one order with the hypervisor; blocks, so it runs in a thread."""
 
+import time
 from dataclasses import replace
 
 from haven.core.hypervisor import Obstacle
-from haven.core.order import CollectEvidence, Move, Order, OrderResult, Probe, Settle, Start, Stop
+from haven.core.order import (
+    AwaitAgent,
+    CollectEvidence,
+    Kill,
+    Move,
+    Order,
+    OrderResult,
+    Probe,
+    Settle,
+    Start,
+    Stop,
+)
 from haven.core.words import HoldCause
 from haven.daemons.machine import now
 from haven.hypervisor.protocol import Hypervisor, HypervisorError, LockedError, StartFailedError, UnreachableError
+
+AGENT_PAUSE_S = 0.2
 
 
 def perform(hypervisor: Hypervisor, order: Order) -> OrderResult:
@@ -55,6 +69,19 @@ def _call(hypervisor: Hypervisor, order: Order, done: OrderResult) -> OrderResul
             hypervisor.prepare(order.uuid, autostart=order.autostart, vmid=order.vmid)
         case Move(target=target):
             raise HypervisorError(f"cannot move to {target}: this host is in no cluster")
+        case Kill(instance=instance):
+            return replace(done, answered=hypervisor.kill_qemu(order.uuid, instance))
+        case AwaitAgent(timeout_s=timeout_s):
+            return replace(done, answered=_await_agent(hypervisor, order.uuid, timeout_s))
         case CollectEvidence():
             return replace(done, lines=hypervisor.evidence(order.uuid))
     return done
+
+
+def _await_agent(hypervisor: Hypervisor, uuid: str, timeout_s: float) -> bool:
+    deadline_s = time.monotonic() + timeout_s
+    while time.monotonic() < deadline_s:
+        if hypervisor.agent_answers(uuid):
+            return True
+        time.sleep(AGENT_PAUSE_S)
+    return False

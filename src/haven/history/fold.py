@@ -56,8 +56,11 @@ class _Told:
         return first
 
     def up(self) -> bool:
+        """Of an observed VM it was somebody else who brought it back."""
         recovered_s = self.number("recovered_wall_s", self.at_wall_s)
-        return self._update("recovered_wall_s = ?, restarts = 1", "recovered_wall_s IS NULL", recovered_s)
+        restarts = 0 if self.event.fields.get("observed") is True else 1
+        where = "recovered_wall_s IS NULL"
+        return self._update("recovered_wall_s = ?, restarts = ?", where, recovered_s, restarts)
 
     def closed(self) -> bool:
         closed_s = self.number("closed_wall_s", self.at_wall_s)
@@ -103,4 +106,6 @@ _FOLDS: dict[Kind, Callable[[_Told], bool]] = {
     Kind.INCIDENT_CLOSED: _Told.closed,
     Kind.VM_HELD: _Told.held,
     Kind.VM_EVIDENCE: _Told.evidence,
+    Kind.VM_WOULD: _Told.evidence,
+    Kind.DRILL_DONE: _Told.evidence,
 }

@@ -13,11 +13,13 @@ import libvirt
 from haven.core.hypervisor import Happening, Moment, Obstacle, Vm
 from haven.core.records import Instance
 from haven.core.settings import Settings
-from haven.hypervisor import definition, domains, events, qemu_log
+from haven.hypervisor import definition, domains, drilling, events, qemu_log
 from haven.hypervisor.connection import Connection, Opener, Spares
 from haven.hypervisor.jobs import Jobs
 from haven.hypervisor.processes import Processes, boottime_s
 from haven.hypervisor.protocol import UnreachableError
+
+AGENT_S = 1
 
 
 class LibvirtHypervisor:
@@ -124,6 +126,18 @@ class LibvirtHypervisor:
             if vmid is not None:
                 domains.mark(domain, vmid)
                 self._reader.forget_hint(uuid)
+
+    def kill_qemu(self, uuid: str, instance: Instance) -> bool:
+        with self._ordering(f"kill VM {uuid}") as raw:
+            domain = domains.must_find(raw, uuid)
+            answered = drilling.agent_answers(domain, AGENT_S)
+            domains.must_be_free(domain, partial(self._jobs.job, domain.name()))
+            drilling.kill(self._processes, domain.name(), instance)
+        return answered
+
+    def agent_answers(self, uuid: str) -> bool:
+        with self._ordering(f"ask the agent of VM {uuid}") as raw:
+            return drilling.agent_answers(domains.must_find(raw, uuid), AGENT_S)
 
     def evidence(self, uuid: str) -> tuple[str, ...]:
         with self._ordering(f"find VM {uuid}") as raw:

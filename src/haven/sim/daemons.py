@@ -9,11 +9,13 @@ from haven.core.event import Event
 from haven.core.lrm import rounds
 from haven.core.lrm.memory import LrmMemory
 from haven.core.order import (
+    AwaitAgent,
     CloseWatchdog,
     CollectEvidence,
     Duty,
     Exit,
     FeedWatchdog,
+    Kill,
     Move,
     Order,
     OrderResult,
@@ -198,7 +200,7 @@ def _do(cluster: Cluster, host: Host, order: Order) -> bool:
             return guests.stop(node, order.sid, say)
         case Move():
             return _move(cluster, host, order, say)
-        case Probe() | Settle() | CollectEvidence():
+        case Probe() | Settle() | CollectEvidence() | Kill() | AwaitAgent():
             return True
 
 
