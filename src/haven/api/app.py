@@ -18,6 +18,7 @@ from haven.api import (
     ha_rules,
     ha_status,
     haven_explain,
+    haven_hands,
     haven_records,
     haven_status,
     haven_story,
@@ -52,6 +53,7 @@ ROUTES: tuple[Route, ...] = (
     *haven_story.ROUTES,
     *haven_explain.ROUTES,
     *haven_records.ROUTES,
+    *haven_hands.ROUTES,
 )
 MAX_DRAINED_BYTES = 64 << 20
 _BASE = "/api2/{format}"

@@ -99,7 +99,8 @@ def delete(call: Call) -> None:
         if sid not in view.configs():
             raise failed(f"cannot delete service '{shown(sid)}', not HA managed!")
         rules, said = without(view, sid) if purge else ([], "")
-        writes = (Delete(f"config/{sid}"), *commands_queued(view, sid), *rules)
+        care = tuple(Delete(key) for key in (f"care/{sid}", f"drill/{sid}") if key in view.entries)
+        writes = (Delete(f"config/{sid}"), *commands_queued(view, sid), *rules, *care)
         text = f"taken out of haven's care, the VM is left as it is{said}"
         return Change(writes, (told(call.identity, text, sid),))
 

@@ -10,6 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from haven.api.client import ApiError, ApiUnreachable
+from haven.cli import hands
 from haven.cli.console import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, abandon_stdout, complain, tolerate_any_text
 from haven.cli.session import connect, error_text, segment
 from haven.cli.times import parse_since, wall_now_s
@@ -171,6 +172,8 @@ def version(as_json: Json = False) -> int:
         print(f"haven {number}")
     return 0
 
+
+hands.register(app)
 
 _ELSEWHERE = {
     "config": "Print a documented haven.toml with every key.",

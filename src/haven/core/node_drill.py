@@ -38,7 +38,7 @@ class Drills:
     def run(self) -> None:
         for request in self._view.drills().values():
             self._request(request)
-        if self._seen.tick:
+        if self._seen.tick and self._plan.standing.may_act:
             self._schedule()
         for config in self._view.configs().values():
             known = self._plan.vms.get(config.uuid)
@@ -70,8 +70,8 @@ class Drills:
                 return
 
     def _refusal(self, sid: str, known: VmMemory | None) -> str:
-        if self._seen.host_stopping:
-            return "the host goes down"
+        if self._seen.host_stopping or not self._plan.standing.may_act:
+            return "haven is not active on this host now"
         if known is None or known.instance is None or not known.running:
             return f"{sid} does not run"
         config = self._view.configs()[sid]

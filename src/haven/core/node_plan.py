@@ -82,7 +82,7 @@ class Plan:
                 continue
             if service.node == self._seen.node and not known.unsure:
                 self._plan(config, service, known, facts.get(config.uuid))
-        if self.standing.may_act and facts is not None:
+        if facts is not None:
             Drills(self, self._seen).run()
 
     def tell_once(self, key: str, event: Event) -> None:
