@@ -1,8 +1,10 @@
-"""Hands off on a real host: locks by people and by libvirt's own jobs, maintenance, observing; and a drill."""
+"""Hands off on a real host: locks by people and by libvirt's own jobs, maintenance, observing.
+
+A window that ends by itself, and a drill, are scenes of the demo.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,24 +85,12 @@ def test_a_crash_of_a_locked_vm_waits_for_the_lock(vm: TestVm) -> None:
     assert [incident["cause"] for incident in vm.host.incidents(vm.sid)] == ["crash"]
 
 
-def test_maintenance_ends_by_itself_and_what_should_run_is_started(vm: TestVm) -> None:
-    typed(vm.host, "haven", "maintenance", vm.sid, "--for", "8s", "--reason", "new NIC")
-    before = vm.kill()
-    vm.is_off()
-    assert "new NIC" in vm.seen()["hands_off"]["sentence"]
-    assert vm.host.tool("haven", "status").returncode == 0, "a VM that is off in maintenance is no trouble"
-    assert vm.state() == "shut off"
-    assert "ends in" in told(vm, "maintenance_reminder")
-    vm.runs_anew(before, 15.0)
-    assert vm.host.incidents(vm.sid) == []
-    assert "its time is up" in told(vm, "maintenance_ended")
-
-
 def test_qm_acts_at_once_on_a_vm_in_maintenance(vm: TestVm) -> None:
     typed(vm.host, "haven", "maintenance", vm.sid, "--for", "1h")
     typed(vm.host, "qm", "stop", str(vm.vmid))
-    vm.is_off(3.0)
+    vm.is_off(5.0)
     assert vm.seen()["wanted"] == "started"
+    assert vm.host.tool("haven", "status").returncode == 0, "a VM that is off in maintenance is no trouble"
     typed(vm.host, "haven", "maintenance", "end", vm.sid)
     vm.runs_anew(None)
 
@@ -117,20 +107,3 @@ def test_an_observed_vm_is_told_about_and_not_touched(vm: TestVm) -> None:
     assert "haven would have had it back" in vm.host.incidents(vm.sid)[0]["evidence"][-1]
     typed(vm.host, "haven", "protect", vm.sid)
     vm.runs_anew(vm.kill())
-
-
-def test_a_drill_measures_how_a_vm_comes_back_and_counts_for_nothing(real: TestVm) -> None:
-    real.host.wait_for(lambda: real.host.agent_answers(real.name), 30.0, "the agent")
-    assert "say --yes" in refused(real.host, "haven", "drill", real.sid)
-    before = real.life
-    done = json.loads(typed(real.host, "haven", "drill", real.sid, "--yes", "--json"))
-    assert real.life not in (None, before)
-    assert done["ok"] and done["how"] == "its agent answers", done
-    assert 0.0 < done["restart_s"] < done["outage_s"] and done["serving_s"] > done["restart_s"], done
-    newest = real.host.incidents(real.sid)[0]
-    assert (newest["cause"], newest["state"]) == ("drill", "recovered")
-    seen = real.seen()
-    assert seen["last_drill"]["passed"] and seen["restarts_24h"] == 0, seen
-    typed(real.host, "haven", "lock", real.sid, "--reason", "backup")
-    assert "no drill" in refused(real.host, "haven", "drill", real.sid, "--yes")
-    typed(real.host, "haven", "unlock", real.sid)

@@ -34,7 +34,7 @@ def observe(
     off: Annotated[bool, typer.Option("--off", help="From words to deeds: as haven protect.")] = False,
     as_json: Json = False,
 ) -> int:
-    """Watch a VM and tell what haven would have done, without doing it.
+    """Watch a VM: tell what haven would do, and do nothing.
 
     A VM that is not protected yet is taken as it is found. The first step with a VM you care about: watch it for a
     week, read haven history SID, then: haven protect SID.
@@ -45,14 +45,15 @@ def observe(
 
 
 def protect(sid: OneSid, as_json: Json = False) -> int:
-    """Keep a VM running: ends observing it, and adds it if it was not protected."""
+    """Keep a VM running: ends observing it, or adds it."""
     return _say(connect("haven protect").delete(f"/haven/observe/{segment(sid)}"), as_json)
 
 
 def lock(sid: OneSid, length: For = DEFAULT_LOCK, reason: Reason = "locked", as_json: Json = False) -> int:
-    """Lock a VM, for a backup: it is neither stopped nor reset, and a crash waits for the lock's end.
+    """Lock a VM, so that nothing stops or resets it.
 
-    It ends by itself, or with: haven unlock SID (or qm unlock VMID).
+    For a backup, say. A crash is restarted when the lock ends. It ends by itself, or with: haven unlock SID (or
+    qm unlock VMID).
     """
     seconds = _seconds(length or DEFAULT_LOCK)
     api = connect("haven lock")
@@ -70,9 +71,10 @@ def maintenance(
     reason: Reason = "maintenance",
     as_json: Json = False,
 ) -> int:
-    """Keep hands off some VMs while you work on them: nothing is started, stopped or reset.
+    """Keep hands off VMs while you work on them.
 
-    It ends by itself after --for, reminds of it before, and then what should run is started.
+    Nothing is started, stopped or reset. It ends by itself after --for, reminds of it before, and then what should
+    run is started.
     """
     verb, rest = words[0], words[1:]
     api = connect(f"haven maintenance {verb}" if verb in ("list", "end", "extend") else "haven maintenance")
@@ -118,7 +120,7 @@ def drill(
     ] = "2-5",
     as_json: Json = False,
 ) -> int:
-    """Kill a VM's QEMU as a crash would, and measure how it comes back.
+    """Kill a VM as a crash would, to see it come back.
 
     With --schedule: haven drill --schedule vm:102 monthly; without a VM, all protected ones.
     """

@@ -65,7 +65,7 @@ class Windows:
             return
         self._plan.windows.append(Put(key, replace(window, reminded=True)))
         sentence = (
-            f"maintenance of {vms} ends in {duration(remaining_s)}, then what should run is started;"
+            f"maintenance of {vms} ends in {duration(max(remaining_s, 1.0))}, then what should run is started;"
             f" to go on: haven maintenance extend {window.id} --for 1h"
         )
         self._tell(f"remind {window.id}", Kind.MAINTENANCE_REMINDER, sentence, window)

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from haven.lab.demo.scene import Scene
-from haven.lab.demo.scenes import crash, crash_loop, disk, haven_itself, intent, libvirtd, protect
+from haven.lab.demo.scenes import (
+    crash,
+    crash_loop,
+    disk,
+    drill,
+    haven_itself,
+    intent,
+    libvirtd,
+    maintenance,
+    protect,
+)
 
 SCENES: tuple[Scene, ...] = (
     protect.SCENE,
@@ -12,5 +22,7 @@ SCENES: tuple[Scene, ...] = (
     libvirtd.SCENE,
     haven_itself.SCENE,
     disk.SCENE,
+    drill.SCENE,
+    maintenance.SCENE,
     crash_loop.SCENE,
 )
