@@ -2,17 +2,31 @@
 
 from dataclasses import dataclass, field, replace
 
+from haven.core.host import DiskTrouble, Space
 from haven.core.hypervisor import Happening, Moment, Obstacle, Power, Vm, Why
-from haven.core.order import AwaitAgent, Kill, Order, OrderResult, Probe, Settle, Start, Stop
+from haven.core.order import (
+    AwaitAgent,
+    Inspect,
+    Kill,
+    Order,
+    OrderResult,
+    Probe,
+    Reset,
+    Resume,
+    Settle,
+    Start,
+    Stop,
+)
 from haven.core.records import Instance
 from haven.core.words import HoldCause
+from tests.core.fake_life import Life
 
 GUEST_SHUTDOWN_S = 1.0
 """How long a guest that obeys takes to shut down."""
 
-ORDER_S = {"Start": 0.2, "Stop": 0.1, "AwaitAgent": 3.0}
 QUICK_S = 0.01
-"""Every other order."""
+ORDER_S = {"Start": 0.2, "Stop": 0.1, "Resume": 0.5, "Reset": 0.05, "AwaitAgent": 3.0}
+"""All others are quick."""
 
 
 @dataclass(slots=True)
@@ -23,6 +37,7 @@ class Guest:
     `immortal`: even pulling the plug fails. `short_lived`: SIGTERM ends it before its start is reported. `agent`:
     it has one that answers. `job`:
     what libvirt does to it; `job_unseen`: begun, and nobody has looked since.
+    `full`: there is no space for its disk. `failing`: its disk's storage does not answer.
     """
 
     uuid: str
@@ -30,6 +45,7 @@ class Guest:
     power: Power = Power.OFF
     why: Why = Why.OTHER
     pid: int | None = None
+    started_s: float = 0.0
     signal: int | None = None
     autostart: bool = False
     vmid_hint: int | None = None
@@ -42,7 +58,10 @@ class Guest:
     agent: bool = False
     job: str = ""
     job_unseen: bool = False
+    full: bool = False
+    failing: bool = False
     unsent: list[Moment] = field(default_factory=list)
+    life: Life = field(default_factory=Life)
 
 
 class FakeHost:
@@ -53,6 +72,7 @@ class FakeHost:
         self.reachable = True
         self.happenings: list[Happening] = []
         self.clock = (0.0, 0.0)  # boottime, wall
+        self.spaces: dict[str, Space] = {}
         self._pids = 1000
 
     def facts(self) -> dict[str, Vm] | None:
@@ -77,7 +97,9 @@ class FakeHost:
             ended_by_signal=guest.signal,
             autostart=guest.autostart,
             vmid_hint=guest.vmid_hint,
+            uptime_s=self.clock[0] - guest.started_s if guest.pid else None,
             job="" if guest.job_unseen else guest.job,
+            images=(f"/srv/{guest.name}.qcow2",),
         )
 
     # What happens to guests
@@ -90,6 +112,8 @@ class FakeHost:
         if guest.power is not Power.RUNNING:
             self._pids += 1
             guest.power, guest.why, guest.pid, guest.signal = Power.RUNNING, Why.OTHER, self._pids, None
+            guest.started_s = self.clock[0]
+            guest.life.begin(self.clock[0])
             self.say(guest, Moment.RESUMED, Moment.STARTED)  # in libvirt's order, which surprises
 
     def end(self, guest: Guest, why: Why, *moments: Moment, signal: int | None = None) -> None:
@@ -141,12 +165,16 @@ class FakeHost:
                 return self._start(guest, blank)
             case Stop():
                 return self._stop(guest, order, pid, blank)
+            case Reset():
+                return self._reset(guest, order, blank)
             case Probe():
                 return _but(blank, ok=True, obstacle=None if guest.disk else _missing(guest))
-            case Kill():
-                return self._kill(guest, order, blank)
-            case AwaitAgent():
-                return _but(blank, ok=True, answered=guest.agent)
+            case Kill() | AwaitAgent():
+                return self._drill(guest, order, blank)
+            case Inspect():
+                return _but(blank, ok=True, disks=(self._trouble(guest),))
+            case Resume():
+                return self._resume(guest, blank)
             case Settle():
                 guest.autostart, guest.vmid_hint = order.autostart, order.vmid
                 return _but(blank, ok=True)
@@ -168,11 +196,51 @@ class FakeHost:
             self.end(guest, Why.SHUTDOWN, Moment.SHUTDOWN_HOST, Moment.STOPPED_SHUTDOWN)
         return started
 
-    def _kill(self, guest: Guest, order: Kill, blank: OrderResult) -> OrderResult:
+    def _drill(self, guest: Guest, order: Kill | AwaitAgent, blank: OrderResult) -> OrderResult:
+        if isinstance(order, AwaitAgent):
+            return _but(blank, ok=True, answered=guest.agent)
         if guest.pid != order.instance.pid or guest.job:
             return _but(blank, obstacle=Obstacle(HoldCause.START_FAILED, "its QEMU is another one"))
         self.end(guest, Why.CRASHED, Moment.STOPPED_FAILED)
         return _but(blank, ok=True, answered=guest.agent)
+
+    def _reset(self, guest: Guest, order: Reset, blank: OrderResult) -> OrderResult:
+        if order.instance != self._fact(guest).instance:
+            return _but(blank, obstacle=Obstacle(HoldCause.STOP_FAILED, "it is another process by now"))
+        if order.hard and not guest.immortal:
+            self.end(guest, Why.CRASHED, Moment.STOPPED_FAILED)
+            return _but(blank, ok=True)
+        if order.hard or not guest.life.reset_works:
+            return _but(blank, obstacle=Obstacle(HoldCause.STOP_FAILED, "QEMU does not answer"))
+        self.say(guest, Moment.REBOOT, Moment.REBOOT)
+        if guest.life.reset_helps:
+            guest.life.begin(self.clock[0])
+            if guest.power is Power.PAUSED:
+                guest.power, guest.why = Power.RUNNING, Why.OTHER
+                self.say(guest, Moment.RESUMED)
+        return _but(blank, ok=True)
+
+    def _trouble(self, guest: Guest) -> DiskTrouble:
+        if guest.failing:
+            return DiskTrouble("vda", f"nbd/{guest.name}")
+        return DiskTrouble("vda", f"/srv/{guest.name}.qcow2", True, Space(0 if guest.full else 500, 20480))
+
+    def write(self, guest: Guest) -> bool:
+        """It writes to its disk; QEMU pauses it when that fails."""
+        fails = guest.power is Power.RUNNING and (guest.full or guest.failing)
+        if fails:
+            guest.power, guest.why = Power.PAUSED, Why.IO_ERROR
+            self.say(guest, Moment.SUSPENDED_IOERROR)
+        return not fails
+
+    def _resume(self, guest: Guest, blank: OrderResult) -> OrderResult:
+        if guest.power is not Power.PAUSED or guest.why is not Why.IO_ERROR:
+            return _but(blank, ok=True)
+        self.begin(guest)
+        if not self.write(guest):
+            again = Obstacle(HoldCause.START_FAILED, "it was resumed, and paused again at once")
+            return _but(blank, obstacle=again)
+        return _but(blank, ok=True)
 
     def _stop(self, guest: Guest, order: Stop, pid: int | None, blank: OrderResult) -> OrderResult:
         if guest.power is Power.OFF or guest.pid != pid:

@@ -104,15 +104,15 @@ def _next_sentence(vm: VmOutlook) -> str:
         return "nothing, until it is defined in libvirt again"
     if asked := _asked(vm):
         return asked
-    if vm.waiting:
-        return vm.waiting
-    if hands := vm.hands:
-        return _hands_off(hands, runs=vm.runs)
+    if waits := vm.waiting or _hands_off(vm.hands, runs=vm.runs):
+        return waits
     if vm.service and vm.service.state is ServiceState.REQUEST_STOP:
         given_s = DEFAULT_STOP_S if vm.service.timeout_s is None else vm.service.timeout_s
         return f"it is being stopped; the guest is given {duration(given_s)}" if given_s else "it is being stopped"
     if vm.service and (sentence := _UNDER_WAY.get(vm.service.state)):
         return sentence.format(node=vm.service.node, target=vm.service.target)
+    if vm.config.wanted is Wanted.STARTED and vm.io_error:
+        return "haven looks at its storage, and resumes it when that answers"
     if vm.config.wanted is Wanted.STARTED and vm.power == "paused":
         return "nothing: haven leaves a paused VM as it is"
     if vm.config.wanted is Wanted.STARTED:
@@ -120,8 +120,10 @@ def _next_sentence(vm: VmOutlook) -> str:
     return "it is about to be stopped" if vm.runs else "nothing: it stays off, also after a boot of the host"
 
 
-def _hands_off(hands: Reserve, *, runs: bool) -> str:
-    """What haven does not do."""
+def _hands_off(hands: Reserve | None, *, runs: bool) -> str:
+    """What haven does not do; empty when it does all."""
+    if hands is None:
+        return ""
     until = f" (for {duration(hands.remaining_s)} more)" if hands.remaining_s is not None else ""
     left = {
         HandsOff.OBSERVE: "nothing, whatever happens to it; what haven would have done is told",

@@ -196,9 +196,9 @@ def _span(began_s: float | None, ended_s: float | None) -> float | None:
     return None if began_s is None or ended_s is None else round(max(0.0, ended_s - began_s), 3)
 
 
-def noticed(known: VmMemory, incident: str, at_wall_s: float) -> Rehearsal | None:
+def noticed(known: VmMemory, at_wall_s: float) -> Rehearsal | None:
     """The drill of a VM whose end was just seen."""
     drill = known.drill
     if drill is None or not drill.ordered or drill.noticed_wall_s is not None:
         return drill
-    return replace(drill, incident=incident, noticed_wall_s=at_wall_s)
+    return replace(drill, incident=known.incident or "", noticed_wall_s=at_wall_s)

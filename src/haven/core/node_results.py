@@ -3,10 +3,24 @@
 from dataclasses import replace
 
 from haven.core.brake import retry_pause_s
+from haven.core.io_pause import inspected, resume_ended
 from haven.core.node_book import Book
 from haven.core.node_drill import done_event
+from haven.core.node_hang import reset_done
 from haven.core.node_memory import MoveEnded, MoveOutcome, VmMemory, last_sequence
-from haven.core.order import AwaitAgent, CollectEvidence, Kill, Move, OrderResult, Probe, Start, Stop
+from haven.core.order import (
+    AwaitAgent,
+    CollectEvidence,
+    Inspect,
+    Kill,
+    Move,
+    OrderResult,
+    Probe,
+    Reset,
+    Resume,
+    Start,
+    Stop,
+)
 from haven.core.records import Result
 from haven.core.sentences import duration
 from haven.core.words import Cause, ExitCode, HoldCause, Kind, Level, ServiceState
@@ -19,7 +33,7 @@ def order_done(book: Book, result: OrderResult) -> None:
     """Take one result in. One that an order given later has overtaken says nothing any more."""
     order = result.order
     vm = book.vms.get(order.uuid)
-    if vm is None or (isinstance(order, (Start, Stop, Move)) and vm.inflight != order):
+    if vm is None or (isinstance(order, (Start, Stop, Move, Reset)) and vm.inflight != order):
         return
     match order:
         case Start() | Stop():
@@ -27,12 +41,16 @@ def order_done(book: Book, result: OrderResult) -> None:
             book.vms[order.uuid] = vm if result.unreachable else _done(book, order, vm, result)
         case Move():
             book.vms[order.uuid] = _move_ended(book, order, vm, result)
+        case Reset():
+            book.vms[order.uuid] = reset_done(book, order, vm, result)
         case Probe():
             _probe_done(book, order, vm, result)
-        case Kill():
-            _kill_done(book, order, vm, result)
-        case AwaitAgent():
-            _agent_answered(book, order, vm, result)
+        case Kill() | AwaitAgent():
+            _drilled(book, order, vm, result)
+        case Inspect():
+            book.vms[order.uuid] = inspected(vm, result)
+        case Resume():
+            book.vms[order.uuid] = resume_ended(book, order, vm, result)
         case CollectEvidence():
             _evidence_came(book, order, result)
 
@@ -75,6 +93,8 @@ def _start_failed(book: Book, order: Start, vm: VmMemory, result: OrderResult) -
     config, service = book.configs.get(order.uuid), book.services.get(order.sid)
     if config is None:
         return vm
+    if vm.last_cause is Cause.HOST_BOOT and result.obstacle and result.obstacle.cause is HoldCause.DISK_MISSING:
+        return _not_there_yet(book, order, vm, result.obstacle.detail)
     tries = (vm.tries if vm.tries_uid == order.uid else 0) + 1
     allowed = 0 if service and service.hold_tries else config.restarts
     if tries > allowed:
@@ -83,6 +103,13 @@ def _start_failed(book: Book, order: Start, vm: VmMemory, result: OrderResult) -
     sentence = f"start tried again in {pause_s:g} s ({tries} of {allowed})"
     book.say(Kind.RESTART_POLICY_RETRY, order.sid, sentence, "R-5.4", Level.WARN, **{"try": tries})
     return replace(vm, tries=tries, tries_uid=order.uid, restart_at_s=book.now.boottime_s + pause_s)
+
+
+def _not_there_yet(book: Book, order: Start, vm: VmMemory, detail: str) -> VmMemory:
+    """Storage may come later than the host: held until it is there, and not counted against max_restart."""
+    failed = Result(order.sid, ServiceState.STARTED, ExitCode.ERROR, HoldCause.DISK_MISSING, detail)
+    book.results[order.uid] = failed
+    return replace(vm, restart_at_s=None)
 
 
 def _exhausted(book: Book, order: Start, vm: VmMemory, result: OrderResult, tries: int) -> VmMemory:
@@ -163,9 +190,16 @@ def _probe_done(book: Book, order: Probe, vm: VmMemory, result: OrderResult) -> 
         book.ended.add(order.uid)
 
 
-def _kill_done(book: Book, order: Kill, vm: VmMemory, result: OrderResult) -> None:
+def _drilled(book: Book, order: Kill | AwaitAgent, vm: VmMemory, result: OrderResult) -> None:
+    """The kill of a drill, or the answer that ends it."""
     drill = vm.drill
     if drill is None or drill.uid != order.uid:
+        return
+    if isinstance(order, AwaitAgent):
+        book.vms[order.uuid] = replace(vm, drill=None)
+        failed = "" if result.answered else f"its agent does not answer after {duration(order.timeout_s)}"
+        serving_s = result.ended_wall_s if result.answered else None
+        book.events.append(done_event(order.sid, drill, serving_s, "its agent answers", failed))
         return
     if result.ok:
         drill = replace(drill, killed_wall_s=result.ended_wall_s, asks_agent=result.answered)
@@ -174,15 +208,6 @@ def _kill_done(book: Book, order: Kill, vm: VmMemory, result: OrderResult) -> No
     detail = result.obstacle.detail if result.obstacle else "libvirt does not answer"
     book.vms[order.uuid] = replace(vm, drill=None)
     book.events.append(done_event(order.sid, drill, None, "", f"not begun: {detail}"))
-
-
-def _agent_answered(book: Book, order: AwaitAgent, vm: VmMemory, result: OrderResult) -> None:
-    if vm.drill is None or vm.drill.uid != order.uid:
-        return
-    failed = "" if result.answered else f"its agent does not answer after {duration(order.timeout_s)}"
-    book.vms[order.uuid] = replace(vm, drill=None)
-    serving_s = result.ended_wall_s if result.answered else None
-    book.events.append(done_event(order.sid, vm.drill, serving_s, "its agent answers", failed))
 
 
 def _evidence_came(book: Book, order: CollectEvidence, result: OrderResult) -> None:

@@ -7,11 +7,14 @@ from haven.core.hypervisor import Obstacle
 from haven.core.order import (
     AwaitAgent,
     CollectEvidence,
+    Inspect,
     Kill,
     Move,
     Order,
     OrderResult,
     Probe,
+    Reset,
+    Resume,
     Settle,
     Start,
     Stop,
@@ -48,7 +51,7 @@ def broken_off(order: Order, error: Exception) -> OrderResult:
 
 
 def _hold_cause(order: Order) -> HoldCause:
-    return HoldCause.STOP_FAILED if isinstance(order, Stop) else HoldCause.START_FAILED
+    return HoldCause.STOP_FAILED if isinstance(order, (Stop, Reset)) else HoldCause.START_FAILED
 
 
 def _ended(result: OrderResult) -> OrderResult:
@@ -59,29 +62,45 @@ def _ended(result: OrderResult) -> OrderResult:
 def _call(hypervisor: Hypervisor, order: Order, done: OrderResult) -> OrderResult:
     """Carry the order out; `done` with what it brought."""
     match order:
-        case Start():
-            return replace(done, instance=hypervisor.start(order.uuid))
         case Stop():
             hypervisor.stop(order.uuid, order.timeout_s)
-        case Probe():
-            return replace(done, obstacle=hypervisor.obstacle(order.uuid))
+        case Reset():
+            hypervisor.reset(order.uuid, order.instance, hard=order.hard)
+        case Resume():
+            hypervisor.resume(order.uuid)
         case Settle():
             hypervisor.prepare(order.uuid, autostart=order.autostart, vmid=order.vmid)
         case Move(target=target):
             raise HypervisorError(f"cannot move to {target}: this host is in no cluster")
-        case Kill(instance=instance):
-            return replace(done, answered=hypervisor.kill_qemu(order.uuid, instance))
-        case AwaitAgent(timeout_s=timeout_s):
-            return replace(done, answered=_await_agent(hypervisor, order.uuid, timeout_s))
-        case CollectEvidence():
-            return replace(done, lines=hypervisor.evidence(order.uuid))
+        case _:
+            return _bring(hypervisor, order, done)
     return done
 
 
-def _await_agent(hypervisor: Hypervisor, uuid: str, timeout_s: float) -> bool:
-    deadline_s = time.monotonic() + timeout_s
+def _bring(
+    hypervisor: Hypervisor, order: Start | Probe | Inspect | Kill | AwaitAgent | CollectEvidence, done: OrderResult
+) -> OrderResult:
+    """Those that bring something."""
+    match order:
+        case Start():
+            return replace(done, instance=hypervisor.start(order.uuid))
+        case Probe():
+            return replace(done, obstacle=hypervisor.obstacle(order.uuid))
+        case Inspect():
+            return replace(done, disks=hypervisor.io_errors(order.uuid))
+        case Kill() | AwaitAgent():
+            return replace(done, answered=_drill(hypervisor, order))
+        case CollectEvidence():
+            return replace(done, lines=hypervisor.evidence(order.uuid))
+
+
+def _drill(hypervisor: Hypervisor, order: Kill | AwaitAgent) -> bool:
+    """Whether the guest's agent answered: before the kill, or in time after it."""
+    if isinstance(order, Kill):
+        return hypervisor.kill_qemu(order.uuid, order.instance)
+    deadline_s = time.monotonic() + order.timeout_s
     while time.monotonic() < deadline_s:
-        if hypervisor.agent_answers(uuid):
+        if hypervisor.agent_answers(order.uuid):
             return True
         time.sleep(AGENT_PAUSE_S)
     return False

@@ -59,6 +59,7 @@ class _Told:
         """Of an observed VM it was somebody else who brought it back."""
         recovered_s = self.number("recovered_wall_s", self.at_wall_s)
         restarts = 0 if self.event.fields.get("observed") is True else 1
+        restarts = int(self.number("restarts", restarts))  # a paused VM goes on without one
         where = "recovered_wall_s IS NULL"
         return self._update("recovered_wall_s = ?, restarts = ?", where, recovered_s, restarts)
 

@@ -19,7 +19,8 @@ from haven.hypervisor.connection import Connection, Opener
 from haven.hypervisor.guest_config import memory_mib, read_definition
 from haven.hypervisor.jobs import Jobs
 from haven.hypervisor.processes import CpuMeter, Processes, boottime_s
-from haven.hypervisor.protocol import Guest, HypervisorError, UnreachableError
+from haven.hypervisor.protocol import Guest, HypervisorError, Surveyed, UnreachableError
+from haven.hypervisor.survey import survey
 
 MIN_MEMORY_MIB = 16
 MAX_MEMORY_MIB = 4178944  # PVE's limit
@@ -118,6 +119,10 @@ class LibvirtInventory:
             vmid_hint=definition.vmid_hint,
             job="" if off else self._jobs.job(name),
         )
+
+    def survey(self) -> tuple[Surveyed, ...]:
+        with self._calling("look at the VMs closely") as raw:
+            return survey(raw)
 
     def start(self, uuid: str) -> Instance | None:
         with self._calling(f"start VM {uuid}") as raw:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from haven.core.host import DiskTrouble
 from haven.core.hypervisor import Happening, Obstacle, Vm
 from haven.core.records import Instance
 
@@ -57,8 +58,22 @@ class Hypervisor(Protocol):
         Raises LockedError.
         """
 
+    def reset(self, uuid: str, instance: Instance | None, *, hard: bool) -> None:
+        """Reset a VM without life, and let it go on if it is paused; or, `hard`, end its QEMU. Nothing is done to
+        another process than `instance`: HypervisorError. So it is for a QEMU that answers nothing, unless `hard`.
+        """
+
     def obstacle(self, uuid: str) -> Obstacle | None:
         """What would stand in the way of a start now (a disk image that is not there), or None."""
+
+    def io_errors(self, uuid: str) -> tuple[DiskTrouble, ...]:
+        """Which disks of a VM that QEMU paused have errors, and what is free below them; empty if nobody says."""
+
+    def resume(self, uuid: str) -> None:
+        """Let a VM go on that QEMU paused for an I/O error; in any other state it is left alone.
+
+        Raises HypervisorError when it pauses again at once: its storage still fails.
+        """
 
     def prepare(self, uuid: str, *, autostart: bool | None = None, vmid: int | None = None) -> None:
         """Settle what libvirt keeps with the definition: autostart, haven's VMID in the metadata."""
@@ -76,6 +91,30 @@ class Hypervisor(Protocol):
         """Whether the guest's agent answers within a second."""
 
     async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What was heard of a guest's agent. `frozen`: by its word, its file systems are frozen."""
+
+    answered: bool
+    frozen: bool = False
+
+
+class LifeSigns(Protocol):
+    """What the LRM listens to in VMs that are watched for hangs. All methods block, perhaps for as long as a VM
+    hangs: call them in threads of their own, several at once. Errors as for Hypervisor."""
+
+    def agent(self, uuid: str) -> Heard:
+        """Ask its agent; within about 5 s. No agent is one that does not answer."""
+
+    def work(self, uuid: str) -> int:
+        """A number that grows when its disks work or its network cards send. Does not return while QEMU hangs."""
+
+    def stuck_s(self, uuid: str) -> float | None:
+        """For how long its QEMU has not answered libvirt; None when nothing waits for it. Returns at once."""
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +136,39 @@ class Guest:
     job: str = ""  # what libvirt is doing to it, as in Vm
 
 
+@dataclass(frozen=True, slots=True)
+class SurveyedDisk:
+    """A disk that a start needs. `missing`: the file of it, or below it, that is not there; empty: none."""
+
+    path: str
+    missing: str = ""
+    cache: str = ""
+    writable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """A VM as `haven verify` looks at it. `agent_answers`: None when it was not asked. `status`: as in Guest."""
+
+    uuid: str
+    name: str
+    status: str
+    memory_mib: int
+    autostart: bool
+    persistent: bool = True
+    has_agent: bool = False
+    agent_answers: bool | None = None
+    managed_save: bool = False
+    disks: tuple[SurveyedDisk, ...] = ()
+
+
 class Inventory(Protocol):
     """What the API needs. All methods block. Errors as for Hypervisor."""
 
     def guests(self) -> tuple[Guest, ...]: ...
+
+    def survey(self) -> tuple[Surveyed, ...]:
+        """Every VM, looked at closely; takes seconds when agents do not answer."""
 
     def start(self, uuid: str) -> Instance | None: ...
 

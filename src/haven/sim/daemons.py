@@ -15,12 +15,15 @@ from haven.core.order import (
     Duty,
     Exit,
     FeedWatchdog,
+    Inspect,
     Kill,
     Move,
     Order,
     OrderResult,
     Probe,
     RemoveLock,
+    Reset,
+    Resume,
     Settle,
     Start,
     Stop,
@@ -200,7 +203,7 @@ def _do(cluster: Cluster, host: Host, order: Order) -> bool:
             return guests.stop(node, order.sid, say)
         case Move():
             return _move(cluster, host, order, say)
-        case Probe() | Settle() | CollectEvidence() | Kill() | AwaitAgent():
+        case Reset() | Probe() | Inspect() | Resume() | Settle() | CollectEvidence() | Kill() | AwaitAgent():
             return True
 
 
