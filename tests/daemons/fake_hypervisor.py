@@ -101,6 +101,14 @@ class FakeHypervisor:
         if autostart is not None:
             self._vms[uuid] = replace(self._vms[uuid], autostart=autostart, vmid_hint=vmid)
 
+    def kill_qemu(self, uuid: str, instance: Instance) -> bool:
+        self._reach()
+        return False
+
+    def agent_answers(self, uuid: str) -> bool:
+        self._reach()
+        return True
+
     def evidence(self, uuid: str) -> tuple[str, ...]:
         self._reach()
         if uuid not in self._vms:
