@@ -45,6 +45,8 @@ AllowIsolate=yes
 """
 _LIBVIRTD = """[Unit]
 Description=libvirtd, as its package would have it
+# libvirtd ends when the system bus does.
+After=dbus.service
 Before=libvirt-guests.service
 
 [Service]

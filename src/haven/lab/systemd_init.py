@@ -155,7 +155,7 @@ def main() -> None:
     os.environ.clear()
     os.environ |= {"container": "lab"}
     program = next(path for path in _SYSTEMD if Path(path).exists())
-    os.execv(program, [program, "--system", "--log-target=console", "--log-level=info", "--show-status=no"])
+    os.execv(program, [program, "--system", "--show-status=no"])
 
 
 if __name__ == "__main__":
