@@ -282,10 +282,10 @@ def test_a_newer_store_is_refused_with_the_way_out(tmp_path: Path, monkeypatch: 
     with pytest.raises(StoreError) as refused:
         opened(tmp_path)
     said = str(refused.value)
-    refusal = f"written by a newer haven (schema {NOW + 1}, this one knows {NOW}): install that version"
+    refusal = f"by a newer haven (schema {NOW + 1}, this one knows {NOW}): install that version"
     assert refusal in said
     assert database(tmp_path).read_bytes() == before
-    # The way out, typed as it is said. A log that a kill -9 of the newer one left must not be taken for the copy's.
+    # The way out, typed as it is said. A log that a kill -9 left must not be taken for the copy's.
     Path(f"{database(tmp_path)}-wal").write_bytes(b"left behind")
     commands = said.partition("stop haven, then ")[2]
     subprocess.run(["sh", "-c", commands], check=True)
