@@ -31,6 +31,10 @@ def main() -> int:
         from haven.sim.main import main as sim
 
         return sim(words[1:], _live_records)
+    if words[:1] == ["replay"]:
+        from haven.ops.replay import main as replay
+
+        return replay(words[1:])
     from haven.cli.main import main as cli
 
     return cli()

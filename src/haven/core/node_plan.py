@@ -8,9 +8,14 @@ from haven.core.contract import NodeObservation
 from haven.core.event import Event, Scalar
 from haven.core.hypervisor import Vm
 from haven.core.lrm.queue import MOVES
+from haven.core.node_checks import signs
+from haven.core.node_hands import Hands
+from haven.core.node_hang import Hangs
 from haven.core.node_memory import Intention, NodeMemory, VmMemory, own_configs, suspended
 from haven.core.node_moves import Moves
+from haven.core.node_resume import attend
 from haven.core.node_standing import Standing
+from haven.core.node_windows import Windows
 from haven.core.order import CollectEvidence, Move, Order, Probe, Settle, Start, Stop
 from haven.core.records import Result, RunKey, ServiceConfig, ServiceStatus
 from haven.core.transaction import Delete, Guard, Put
@@ -27,29 +32,39 @@ class Plan:
         self.standing = standing
         self.guards: list[Guard] = []
         self.moved: list[Put | Delete] = []
+        self.windows: list[Put | Delete] = []
         self.first: list[Order] = []
         self.orders: list[Order] = []
         self.events: list[Event] = []
         self.run_keys: list[Put | Delete] = []
         self.pending: dict[str, tuple[str, float]] = {}
         self.waiting: dict[str, str] = {}
+        self.signs = signs(memory, observation, now)
         self.wake_at_s: float | None = None
         self.vms = dict(memory.vms)
         self.results = dict(memory.results)
         self.ended_causes = memory.ended_causes
         self._memory = memory
+        self._windows_told = memory.windows_told
         self._seen = observation
         self._view = observation.view
         self._pve = observation.settings.policy is Policy.PVE
-        self._now = now
-        self._workers = observation.settings.max_workers
+        self.now = self._now = now
+        self.hands = Hands(self, observation)
+        self.workers = _workers(observation)
         self.not_after_s = observation.lease.act_until_s if observation.lease else None
         self.moving = sum(isinstance(vm.inflight, Move) for vm in self.vms.values())
         self._starting = sum(isinstance(vm.inflight, Start) for vm in self.vms.values())
         self._stopping = sum(isinstance(vm.inflight, Stop) for vm in self.vms.values())
 
     def memory(self) -> NodeMemory:
-        return replace(self._memory, vms=self.vms, results=self.results, ended_causes=self.ended_causes)
+        return replace(
+            self._memory,
+            vms=self.vms,
+            results=self.results,
+            ended_causes=self.ended_causes,
+            windows_told=self._windows_told,
+        )
 
     def wake(self, at_s: float) -> None:
         self.wake_at_s = at_s if self.wake_at_s is None else min(self.wake_at_s, at_s)
@@ -57,6 +72,7 @@ class Plan:
     def run(self) -> None:
         """What the standing allows: without it nothing is touched, but what people meant is written."""
         services, facts = self._view.services(), self._seen.vms
+        self._windows_told = Windows(self, self._memory, self._seen).run()
         if self.standing.may_act:
             Moves(self, self._seen).accept()
         for config in own_configs(self._seen).values():
@@ -121,6 +137,9 @@ class Plan:
         if known.running:
             self._report_success(service, config)
             self._claim_run_key(config, service)
+            Hangs(self, self._seen, self._now).plan(config, service, known)
+            if known.pause and not self._pve:
+                attend(self, self._view, config, known, self._now)
         elif self._seen.host_stopping or self.standing.shutdown:
             self.waiting[config.sid] = "not started: the host is shutting down"
         elif self._may_start(config, service, known):
@@ -154,6 +173,8 @@ class Plan:
         return False
 
     def _start(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> None:
+        if self.hands.from_start(config, known):
+            return
         if known.restart_at_s and known.restart_at_s > self._now.boottime_s:
             left_s = known.restart_at_s - self._now.boottime_s
             self.pending[config.sid] = ("started again", round(self._now.wall_s + left_s, 3))
@@ -162,8 +183,8 @@ class Plan:
         if not self._holds_run_key(config):
             self._claim_run_key(config, service)
             return
-        if self._starting >= self._workers:  # a finished order wakes the step again
-            self.waiting[config.sid] = f"its start waits for one of {self._workers} other starts to end"
+        if self._starting >= self.workers:  # a finished order wakes the step again
+            self.waiting[config.sid] = f"its start waits for one of {self.workers} other starts to end"
             return
         why = known.ending.sentence if known.ending else service.reason
         order = Start(config.uuid, config.sid, service.uid, why, known.number + 1, self.not_after_s)
@@ -240,9 +261,11 @@ class Plan:
             self.vms[config.uuid] = replace(known, incident=None, down_since_wall_s=None)
 
     def _order_stop(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> None:
+        if self.hands.from_stop(config, service, known):
+            return
         timeout_s = DEFAULT_STOP_TIMEOUT_S if service.timeout_s is None else service.timeout_s
-        if timeout_s > 0 and self._stopping >= self._workers and not known.inflight:
-            self.waiting[config.sid] = f"its stop waits for one of {self._workers} other stops to end"
+        if timeout_s > 0 and self._stopping >= self.workers and not known.inflight:
+            self.waiting[config.sid] = f"its stop waits for one of {self.workers} other stops to end"
             return  # a finished order wakes the step again
         order = Stop(config.uuid, config.sid, service.uid, service.reason, timeout_s, known.number + 1)
         self.orders.append(order)
@@ -283,7 +306,8 @@ class Plan:
         self.events.append(Event(Kind.VM_INTENTION, sentence, config.sid, "intent"))
 
     def _stop_for_shutdown(self, config: ServiceConfig, known: VmMemory) -> None:
-        """Without a uid: nothing of it is reported to the manager (R-5.6)."""
+        """Without a uid: nothing of it is reported to the manager (R-5.6). Whoever keeps hands off it, it
+        ends with its host: better asked than cut off."""
         if known.inflight:
             return
         why = "the host goes down"
@@ -301,7 +325,7 @@ class Plan:
         if known.running is not (service.held.cause is HoldCause.STOP_FAILED):
             self.ended_causes |= {service.uid}
             return
-        if service.held.cause is not HoldCause.DISK_MISSING or known.probing:
+        if service.held.cause is not HoldCause.DISK_MISSING or known.probing or self.hands.untouchable(config):
             return
         due_s = known.probed_at_s + PROBE_EVERY_S
         if due_s > self._now.boottime_s:
@@ -314,6 +338,8 @@ class Plan:
         """libvirt starts at host boot what should run, even if haven does not come up; in a cluster it must not,
         because the VM may run elsewhere by then. And the definition carries its VMID, so that it survives the
         loss of the store."""
+        if self.hands.untouchable(config):
+            return
         enabled = config.wanted is Wanted.STARTED and self._seen.lease is None
         identity = self._view.identities().get(config.uuid)
         vmid = identity.vmid if identity else vm.vmid_hint
@@ -323,3 +349,9 @@ class Plan:
     def _say_begin(self, sid: str, action: str, sentence: str) -> None:
         fields: dict[str, Scalar] = {"action": action, "phase": "begin"}
         self.events.append(Event(Kind.EXEC, sentence, sid, "5.2", fields=fields))
+
+
+def _workers(seen: NodeObservation) -> int:
+    """The host's setting holds, and the cluster's, too, once a person has set it."""
+    options, host = seen.view.options(), seen.settings.max_workers
+    return min(host, options.max_workers) if "max_workers" in options.given else host

@@ -10,6 +10,7 @@ from haven.core.transaction import Committed
 from haven.daemons.machine import now
 from haven.daemons.notify import Systemd
 from haven.daemons.story import Story
+from haven.daemons.uncollected import uncollected
 from haven.daemons.wake import Waker
 from haven.daemons.worker import BoundedStore
 
@@ -52,7 +53,8 @@ class Crm:
             return now().boottime_s + RETRY_S
         observation = ManagerObservation(self._settings.node, self._holder, view, tick, self._settings)
         asked = Asked(observation, now())
-        decision = manager.step(self._memory, observation, asked.now)
+        with uncollected():
+            decision = manager.step(self._memory, observation, asked.now)
         outcome = await self._store.commit(decision.transactions)
         if not isinstance(outcome, Committed):
             log.debug("not committed: %s", outcome)

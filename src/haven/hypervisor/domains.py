@@ -13,8 +13,11 @@ from haven.core.hypervisor import Obstacle, Power, Vm, Why
 from haven.core.words import HoldCause
 from haven.hypervisor import definition, events
 from haven.hypervisor.connection import words
+from haven.hypervisor.disks import Images
+from haven.hypervisor.jobs import Jobs
+from haven.hypervisor.pools import missing_volume
 from haven.hypervisor.processes import Processes, boottime_s
-from haven.hypervisor.protocol import HypervisorError, StartFailedError
+from haven.hypervisor.protocol import HypervisorError, LockedError, StartFailedError
 from haven.hypervisor.qemu_log import SignalReader
 
 T = TypeVar("T")
@@ -71,11 +74,13 @@ def uuids(raw: Any, which: int) -> frozenset[str]:
 class Reader:
     """Reads VMs: their state from libvirt, their process from its pid file, their end from QEMU's log."""
 
-    def __init__(self, processes: Processes, log_dir: Path) -> None:
+    def __init__(self, processes: Processes, log_dir: Path, jobs: Jobs) -> None:
         self._processes = processes
+        self._jobs = jobs
         self._signals = SignalReader(log_dir)
         # Asked for once per VM: it is a hint for VMs that are new to haven, and libvirt has no bulk call for it.
         self._hints: dict[str, int | None] = {}
+        self.images = Images()
 
     def forget_hint(self, uuid: str) -> None:
         """The VM's metadata was changed: read it again."""
@@ -89,6 +94,8 @@ class Reader:
         now_s = boottime_s()
         present = {domain.UUIDString() for domain, _values in stats}
         self._hints = {uuid: hint for uuid, hint in self._hints.items() if uuid in present}
+        self._jobs.keep_only(frozenset(domain.name() for domain, _values in stats))
+        self.images.keep_only(present)
         return tuple(
             self._vm(
                 domain,
@@ -113,17 +120,22 @@ class Reader:
         uuid, name = domain.UUIDString(), domain.name()
         power, why = events.power(state[0]), events.why(*state)
         asked_for_off = power is Power.OFF and why is Why.SHUTDOWN
+        usage = None if power is Power.OFF else self._processes.usage(name)
+        instance = usage.instance if usage else None
         return Vm(
             uuid=uuid,
             name=name,
             power=power,
             why=why,
-            instance=None if power is Power.OFF else self._processes.instance(name),
+            instance=instance,
             checked_boottime_s=now_s,
             ended_by_signal=self._signals.ending_signal(name) if asked_for_off else None,
             autostart=autostart,
             persistent=persistent,
             vmid_hint=self._hint(domain, uuid),
+            uptime_s=usage.age_s if usage else None,
+            job="" if power is Power.OFF else self._jobs.job(name),
+            images=self.images.of(domain, uuid, instance),
         )
 
     def _hint(self, domain: Any, uuid: str) -> int | None:
@@ -161,11 +173,13 @@ def start(domain: Any) -> None:
 
 
 def _start_failed(domain: Any, said: str) -> StartFailedError:
-    missing = definition.first_missing(
-        definition.needed_disks(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)) + definition.named_paths(said)
-    )
+    xml = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    missing = definition.first_missing(definition.needed_disks(xml) + definition.named_paths(said))
     if missing is not None:
         return DiskMissingError(missing)
+    volume = missing_volume(domain.connect(), xml)
+    if volume is not None:
+        return StartFailedError(volume)
     if domain.isPersistent() and domain.hasManagedSaveImage():
         said += (
             f"; it would resume from a saved state: `virsh managedsave-remove {domain.name()}` drops that, "
@@ -174,20 +188,28 @@ def _start_failed(domain: Any, said: str) -> StartFailedError:
     return StartFailedError(Obstacle(HoldCause.START_FAILED, said))
 
 
-def stop(domain: Any, timeout_s: int, *, force: bool = True) -> None:
+def stop(domain: Any, timeout_s: int, *, force: bool = True, job: Callable[[], str] = str) -> None:
     """Ask the guest, wait `timeout_s`, then force. Off already is success; so is a VM that was started again
-    meanwhile: the life that was to be ended is over.
+    meanwhile: the life that was to be ended is over. `job`: what libvirt is doing to it now.
 
-    Raises HypervisorError if the guest does not go down and `force` is off.
+    Raises HypervisorError if the guest does not go down and `force` is off; LockedError if a job is in the way.
     """
     life, power = domain.ID(), power_of(domain)
     if power is Power.OFF:
         return
+    must_be_free(domain, job)
     if timeout_s > 0 and power is not Power.CRASHED and _went_down(domain, life, timeout_s):
         return
     if not force:
         raise HypervisorError(f"VM {domain.name()} did not shut down within {timeout_s} s and still runs")
+    must_be_free(domain, job)
     _destroy(domain, life)
+
+
+def must_be_free(domain: Any, job: Callable[[], str]) -> None:
+    """Raises LockedError while libvirt does something to it that must not be cut off."""
+    if word := job():
+        raise LockedError(f"VM {domain.name()} is locked ({word}): libvirt is not done with it")
 
 
 def _went_down(domain: Any, life: int, timeout_s: int) -> bool:
