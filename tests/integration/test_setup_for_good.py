@@ -66,6 +66,10 @@ def main_pid(host: SystemdHost, unit: str) -> str:
     return typed(host, f"systemctl show -p MainPID --value {unit}").strip()
 
 
+def _is_another(host: SystemdHost, unit: str, pid: str) -> bool:
+    return main_pid(host, unit) not in ("0", pid)
+
+
 def test_the_guides_lines_about_services(host: SystemdHost) -> None:
     typed(host, "systemctl enable --now pve-ha-crm pve-ha-lrm")
     status = typed(host, "systemctl status pve-ha-crm pve-ha-lrm")
@@ -106,12 +110,21 @@ def test_a_killed_guest_runs_again_and_is_in_every_journal_of_the_guide(host: Sy
 def test_a_daemon_that_hangs_is_started_again_by_systemd(host: SystemdHost) -> None:
     life, pid = host.qemu_life(NAME), main_pid(host, "pve-ha-lrm")
     typed(host, f"kill -STOP {pid}")
-    host.wait_for(lambda: main_pid(host, "pve-ha-lrm") not in ("0", pid), 20.0, "another lrm")
+    host.wait_for(partial(_is_another, host, "pve-ha-lrm", pid), 20.0, "another lrm")
     host.wait_for(
         lambda: "libvirt answers" in host.shell("systemctl status pve-ha-lrm").stdout, 10.0, "it is ready"
     )
     assert "Watchdog timeout" in typed(host, "journalctl -u pve-ha-lrm")
     assert host.qemu_life(NAME) == life
+    shows_well(host)
+
+
+def test_what_is_killed_is_started_again(host: SystemdHost) -> None:
+    units = ("haven-api", "pve-ha-crm", "pve-ha-lrm")
+    before = {unit: main_pid(host, unit) for unit in units}
+    typed(host, f"kill -KILL {' '.join(before.values())}")
+    for unit, pid in before.items():
+        host.wait_for(partial(_is_another, host, unit, pid), 10.0, f"another {unit}")
     shows_well(host)
 
 

@@ -78,8 +78,11 @@ def why_no_systemd() -> str:
     """Why such a host cannot be made here; empty if it can."""
     if not any(Path(path).exists() for path in ("/usr/lib/systemd/systemd", "/lib/systemd/systemd")):
         return "systemd is not installed (apt install systemd)"
-    if cgroup_mount() is None:
+    group = cgroup_mount()
+    if group is None:
         return "no cgroup2 is mounted here, and systemd needs one"
+    if not os.access(group, os.W_OK):
+        return f"{group} cannot be written, and systemd needs that"
     return ""
 
 

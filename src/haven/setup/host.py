@@ -6,6 +6,8 @@ import fcntl
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from haven.bootstrap.environment import python_packages
@@ -79,6 +81,19 @@ def lacking_packages(*, has_pip: bool, compiles: bool) -> tuple[str, ...]:
 
 def _has(program: str) -> bool:
     return shutil.which(program) is not None
+
+
+@contextmanager
+def alone(places: Places) -> Iterator[None]:
+    """One setup at a time. SetupError while another one runs."""
+    descriptor = os.open(places.root / "run/haven-setup.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise SetupError("another haven setup runs: wait for its end") from None
+    finally:
+        os.close(descriptor)
 
 
 class Systemctl:
