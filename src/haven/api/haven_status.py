@@ -7,6 +7,7 @@ from haven.api import ha_words, phrases
 from haven.api.haven_hands import drill_entry, last_drills
 from haven.api.outlook import Outlook, VmOutlook, look
 from haven.api.routes import Call, Route
+from haven.api.starting import start_daemon
 from haven.api.state import State
 from haven.api.versions import HAVEN_VERSION
 from haven.api.vms import uuids_present
@@ -161,7 +162,7 @@ def _problems(seen: Outlook, hypervisor: Entry, store: Entry, daemons: list[Entr
     for daemon in daemons:
         if not daemon["ok"]:
             text = f"haven {daemon['name']}: {daemon['state']}; {_HARM[str(daemon['name'])]}"
-            problems.append(_problem("err", text, "start it (haven up), or see its log"))
+            problems.append(_problem("err", text, start_daemon(str(daemon["name"]))))
     troubled = [(vm, trouble) for vm in seen.vms() if (trouble := vm.trouble())]
     problems += [_problem("err", f"{vm.sid} ({vm.name}) {text}", advice) for vm, (text, advice) in troubled]
     for text in seen.lrm.low.values() if seen.lrm else ():
