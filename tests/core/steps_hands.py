@@ -4,10 +4,9 @@ from dataclasses import replace
 
 from haven.core.clock import deadline_after
 from haven.core.hypervisor import Moment
-from haven.core.order import Start, Stop
-from haven.core.records import DrillPlan, DrillRequest, Maintenance, VmCare, VmLock
+from haven.core.order import Stop
+from haven.core.records import Maintenance, VmCare, VmLock
 from haven.core.transaction import Delete, Put
-from haven.core.words import Cause, Kind
 from tests.core.story import Story, step
 
 

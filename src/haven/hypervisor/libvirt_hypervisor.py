@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from haven.core.settings import Settings
 from haven.hypervisor import definition, domains, events, qemu_log
 from haven.hypervisor.connection import Connection, Opener, Spares
 from haven.hypervisor.jobs import Jobs
+from haven.hypervisor.outline import outline
 from haven.hypervisor.processes import Processes, boottime_s
 from haven.hypervisor.protocol import UnreachableError
 
@@ -124,6 +125,12 @@ class LibvirtHypervisor:
             if vmid is not None:
                 domains.mark(domain, vmid)
                 self._reader.forget_hint(uuid)
+
+    def definition(self, uuid: str) -> Mapping[str, str]:
+        with self._calling(f"read the definition of VM {uuid}") as raw:
+            domain = domains.lookup(raw, uuid)
+            xml = domain and domains.unless_gone(lambda: domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+            return outline(xml) if xml else {}
 
     def evidence(self, uuid: str) -> tuple[str, ...]:
         with self._ordering(f"find VM {uuid}") as raw:
