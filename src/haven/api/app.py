@@ -21,6 +21,7 @@ from haven.api import (
     haven_decisions,
     haven_explain,
     haven_records,
+    haven_report,
     haven_status,
     haven_story,
     haven_verify,
@@ -57,6 +58,7 @@ ROUTES: tuple[Route, ...] = (
     *haven_records.ROUTES,
     *haven_decisions.ROUTES,
     *haven_verify.ROUTES,
+    *haven_report.ROUTES,
     *haven_care.ROUTES,
 )
 MAX_DRAINED_BYTES = 64 << 20

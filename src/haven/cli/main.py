@@ -14,6 +14,7 @@ from haven.cli import care_commands
 from haven.cli.arguments import AnySid, OneSid
 from haven.cli.console import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, abandon_stdout, complain, tolerate_any_text
 from haven.cli.decisions import decisions
+from haven.cli.report import report
 from haven.cli.session import connect, error_text, segment
 from haven.cli.times import parse_since, wall_now_s
 from haven.cli.verify import verify
@@ -172,6 +173,7 @@ def version(as_json: Json = False) -> int:
 
 app.command()(decisions)
 app.command()(verify)
+app.command()(report)
 
 
 _ELSEWHERE = {
