@@ -1,6 +1,7 @@
 """The arithmetic of `haven report`: nothing is counted twice, nothing is lost, and what does not count is told."""
 
 from itertools import pairwise
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
