@@ -2,15 +2,19 @@
 
 from dataclasses import dataclass, field, replace
 
+from haven.core.host import DiskTrouble, Space
 from haven.core.hypervisor import Happening, Moment, Obstacle, Power, Vm, Why
-from haven.core.order import Order, OrderResult, Probe, Settle, Start, Stop
+from haven.core.order import Inspect, Order, OrderResult, Probe, Reset, Resume, Settle, Start, Stop
 from haven.core.records import Instance
 from haven.core.words import HoldCause
+from tests.core.fake_life import Life
 
 GUEST_SHUTDOWN_S = 1.0
 """How long a guest that obeys takes to shut down."""
 
-ORDER_S = {"Start": 0.2, "Stop": 0.1, "Probe": 0.01, "Settle": 0.01, "CollectEvidence": 0.01}
+QUICK_S = 0.01
+ORDER_S = {"Start": 0.2, "Stop": 0.1, "Resume": 0.5, "Reset": 0.05}
+"""All others are quick."""
 
 
 @dataclass(slots=True)
@@ -20,6 +24,7 @@ class Guest:
     `misled`: starts fail although nothing seems to stand in the way. `obeys`: a shutdown request works.
     `immortal`: even pulling the plug fails. `short_lived`: SIGTERM ends it before its start is reported. `job`:
     what libvirt does to it; `job_unseen`: begun, and nobody has looked since.
+    `full`: there is no space for its disk. `failing`: its disk's storage does not answer.
     """
 
     uuid: str
@@ -27,6 +32,7 @@ class Guest:
     power: Power = Power.OFF
     why: Why = Why.OTHER
     pid: int | None = None
+    started_s: float = 0.0
     signal: int | None = None
     autostart: bool = False
     vmid_hint: int | None = None
@@ -38,7 +44,10 @@ class Guest:
     short_lived: bool = False
     job: str = ""
     job_unseen: bool = False
+    full: bool = False
+    failing: bool = False
     unsent: list[Moment] = field(default_factory=list)
+    life: Life = field(default_factory=Life)
 
 
 class FakeHost:
@@ -49,6 +58,7 @@ class FakeHost:
         self.reachable = True
         self.happenings: list[Happening] = []
         self.clock = (0.0, 0.0)  # boottime, wall
+        self.spaces: dict[str, Space] = {}
         self._pids = 1000
 
     def facts(self) -> dict[str, Vm] | None:
@@ -69,7 +79,9 @@ class FakeHost:
             ended_by_signal=guest.signal,
             autostart=guest.autostart,
             vmid_hint=guest.vmid_hint,
+            uptime_s=self.clock[0] - guest.started_s if guest.pid else None,
             job="" if guest.job_unseen else guest.job,
+            images=(f"/srv/{guest.name}.qcow2",),
         )
 
     # What happens to guests
@@ -82,6 +94,8 @@ class FakeHost:
         if guest.power is not Power.RUNNING:
             self._pids += 1
             guest.power, guest.why, guest.pid, guest.signal = Power.RUNNING, Why.OTHER, self._pids, None
+            guest.started_s = self.clock[0]
+            guest.life.begin(self.clock[0])
             self.say(guest, Moment.RESUMED, Moment.STARTED)  # in libvirt's order, which surprises
 
     def end(self, guest: Guest, why: Why, *moments: Moment, signal: int | None = None) -> None:
@@ -119,7 +133,7 @@ class FakeHost:
         if isinstance(order, Stop) and order.timeout_s > 0:
             obeys = self.guests[order.uuid].obeys
             return min(GUEST_SHUTDOWN_S, order.timeout_s) if obeys else float(order.timeout_s)
-        return ORDER_S[type(order).__name__]
+        return ORDER_S.get(type(order).__name__, QUICK_S)
 
     def carry_out(self, order: Order, pid: int | None) -> OrderResult:
         """Do it now. `pid`: the guest's process when the order was given; a stop is for that one only."""
@@ -133,8 +147,14 @@ class FakeHost:
                 return self._start(guest, blank)
             case Stop():
                 return self._stop(guest, order, pid, blank)
+            case Reset():
+                return self._reset(guest, order, blank)
             case Probe():
                 return _but(blank, ok=True, obstacle=None if guest.disk else _missing(guest))
+            case Inspect():
+                return _but(blank, ok=True, disks=(self._trouble(guest),))
+            case Resume():
+                return self._resume(guest, blank)
             case Settle():
                 guest.autostart, guest.vmid_hint = order.autostart, order.vmid
                 return _but(blank, ok=True)
@@ -155,6 +175,44 @@ class FakeHost:
             guest.short_lived = False
             self.end(guest, Why.SHUTDOWN, Moment.SHUTDOWN_HOST, Moment.STOPPED_SHUTDOWN)
         return started
+
+    def _reset(self, guest: Guest, order: Reset, blank: OrderResult) -> OrderResult:
+        if order.instance != self._fact(guest).instance:
+            return _but(blank, obstacle=Obstacle(HoldCause.STOP_FAILED, "it is another process by now"))
+        if order.hard and not guest.immortal:
+            self.end(guest, Why.CRASHED, Moment.STOPPED_FAILED)
+            return _but(blank, ok=True)
+        if order.hard or not guest.life.reset_works:
+            return _but(blank, obstacle=Obstacle(HoldCause.STOP_FAILED, "QEMU does not answer"))
+        self.say(guest, Moment.REBOOT, Moment.REBOOT)
+        if guest.life.reset_helps:
+            guest.life.begin(self.clock[0])
+            if guest.power is Power.PAUSED:
+                guest.power, guest.why = Power.RUNNING, Why.OTHER
+                self.say(guest, Moment.RESUMED)
+        return _but(blank, ok=True)
+
+    def _trouble(self, guest: Guest) -> DiskTrouble:
+        if guest.failing:
+            return DiskTrouble("vda", f"nbd/{guest.name}")
+        return DiskTrouble("vda", f"/srv/{guest.name}.qcow2", True, Space(0 if guest.full else 500, 20480))
+
+    def write(self, guest: Guest) -> bool:
+        """It writes to its disk; QEMU pauses it when that fails."""
+        fails = guest.power is Power.RUNNING and (guest.full or guest.failing)
+        if fails:
+            guest.power, guest.why = Power.PAUSED, Why.IO_ERROR
+            self.say(guest, Moment.SUSPENDED_IOERROR)
+        return not fails
+
+    def _resume(self, guest: Guest, blank: OrderResult) -> OrderResult:
+        if guest.power is not Power.PAUSED or guest.why is not Why.IO_ERROR:
+            return _but(blank, ok=True)
+        self.begin(guest)
+        if not self.write(guest):
+            again = Obstacle(HoldCause.START_FAILED, "it was resumed, and paused again at once")
+            return _but(blank, obstacle=again)
+        return _but(blank, ok=True)
 
     def _stop(self, guest: Guest, order: Stop, pid: int | None, blank: OrderResult) -> OrderResult:
         if guest.power is Power.OFF or guest.pid != pid:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from haven.core.host import DiskTrouble
 from haven.core.hypervisor import Happening, Moment, Obstacle, Power, Vm, Why
 from haven.core.records import Instance
 from haven.core.words import HoldCause
@@ -16,6 +17,7 @@ class FakeHypervisor:
     def __init__(self) -> None:
         self.down = False
         self.starts: list[str] = []
+        self.resets: list[tuple[str, bool]] = []  # VMs, and whether their QEMU was ended
         self.missing: set[str] = set()
         self.definitions: dict[str, Mapping[str, str]] = {}
         self.bugs = 0  # so many starts end in an error that nobody thought of
@@ -78,6 +80,22 @@ class FakeHypervisor:
     def stop(self, uuid: str, timeout_s: int) -> None:
         self._reach()
         self._vms[uuid] = replace(self._vms[uuid], power=Power.OFF, why=Why.DESTROYED, instance=None)
+
+    def io_errors(self, uuid: str) -> tuple[DiskTrouble, ...]:
+        self._reach()
+        return (DiskTrouble("vda", "/srv/a.qcow2"),)
+
+    def resume(self, uuid: str) -> None:
+        self._reach()
+        self._vms[uuid] = replace(self._vms[uuid], power=Power.RUNNING, why=Why.OTHER)
+
+    def reset(self, uuid: str, instance: Instance | None, *, hard: bool) -> None:
+        self._reach()
+        self.resets.append((uuid, hard))
+        if self._vms[uuid].instance != instance:
+            raise HypervisorError("another process by now")
+        if hard:
+            self._vms[uuid] = replace(self._vms[uuid], power=Power.OFF, why=Why.CRASHED, instance=None)
 
     def obstacle(self, uuid: str) -> Obstacle | None:
         self._reach()

@@ -14,7 +14,7 @@ from haven.api.params import Parameter, shown
 from haven.api.routes import Call, Route
 from haven.api.state import State
 from haven.api.vms import known_sid
-from haven.core.words import Kind
+from haven.core.words import Cause, Kind
 from haven.history.model import Entry, HistoryError, Incident
 from haven.hypervisor.protocol import HypervisorError
 
@@ -128,11 +128,14 @@ def _sentence(incident: Incident) -> str:
     cause = phrases.cause(incident.cause)
     match _state(incident):
         case "recovered":
-            return f"{cause}; back after {incident.outage_s:.2f} s"
+            back = "on" if incident.cause is Cause.IO_ERROR else "back"
+            return f"{cause}; {back} after {incident.outage_s:.2f} s"
         case "closed":
             return f"{cause}; not brought back: {incident.how_closed or 'no longer wanted'}"
         case "held":
             return f"{cause}; haven waits before it tries again"
+        case _ if incident.cause is Cause.IO_ERROR:
+            return f"{cause}; haven resumes it when its storage answers"
         case _:
             return f"{cause}; haven is bringing it back"
 

@@ -30,6 +30,7 @@ class Why(StrEnum):
     UNKNOWN = "unknown"  # shutoff/unknown: libvirtd started and found it off
     USER = "user"  # paused by a client
     IO_ERROR = "io_error"  # paused by QEMU: disk trouble
+    WATCHDOG = "watchdog"  # paused by QEMU: the guest's watchdog ran out
     OTHER = "other"
 
 
@@ -41,8 +42,8 @@ class Vm:
     ended QEMU from outside (15), or None when the log says nothing of one. `vmid_hint` is the VMID that
     haven left in the definition's metadata. `moving`: a migration of it is under way, to or from here.
     `memory_mib`: what its definition lets it use. `job`: what libvirt is doing to it just now, in a word
-    (`backup`, `block job`, `save`); empty when nothing. `images`: the files and devices of its disks, in the
-    definition's order. `uptime_s`: how long its QEMU has run; None when unknown.
+    (`backup`, `block job`, `save`); empty when nothing. `images`: the files and devices of its writable disks,
+    in the definition's order. `uptime_s`: how long its QEMU has run; None when unknown.
     """
 
     uuid: str
@@ -80,8 +81,12 @@ class Moment(StrEnum):
     SUSPENDED_PAUSED = "suspended/paused"
     SUSPENDED_IOERROR = "suspended/ioerror"
     SUSPENDED_OTHER = "suspended/other"
+    IO_ERROR = "io error"  # of a disk; the VM runs on
     REBOOT = "reboot"
-    WATCHDOG = "watchdog"
+    WATCHDOG = "watchdog"  # and nothing was done about it
+    WATCHDOG_RESET = "watchdog/reset"
+    WATCHDOG_PAUSE = "watchdog/pause"
+    WATCHDOG_OFF = "watchdog/poweroff"
     JOB = "job"  # something that libvirt did to it has begun or ended: to be looked at
     DEFINED = "defined"
     UNDEFINED = "undefined"
@@ -90,12 +95,14 @@ class Moment(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """One event of the hypervisor about one VM, with the moment it was delivered."""
+    """One event of the hypervisor about one VM, with the moment it was delivered. `detail`: of a disk's error
+    that did not stop the VM, the disk and what was done about it."""
 
     uuid: str
     moment: Moment
     boottime_s: float
     wall_s: float
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

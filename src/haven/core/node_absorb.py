@@ -2,13 +2,16 @@
 
 from dataclasses import replace
 
+from haven.core import node_checks, node_hang
 from haven.core.clock import Now
 from haven.core.contract import NodeObservation
 from haven.core.ending import Ending, Seen, classify, evidence
 from haven.core.event import Event
-from haven.core.hypervisor import Moment, Vm
+from haven.core.hypervisor import Moment, Power, Vm
+from haven.core.io_pause import error_reported, pause_cut_short, paused, resumed
 from haven.core.node_afar import ended_in_maintenance, is_observed, observed_up, restarted_in_maintenance
 from haven.core.node_book import Book
+from haven.core.node_in_place import recovered_in_place
 from haven.core.node_memory import (
     Intention,
     NodeMemory,
@@ -17,11 +20,14 @@ from haven.core.node_memory import (
     end_began_wall_s,
     from_journal,
     had,
+    io_paused,
     last_sequence,
 )
 from haven.core.node_results import order_done
+from haven.core.order import Resume
 from haven.core.records import Result, ServiceConfig
 from haven.core.sentences import by, duration
+from haven.core.storage import watch_spaces
 from haven.core.words import Cause, ExitCode, HoldCause, Kind, Level, Policy, RestartOn, ServiceState, Wanted
 
 STOPPED_ELSEWHERE = (Moment.STOPPED_DESTROYED, Moment.STOPPED_SNAPSHOT, Moment.STOPPED_SAVED)
@@ -50,7 +56,9 @@ class Absorb:
         self._forget()
         self._reachability()
         for happening in self._seen.happenings:
-            if happening.uuid in self.book.vms and happening.moment is not Moment.JOB:
+            if happening.moment is Moment.IO_ERROR:
+                error_reported(self.book, happening)
+            elif happening.uuid in self.book.vms and happening.moment is not Moment.JOB:
                 self.book.vms[happening.uuid] = self.book.vms[happening.uuid].with_happening(happening)
                 if happening.moment is Moment.DEFINED:
                     self.book.end_hold(happening.uuid)
@@ -59,6 +67,10 @@ class Absorb:
         for uuid, config in self.book.configs.items():
             if self._seen.vms is not None:
                 self._compare(config, self._seen.vms.get(uuid))
+        node_hang.absorb(self.book)
+        node_checks.absorb(self.book)
+        if self._seen.tick:
+            watch_spaces(self.book)
 
     def _restore(self) -> None:
         """Bring back what an earlier process knew: its journals, and reports that may not have been read."""
@@ -111,7 +123,8 @@ class Absorb:
             instance = vm.instance if vm else None
             self.book.vms[config.uuid] = VmMemory(lives, self._now.wall_s, self._now.boot_id, instance)
             return
-        if known.inflight or (vm and vm.checked_boottime_s < known.as_of_s) or self._is_moving(config):
+        busy = known.inflight or (known.pause and isinstance(known.pause.asked, Resume))
+        if busy or (vm and vm.checked_boottime_s < known.as_of_s) or self._is_moving(config):
             return  # an order's own result will tell; or this was read before it
         if known.unsure:
             known = self.book.vms[config.uuid] = replace(known, unsure=False)
@@ -150,14 +163,17 @@ class Absorb:
 
     def _as_before(self, config: ServiceConfig, known: VmMemory, vm: Vm) -> None:
         """The trail stays: a clean end announces itself a moment before the VM is off."""
-        if had(known.trail, Moment.PANICKED) and not had(last_sequence(known.trail), Moment.PANICKED):
-            sentence = "the guest's kernel panicked; libvirt reset it in place"
-            self.book.say(Kind.VM_NOTE, config.sid, sentence, "cause", Level.WARN)
-            known = replace(known, trail=last_sequence(known.trail))
+        known = recovered_in_place(self.book, config, known)
+        if io_paused(vm):
+            since_s = end_began_wall_s(last_sequence(known.trail)) or self._last_look_wall_s()
+            known = paused(self.book, config, known, since_s)
+        elif known.pause and vm.power is Power.RUNNING:
+            known = resumed(self.book, config, known)
         self.book.vms[config.uuid] = replace(known, instance=vm.instance or known.instance)
 
     def _restarted_unseen(self, config: ServiceConfig, known: VmMemory, *, booted: bool) -> VmMemory:
         """Another process than before: it ended and was started again while nobody here looked."""
+        known = pause_cut_short(self.book, config, known)
         if not booted and had(known.trail, *STOPPED_ELSEWHERE):
             sentence = "stopped and started again by another libvirt client"
             self.book.say(Kind.VM_NOTE, config.sid, sentence, "intent")
@@ -171,8 +187,7 @@ class Absorb:
         ending = Ending(cause, False, sentence)
         lines = ("its QEMU process is another one than before",)
         since_s = self._last_look_wall_s()
-        incident = self.book.say_down(config, known, ending, since_s, lines)
-        opened = replace(known, incident=incident, down_since_wall_s=since_s, last_cause=cause)
+        opened = replace(self._opened(config, known, ending, since_s, lines), last_cause=cause)
         self.book.say_up(config.sid, opened, self._now.wall_s, sentence)
         return opened if booted else self._counted(opened)
 
@@ -205,6 +220,7 @@ class Absorb:
         )
 
     def _down(self, config: ServiceConfig, known: VmMemory, vm: Vm | None) -> None:
+        known = pause_cut_short(self.book, config, known)
         known = replace(known, trail=last_sequence(known.trail))
         seen = self._what_was_seen(config, known, vm)
         ending = classify(seen)
@@ -224,9 +240,20 @@ class Absorb:
         if self._is_meant(config, ending):
             self.book.vms[config.uuid] = self._intended_end(config, down, ending, told=bool(known.trail))
             return
-        incident = self.book.say_down(config, known, ending, since_s, evidence(seen))
-        opened = replace(down, incident=incident, down_since_wall_s=since_s, ending=ending)
+        known = self._opened(config, known, ending, since_s, evidence(seen))
+        opened = replace(down, incident=known.incident, down_since_wall_s=known.down_since_wall_s, ending=ending)
         self.book.vms[config.uuid] = self._failed(config, opened)
+
+    def _opened(
+        self, config: ServiceConfig, known: VmMemory, ending: Ending, since_s: float, lines: tuple[str, ...]
+    ) -> VmMemory:
+        """An end belongs to the incident that is open already: a VM that hung was ended, or died."""
+        if known.incident is None:
+            incident = self.book.say_down(config, known, ending, since_s, lines)
+            return replace(known, incident=incident, down_since_wall_s=since_s)
+        more = (ending.sentence, *lines)
+        self.book.say(Kind.VM_EVIDENCE, config.sid, ending.sentence, "cause", incident=known.incident, lines=more)
+        return known
 
     def _what_was_seen(self, config: ServiceConfig, known: VmMemory, vm: Vm | None) -> Seen:
         service = self.book.services.get(config.sid)
@@ -235,6 +262,7 @@ class Absorb:
             vm=vm,
             trail=known.trail,
             own_stop=stopping or config.wanted in (Wanted.STOPPED, Wanted.DISABLED),
+            own_reset=node_hang.ended_by_haven(known, self._now),
             booted=known.boot_id != self._now.boot_id,
             host_stopping=self._seen.host_stopping,
         )

@@ -31,6 +31,7 @@ class Book:
         self.looked_wall_s = memory.looked_wall_s
         self._memory = memory
         self.took_over_s, self.taken_over_wall_s = memory.took_over_s, memory.taken_over_wall_s
+        self.low, self.boot = dict(memory.low), memory.boot
         self.events: list[Event] = []
 
     def memory(self) -> NodeMemory:
@@ -44,6 +45,8 @@ class Book:
             looked_wall_s=self.now.wall_s if self.hypervisor_ok else self.looked_wall_s,
             took_over_s=self.took_over_s,
             taken_over_wall_s=self.taken_over_wall_s,
+            low=self.low,
+            boot=self.boot,
         )
 
     def take_over(self) -> None:
@@ -53,6 +56,7 @@ class Book:
         if record and not self.restored:
             self.results, self.looked_wall_s = dict(record.results), record.looked_wall_s
             self.took_over_s, self.taken_over_wall_s = self.now.boottime_s, record.looked_wall_s
+            self.low, self.boot = dict(record.low), record.boot
 
     def started_after_wall_s(self, *, told: bool) -> float:
         """The earliest moment at which a VM that is found running now may have been started."""
@@ -67,11 +71,18 @@ class Book:
             self.ended.add(service.uid)
 
     def say_down(
-        self, config: ServiceConfig, life: VmMemory, ending: Ending, opened_s: float, lines: tuple[str, ...]
+        self,
+        config: ServiceConfig,
+        life: VmMemory,
+        ending: Ending,
+        opened_s: float,
+        lines: tuple[str, ...],
+        suffix: str = "",
     ) -> str:
         """Tell of an end that nobody meant; returns the incident. It is named by the life that ended, so that
-        an LRM that was killed and the next one tell of the same incident."""
-        incident = f"{config.sid.partition(':')[2]}-{round(life.since_wall_s * 1000):x}"
+        an LRM that was killed and the next one tell of the same incident; `suffix` tells incidents of one life
+        apart."""
+        incident = f"{config.sid.partition(':')[2]}-{round(life.since_wall_s * 1000):x}{suffix}"
         identity = self.view.identities().get(config.uuid)
         self.say(
             Kind.VM_DOWN,
@@ -96,11 +107,12 @@ class Book:
         at_wall_s: float,
         sentence: str,
         called_wall_s: float | None = None,
+        restarts: int = 1,
         *,
         observed: bool = False,
     ) -> None:
-        """The end of an incident. `called_wall_s`: when haven called the hypervisor, if it was haven. `observed`:
-        haven only watched."""
+        """The end of an incident. `called_wall_s`: when haven called the hypervisor, if it was haven. `restarts`:
+        how many that took. `observed`: haven only watched."""
         outage_s = at_wall_s - vm.down_since_wall_s if vm.down_since_wall_s else 0.0
         self.say(
             Kind.VM_UP,
@@ -112,6 +124,7 @@ class Book:
             recovered_wall_s=at_wall_s,
             outage_s=round(outage_s, 3),
             observed=observed,
+            restarts=restarts,
         )
 
     def close_incident(self, sid: str | None, incident: str, how: str) -> None:

@@ -6,9 +6,10 @@ from enum import StrEnum
 
 from haven.core.contract import NodeObservation
 from haven.core.ending import Ending
+from haven.core.host import DiskTrouble
 from haven.core.hypervisor import Happening, Moment, Power, Vm, Why
-from haven.core.order import Move, Start, Stop
-from haven.core.records import Instance, Origin, Rehearsal, Result, ServiceConfig, VmJournal
+from haven.core.order import Inspect, Move, Reset, Resume, Start, Stop
+from haven.core.records import BootPhase, HangState, Instance, Origin, Rehearsal, Result, ServiceConfig, VmJournal
 from haven.core.words import Cause, LrmMode, LrmState, RestartOn, ShutdownKind, Wanted
 
 SEQUENCE_GAP_S = 30.0
@@ -20,7 +21,14 @@ TAKEOVER_S = 60.0
 LIFE = frozenset({Moment.STARTED, Moment.RESUMED, Moment.REBOOT})
 """After these it lived: what came before belongs to no later end."""
 
-NO_PART_OF_AN_END = LIFE | {Moment.DEFINED, Moment.UNDEFINED, Moment.WATCHDOG, Moment.OTHER}
+NO_PART_OF_AN_END = LIFE | {
+    Moment.DEFINED,
+    Moment.UNDEFINED,
+    Moment.WATCHDOG,
+    Moment.WATCHDOG_RESET,
+    Moment.WATCHDOG_PAUSE,
+    Moment.OTHER,
+}
 
 TRAIL_LIMIT = 16
 """Happenings kept per VM: an end needs the last few; an `ignore` error policy sends hundreds."""
@@ -58,6 +66,25 @@ class MoveEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class IoPause:
+    """QEMU paused the VM for an I/O error, `since_wall_s`; noticed at the boottime `seen_s`. `told`: its incident
+    is open. `disks`: what an inspection found, the last one asked for at `inspected_s`. `asked`: what is under
+    way. `tries` failed resumes so far, the last one at `tried_s` with `tried_free_mib` free; before the first one
+    these tell of the pause itself. `would`: it was told that haven would resume it, were it not only observed."""
+
+    since_wall_s: float
+    seen_s: float
+    told: bool = False
+    disks: tuple[DiskTrouble, ...] = ()
+    inspected_s: float | None = None
+    asked: Inspect | Resume | None = None
+    tries: int = 0
+    tried_s: float = 0.0
+    tried_free_mib: int | None = None
+    would: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class VmMemory:
     """One VM, as far as this node knows it.
 
@@ -70,10 +97,14 @@ class VmMemory:
     order `retry_uid` was reported that the manager has not read. `tries`: failed starts in a row for the
     order `tries_uid`. `number` counts the orders given, so that each result finds its own. `blocked_uid`:
     the hold in which a probe saw the obstacle. `move_ended`: how its last move ended, until the manager knows.
+    `life_s`: it began to run, or anew, in this boottime; before `excused_s` its silence had a reason. `unwell`:
+    the checks that were told to fail.
     Of an observed VM: `would`, what was last told that haven would do, and `would_wall_s`, when it would have
     started it. `locked`: the lock that was told; `blocked`: what was last told to wait for it; `stop_again_s`:
     boottime before which no stop is tried, for a job was in its way. `drill`: the drill under way;
     `drilled_wall_s`: when the last one began.
+    `pause`: QEMU paused it for an I/O error, the pause number `pauses` of this life. `resumed_s`: boottime at
+    which the pause before ended, after `resumes` tries. `io_told_s`: when a disk's error was last told.
     """
 
     running: bool
@@ -96,12 +127,16 @@ class VmMemory:
     retry_at_s: float = 0.0
     tries: int = 0
     tries_uid: str = ""
-    inflight: Start | Stop | Move | None = None
+    inflight: Start | Stop | Move | Reset | None = None
     number: int = 0
     probed_at_s: float = 0.0
     probing: bool = False
     blocked_uid: str = ""
     move_ended: MoveEnded | None = None
+    hang: HangState = field(default_factory=HangState)
+    life_s: float = 0.0
+    excused_s: float = 0.0
+    unwell: frozenset[str] = frozenset()
     would: str = ""
     would_wall_s: float | None = None
     locked: str = ""
@@ -109,6 +144,11 @@ class VmMemory:
     stop_again_s: float = 0.0
     drill: Rehearsal | None = None
     drilled_wall_s: float | None = None
+    pause: IoPause | None = None
+    pauses: int = 0
+    resumed_s: float | None = None
+    resumes: int = 0
+    io_told_s: float | None = None
 
     def with_happening(self, happening: Happening) -> "VmMemory":
         return replace(self, trail=(*self.trail, happening)[-TRAIL_LIMIT:])
@@ -122,7 +162,7 @@ class NodeMemory:
     where an earlier one had last looked, at `taken_over_wall_s`. `state`, `mode`, `idle_rounds` and `since_s`
     (boottime) are the LRM's own (spec 2.2); `shutdown`
     and `stops`: it was asked to end, and stops its VMs before (8.1). `windows_told`: ends and reminders of
-    windows that were told, and may not be written yet."""
+    windows that were told, and may not be written yet. `low` and `boot`: as in the LRM's record."""
 
     vms: Mapping[str, VmMemory] = field(default_factory=dict)
     results: Mapping[str, Result] = field(default_factory=dict)
@@ -139,6 +179,8 @@ class NodeMemory:
     shutdown: ShutdownKind | None = None
     stops: bool = False
     windows_told: frozenset[str] = frozenset()
+    low: Mapping[str, str] = field(default_factory=dict)
+    boot: BootPhase | None = None
 
 
 def own_configs(observation: NodeObservation) -> dict[str, ServiceConfig]:
@@ -172,6 +214,7 @@ def had(trail: tuple[Happening, ...], *moments: Moment) -> bool:
 
 def from_journal(journal: VmJournal, boot_id: str) -> VmMemory:
     """What an earlier LRM process, perhaps of an earlier boot, knew of a VM."""
+    paused_s = journal.paused_wall_s
     return VmMemory(
         running=journal.running,
         since_wall_s=journal.since_wall_s,
@@ -180,13 +223,24 @@ def from_journal(journal: VmJournal, boot_id: str) -> VmMemory:
         started_after_wall_s=journal.since_wall_s,
         crashes_s=journal.crashes_boottime_s if journal.boot_id == boot_id else (),
         incident=journal.incident,
-        down_since_wall_s=journal.since_wall_s if journal.incident else None,
+        hang=journal.hang if journal.boot_id == boot_id else HangState(),
+        down_since_wall_s=_down_since_wall_s(journal),
         last_cause=journal.last_cause,
         would_wall_s=journal.would_wall_s,
         locked=journal.locked,
         drill=journal.drill,
         drilled_wall_s=journal.drilled_wall_s,
+        pause=None if paused_s is None else IoPause(paused_s, 0.0, told=True),
+        pauses=journal.pauses,
     )
+
+
+def _down_since_wall_s(journal: VmJournal) -> float | None:
+    if not journal.incident:
+        return None
+    if journal.paused_wall_s is not None:
+        return journal.paused_wall_s
+    return journal.hang.since_wall_s if journal.running and journal.hang.since_wall_s else journal.since_wall_s
 
 
 def to_journal(uuid: str, vm: VmMemory, node: str) -> VmJournal:
@@ -200,16 +254,24 @@ def to_journal(uuid: str, vm: VmMemory, node: str) -> VmJournal:
         incident=vm.incident,
         last_cause=vm.last_cause,
         node=node,
+        hang=vm.hang,
         would_wall_s=vm.would_wall_s,
         locked=vm.locked,
         drill=vm.drill,
         drilled_wall_s=vm.drilled_wall_s,
+        paused_wall_s=vm.pause.since_wall_s if vm.pause and vm.pause.told else None,
+        pauses=vm.pauses,
     )
 
 
 def suspended(vm: Vm) -> bool:
     """Paused by a client: off by intention, and never to be destroyed for it."""
     return vm.power is Power.PAUSED and vm.why is Why.USER
+
+
+def io_paused(vm: Vm) -> bool:
+    """Paused by QEMU itself, because a disk could not be read or written."""
+    return vm.power is Power.PAUSED and vm.why is Why.IO_ERROR
 
 
 def occupied(vm: Vm | None) -> bool:

@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 from haven.core.brake import retry_pause_s
+from haven.core.io_pause import inspected, resume_ended
 from haven.core.node_book import Book
+from haven.core.node_hang import reset_done
 from haven.core.node_memory import MoveEnded, MoveOutcome, VmMemory, last_sequence
-from haven.core.order import CollectEvidence, Move, OrderResult, Probe, Start, Stop
+from haven.core.order import CollectEvidence, Inspect, Move, OrderResult, Probe, Reset, Resume, Start, Stop
 from haven.core.records import Result
 from haven.core.words import Cause, ExitCode, HoldCause, Kind, Level, ServiceState
 
@@ -17,7 +19,7 @@ def order_done(book: Book, result: OrderResult) -> None:
     """Take one result in. One that an order given later has overtaken says nothing any more."""
     order = result.order
     vm = book.vms.get(order.uuid)
-    if vm is None or (isinstance(order, (Start, Stop, Move)) and vm.inflight != order):
+    if vm is None or (isinstance(order, (Start, Stop, Move, Reset)) and vm.inflight != order):
         return
     match order:
         case Start() | Stop():
@@ -25,8 +27,14 @@ def order_done(book: Book, result: OrderResult) -> None:
             book.vms[order.uuid] = vm if result.unreachable else _done(book, order, vm, result)
         case Move():
             book.vms[order.uuid] = _move_ended(book, order, vm, result)
+        case Reset():
+            book.vms[order.uuid] = reset_done(book, order, vm, result)
         case Probe():
             _probe_done(book, order, vm, result)
+        case Inspect():
+            book.vms[order.uuid] = inspected(vm, result)
+        case Resume():
+            book.vms[order.uuid] = resume_ended(book, order, vm, result)
         case CollectEvidence():
             _evidence_came(book, order, result)
 
@@ -69,6 +77,8 @@ def _start_failed(book: Book, order: Start, vm: VmMemory, result: OrderResult) -
     config, service = book.configs.get(order.uuid), book.services.get(order.sid)
     if config is None:
         return vm
+    if vm.last_cause is Cause.HOST_BOOT and result.obstacle and result.obstacle.cause is HoldCause.DISK_MISSING:
+        return _not_there_yet(book, order, vm, result.obstacle.detail)
     tries = (vm.tries if vm.tries_uid == order.uid else 0) + 1
     allowed = 0 if service and service.hold_tries else config.restarts
     if tries > allowed:
@@ -77,6 +87,13 @@ def _start_failed(book: Book, order: Start, vm: VmMemory, result: OrderResult) -
     sentence = f"start tried again in {pause_s:g} s ({tries} of {allowed})"
     book.say(Kind.RESTART_POLICY_RETRY, order.sid, sentence, "R-5.4", Level.WARN, **{"try": tries})
     return replace(vm, tries=tries, tries_uid=order.uid, restart_at_s=book.now.boottime_s + pause_s)
+
+
+def _not_there_yet(book: Book, order: Start, vm: VmMemory, detail: str) -> VmMemory:
+    """Storage may come later than the host: held until it is there, and not counted against max_restart."""
+    failed = Result(order.sid, ServiceState.STARTED, ExitCode.ERROR, HoldCause.DISK_MISSING, detail)
+    book.results[order.uid] = failed
+    return replace(vm, restart_at_s=None)
 
 
 def _exhausted(book: Book, order: Start, vm: VmMemory, result: OrderResult, tries: int) -> VmMemory:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from haven.core.host import DiskTrouble
 from haven.core.hypervisor import Obstacle
 from haven.core.records import Instance
 
@@ -36,12 +37,43 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Reset:
+    """Bring a VM without life back: reset it, and let it go on if it is paused; or, `hard`, end its QEMU so that
+    it can be started anew. It is meant for the process `instance` only. `number`: as in Start."""
+
+    uuid: str
+    sid: str
+    uid: str
+    why: str
+    hard: bool
+    instance: Instance | None
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Probe:
     """Look whether what stood in the way of a held VM's start is still there."""
 
     uuid: str
     sid: str
     uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inspect:
+    """Find out which disks of a VM that QEMU paused have errors, and what space there is below them."""
+
+    uuid: str
+    sid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Let a VM that QEMU paused for an I/O error go on, and see whether it does; one that somebody else paused is
+    left alone."""
+
+    uuid: str
+    sid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +133,7 @@ class Exit:
     """End this daemon: it was asked to, and nothing keeps it."""
 
 
-Order = Start | Stop | Move | Probe | Settle | CollectEvidence
+Order = Start | Stop | Move | Reset | Probe | Inspect | Resume | Settle | CollectEvidence
 Duty = FeedWatchdog | CloseWatchdog | RemoveLock | Exit
 
 
@@ -111,8 +143,9 @@ class OrderResult:
 
     `ok` is what the hypervisor said; `obstacle` what stood in the way, or still stands there (Probe).
     `unreachable`: the hypervisor went away meanwhile (or, of a move, the other end), so nothing is known.
-    `lines` is the evidence. `began_wall_s` and `ended_wall_s` are when the hypervisor was called and answered;
-    whatever was read of the VM before `ended_boottime_s` is older than this result.
+    `lines` is the evidence, `disks` what an inspection found. `began_wall_s` and `ended_wall_s` are when the
+    hypervisor was called and answered; whatever was read of the VM before `ended_boottime_s` is older than this
+    result.
     """
 
     order: Order
@@ -124,3 +157,4 @@ class OrderResult:
     unreachable: bool = False
     instance: Instance | None = None
     lines: tuple[str, ...] = ()
+    disks: tuple[DiskTrouble, ...] = ()

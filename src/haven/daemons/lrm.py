@@ -12,21 +12,26 @@ from typing import Any
 
 from haven.core import node
 from haven.core.contract import Asked, Decision, NodeObservation
+from haven.core.hang import all_watched
+from haven.core.host import Space
 from haven.core.hypervisor import Happening, Moment
 from haven.core.node_memory import NodeMemory
-from haven.core.order import Order, OrderResult, Start, Stop
+from haven.core.order import Order, OrderResult, Reset, Resume, Start, Stop
 from haven.core.settings import Settings
 from haven.core.transaction import Committed
 from haven.core.view import View
 from haven.daemons.definitions import Definitions
 from haven.daemons.eyes import Eyes
 from haven.daemons.machine import now
+from haven.daemons.notify import Systemd
 from haven.daemons.orders import broken_off, perform
+from haven.daemons.pulse import Watch
 from haven.daemons.story import Story
 from haven.daemons.systemd import host_is_stopping
 from haven.daemons.wake import Waker
 from haven.daemons.worker import BoundedStore
-from haven.hypervisor.protocol import Hypervisor, HypervisorError
+from haven.hypervisor.protocol import Hypervisor, HypervisorError, LifeSigns
+from haven.hypervisor.spaces import SpaceReader
 
 log = logging.getLogger("haven.lrm")
 
@@ -41,6 +46,9 @@ CLEAN_ENDS = frozenset(
 )
 """Ends that look meant, and are not when the host is going down (libvirt-guests stops them cleanly)."""
 
+HELPERS = 32
+"""Threads for looks that may never return. They are made when they are needed."""
+
 
 class Lrm:
     """The loop and what it keeps between two looks."""
@@ -53,6 +61,7 @@ class Lrm:
         hypervisor: Hypervisor,
         story: Story,
         waker: Waker,
+        signs: LifeSigns | None = None,
     ) -> None:
         self._settings = settings
         self._holder = holder
@@ -63,12 +72,15 @@ class Lrm:
         self._memory = NodeMemory()
         self._view: View | None = None
         self._eyes = Eyes(hypervisor, waker.wake, self._spawn)
+        self._watch = Watch(signs, waker.wake, self._spawn) if signs else None
+        self._spaces = SpaceReader()
+        self._systemd = Systemd()
         self._host_stopping = False
         self._results: list[OrderResult] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._workers = ThreadPoolExecutor(4 * settings.max_workers, "order")  # room for hard stops, too
         # Their own threads: a look at a disk on a dead mount never returns.
-        self._helpers = ThreadPoolExecutor(4, "helper")
+        self._helpers = ThreadPoolExecutor(HELPERS, "helper")
         self._definitions = Definitions(settings.node, hypervisor, store, story, self._helpers, self._spawn)
 
     async def run(self) -> None:
@@ -77,7 +89,7 @@ class Lrm:
         await self._eyes.opened.wait()  # so that a start does not look like a lost connection
         wake_at_s: float | None = None
         while True:
-            woken = await self._waker.wait(wake_at_s)
+            woken = await self._waker.wait(self._systemd.cap(wake_at_s))
             try:
                 wake_at_s = await self._look(woken.tick)
             except Exception:
@@ -85,6 +97,7 @@ class Lrm:
                 self._begin_again()
                 self._story.error("lrm: a look failed; everything is looked at anew")
                 log.exception("a look failed")
+            self._systemd.alive("libvirt answers" if self._eyes.vms is not None else "libvirt cannot be reached")
 
     def _begin_again(self) -> None:
         """As after a restart of the process: what was consumed by a failed look is lost, so what is known
@@ -105,16 +118,21 @@ class Lrm:
             self._eyes.put_back(happenings)
             self._results = results + self._results
             return now().boottime_s + 1.0
+        vms = None if self._eyes.vms is None else dict(self._eyes.vms)
+        if self._watch:
+            self._watch.follow(all_watched(self._view, self._settings.node, vms))
         observation = NodeObservation(
             node=self._settings.node,
             holder=self._holder,
             view=self._view,
-            vms=None if self._eyes.vms is None else dict(self._eyes.vms),
+            vms=vms,
             happenings=tuple(happenings),
             results=tuple(results),
             tick=tick,
             host_stopping=self._host_stopping,
             settings=self._settings,
+            pulses=self._watch.pulses() if self._watch else {},
+            spaces=self._look_at_spaces(self._view, tick),
         )
         asked = Asked(observation, now())
         wake_at_s = await self._carry_out(asked, node.step(self._memory, observation, asked.now))
@@ -126,6 +144,14 @@ class Lrm:
         meant = any(happening.moment in CLEAN_ENDS for happening in happenings)
         if meant or (tick and self._host_stopping):
             self._host_stopping = await host_is_stopping()
+
+    def _look_at_spaces(self, view: View, tick: bool) -> dict[str, Space]:
+        """What is free below the VMs' images, by the last answers: a tick asks anew, for the one after it."""
+        if tick:
+            protected = {config.uuid for config in view.configs().values()}
+            vms = (vm for uuid, vm in (self._eyes.vms or {}).items() if uuid in protected)
+            self._spaces.look({image for vm in vms for image in vm.images})
+        return self._spaces.seen()
 
     async def _carry_out(self, asked: Asked, decision: Decision[NodeMemory]) -> float | None:
         """The caller's duties of core.contract, in their order."""
@@ -153,7 +179,7 @@ class Lrm:
     async def _perform(self, order: Order) -> None:
         log.debug("order: %s", order)
         loop = asyncio.get_running_loop()
-        pool = self._workers if isinstance(order, (Start, Stop)) else self._helpers
+        pool = self._workers if isinstance(order, (Start, Stop, Reset, Resume)) else self._helpers
         try:
             result = await loop.run_in_executor(pool, perform, self._hypervisor, order)
         except Exception as error:
@@ -164,10 +190,11 @@ class Lrm:
         self._eyes.look_at(order.uuid)
         self._waker.wake()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
@@ -180,3 +207,5 @@ class Lrm:
             task.cancel()
         with contextlib.suppress(HypervisorError):
             await self._hypervisor.close()
+        if self._watch:
+            await asyncio.to_thread(self._watch.close)

@@ -3,7 +3,19 @@
 from dataclasses import replace
 
 from haven.core.hypervisor import Obstacle
-from haven.core.order import CollectEvidence, Move, Order, OrderResult, Probe, Settle, Start, Stop
+from haven.core.order import (
+    CollectEvidence,
+    Inspect,
+    Move,
+    Order,
+    OrderResult,
+    Probe,
+    Reset,
+    Resume,
+    Settle,
+    Start,
+    Stop,
+)
 from haven.core.words import HoldCause
 from haven.daemons.machine import now
 from haven.hypervisor.protocol import Hypervisor, HypervisorError, LockedError, StartFailedError, UnreachableError
@@ -34,7 +46,7 @@ def broken_off(order: Order, error: Exception) -> OrderResult:
 
 
 def _hold_cause(order: Order) -> HoldCause:
-    return HoldCause.STOP_FAILED if isinstance(order, Stop) else HoldCause.START_FAILED
+    return HoldCause.STOP_FAILED if isinstance(order, (Stop, Reset)) else HoldCause.START_FAILED
 
 
 def _ended(result: OrderResult) -> OrderResult:
@@ -49,8 +61,14 @@ def _call(hypervisor: Hypervisor, order: Order, done: OrderResult) -> OrderResul
             return replace(done, instance=hypervisor.start(order.uuid))
         case Stop():
             hypervisor.stop(order.uuid, order.timeout_s)
+        case Reset():
+            hypervisor.reset(order.uuid, order.instance, hard=order.hard)
         case Probe():
             return replace(done, obstacle=hypervisor.obstacle(order.uuid))
+        case Inspect():
+            return replace(done, disks=hypervisor.io_errors(order.uuid))
+        case Resume():
+            hypervisor.resume(order.uuid)
         case Settle():
             hypervisor.prepare(order.uuid, autostart=order.autostart, vmid=order.vmid)
         case Move(target=target):

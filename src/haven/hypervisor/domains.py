@@ -13,7 +13,9 @@ from haven.core.hypervisor import Obstacle, Power, Vm, Why
 from haven.core.words import HoldCause
 from haven.hypervisor import definition, events
 from haven.hypervisor.connection import words
+from haven.hypervisor.disks import Images
 from haven.hypervisor.jobs import Jobs
+from haven.hypervisor.pools import missing_volume
 from haven.hypervisor.processes import Processes, boottime_s
 from haven.hypervisor.protocol import HypervisorError, LockedError, StartFailedError
 from haven.hypervisor.qemu_log import SignalReader
@@ -78,6 +80,7 @@ class Reader:
         self._signals = SignalReader(log_dir)
         # Asked for once per VM: it is a hint for VMs that are new to haven, and libvirt has no bulk call for it.
         self._hints: dict[str, int | None] = {}
+        self.images = Images()
 
     def forget_hint(self, uuid: str) -> None:
         """The VM's metadata was changed: read it again."""
@@ -92,6 +95,7 @@ class Reader:
         present = {domain.UUIDString() for domain, _values in stats}
         self._hints = {uuid: hint for uuid, hint in self._hints.items() if uuid in present}
         self._jobs.keep_only(frozenset(domain.name() for domain, _values in stats))
+        self.images.keep_only(present)
         return tuple(
             self._vm(
                 domain,
@@ -116,18 +120,22 @@ class Reader:
         uuid, name = domain.UUIDString(), domain.name()
         power, why = events.power(state[0]), events.why(*state)
         asked_for_off = power is Power.OFF and why is Why.SHUTDOWN
+        usage = None if power is Power.OFF else self._processes.usage(name)
+        instance = usage.instance if usage else None
         return Vm(
             uuid=uuid,
             name=name,
             power=power,
             why=why,
-            instance=None if power is Power.OFF else self._processes.instance(name),
+            instance=instance,
             checked_boottime_s=now_s,
             ended_by_signal=self._signals.ending_signal(name) if asked_for_off else None,
             autostart=autostart,
             persistent=persistent,
             vmid_hint=self._hint(domain, uuid),
+            uptime_s=usage.age_s if usage else None,
             job="" if power is Power.OFF else self._jobs.job(name),
+            images=self.images.of(domain, uuid, instance),
         )
 
     def _hint(self, domain: Any, uuid: str) -> int | None:
@@ -165,11 +173,13 @@ def start(domain: Any) -> None:
 
 
 def _start_failed(domain: Any, said: str) -> StartFailedError:
-    missing = definition.first_missing(
-        definition.needed_disks(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)) + definition.named_paths(said)
-    )
+    xml = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    missing = definition.first_missing(definition.needed_disks(xml) + definition.named_paths(said))
     if missing is not None:
         return DiskMissingError(missing)
+    volume = missing_volume(domain.connect(), xml)
+    if volume is not None:
+        return StartFailedError(volume)
     if domain.isPersistent() and domain.hasManagedSaveImage():
         said += (
             f"; it would resume from a saved state: `virsh managedsave-remove {domain.name()}` drops that, "

@@ -52,21 +52,21 @@ LIFECYCLE: dict[tuple[int, int], Moment] = {
 # VIR_DOMAIN_EVENT_ID_WATCHDOG: the action that QEMU took
 WATCHDOG: dict[int, Moment] = {
     0: Moment.WATCHDOG,  # WATCHDOG_NONE
-    1: Moment.WATCHDOG,  # WATCHDOG_PAUSE
-    2: Moment.WATCHDOG,  # WATCHDOG_RESET
-    3: Moment.WATCHDOG,  # WATCHDOG_POWEROFF: STOPPED_FAILED follows
-    4: Moment.WATCHDOG,  # WATCHDOG_SHUTDOWN
+    1: Moment.WATCHDOG_PAUSE,  # WATCHDOG_PAUSE: SUSPENDED_WATCHDOG follows
+    2: Moment.WATCHDOG_RESET,  # WATCHDOG_RESET: REBOOT follows
+    3: Moment.WATCHDOG_OFF,  # WATCHDOG_POWEROFF: STOPPED_FAILED follows
+    4: Moment.WATCHDOG_OFF,  # WATCHDOG_SHUTDOWN: the guest is asked to go down
     5: Moment.WATCHDOG,  # WATCHDOG_DEBUG
     6: Moment.WATCHDOG,  # WATCHDOG_INJECTNMI
 }
 
-# VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON: what QEMU did about it. None is not passed on: the VM runs on, and such
-# errors come by the hundred.
-IO_ERROR: dict[int, Moment | None] = {
-    0: None,  # IO_ERROR_NONE: the error was ignored
+# VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON: what QEMU did about it
+IO_ERROR: dict[int, Moment] = {
+    0: Moment.IO_ERROR,  # IO_ERROR_NONE: the error was ignored
     1: Moment.SUSPENDED_IOERROR,  # IO_ERROR_PAUSE
-    2: None,  # IO_ERROR_REPORT: the guest was told
+    2: Moment.IO_ERROR,  # IO_ERROR_REPORT: the guest was told
 }
+_IO_ERROR_WORDS = {0: "was ignored: its guest believes that all is well", 2: "was reported to its guest"}
 
 # virDomainState. What haven does not understand counts as running: it is left alone.
 POWER: dict[int, Power] = {
@@ -84,6 +84,7 @@ POWER: dict[int, Power] = {
 WHY: dict[tuple[int, int], Why] = {
     (3, 1): Why.USER,  # PAUSED_USER
     (3, 5): Why.IO_ERROR,  # PAUSED_IOERROR
+    (3, 6): Why.WATCHDOG,  # PAUSED_WATCHDOG
     (5, 0): Why.UNKNOWN,  # SHUTOFF_UNKNOWN
     (5, 1): Why.SHUTDOWN,  # SHUTOFF_SHUTDOWN
     (5, 2): Why.DESTROYED,  # SHUTOFF_DESTROYED
@@ -129,9 +130,14 @@ def watchdog(action: int) -> Moment:
     return WATCHDOG.get(action, Moment.OTHER)
 
 
-def io_error(action: int) -> Moment | None:
-    """The moment of a disk's I/O error; None when the VM runs on."""
-    return IO_ERROR.get(action)
+def io_error(action: int) -> Moment:
+    """The moment of a disk's I/O error."""
+    return IO_ERROR.get(action, Moment.OTHER)
+
+
+def io_error_words(action: int, disk: str) -> str:
+    """What became of an error after which the VM runs on."""
+    return f"an I/O error of {disk} {_IO_ERROR_WORDS.get(action, 'was told')}"
 
 
 def power(state: int) -> Power:

@@ -28,6 +28,15 @@ def boottime_s() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+def started_ticks(proc_dir: Path, pid: int) -> int | None:
+    """The kernel's start time of that process; None when it is gone."""
+    try:
+        stat = (proc_dir / f"{pid}/stat").read_text()
+    except OSError:
+        return None
+    return int(stat.rpartition(")")[2].split()[_START_TICKS])
+
+
 class Processes:
     """Finds a VM's QEMU by the pid file that libvirt writes."""
 

@@ -14,11 +14,14 @@ from haven.core.order import (
     Duty,
     Exit,
     FeedWatchdog,
+    Inspect,
     Move,
     Order,
     OrderResult,
     Probe,
     RemoveLock,
+    Reset,
+    Resume,
     Settle,
     Start,
     Stop,
@@ -198,7 +201,7 @@ def _do(cluster: Cluster, host: Host, order: Order) -> bool:
             return guests.stop(node, order.sid, say)
         case Move():
             return _move(cluster, host, order, say)
-        case Probe() | Settle() | CollectEvidence():
+        case Reset() | Probe() | Inspect() | Resume() | Settle() | CollectEvidence():
             return True
 
 
