@@ -128,10 +128,10 @@ def test_the_total_weighs_each_by_its_time() -> None:
 # -- from the story
 
 
-def entry(
-    at_s: float, kind: Kind, sid: str | None = "vm:102", **fields: str | bool | float | tuple[str, ...]
-) -> Entry:
-    return Entry(int(at_s), at_s, "api", Event(kind, "", sid, fields=fields))
+def entry(at_s: float, kind: Kind, **fields: Any) -> Entry:
+    """An event about vm:102, or about the host or several VMs."""
+    of_one = kind in (Kind.CONFIG_CHANGED, Kind.VM_INTENTION)
+    return Entry(int(at_s), at_s, "api", Event(kind, "", "vm:102" if of_one else None, fields=fields))
 
 
 def changed(at_s: float, wanted: str, **more: bool) -> Entry:

@@ -37,7 +37,7 @@ class Definitions:
         store: BoundedStore,
         story: Story,
         threads: Executor,
-        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self._node = node
         self._hypervisor = hypervisor
