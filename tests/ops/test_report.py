@@ -189,8 +189,10 @@ def test_maintenance_lasts_from_its_beginning_to_its_end_or_until_now() -> None:
 
 
 def test_observing_is_told_by_its_changes_or_by_what_is_kept() -> None:
-    on, no = entry(10, Kind.CONFIG_CHANGED, observe=True), entry(30, Kind.CONFIG_CHANGED, observe=False)
-    assert course([on, no]).observed == ((10.0, 30.0),)
+    on = entry(10, Kind.CONFIG_CHANGED, **{"from": "not protected", "to": "observed"})
+    no = entry(30, Kind.CONFIG_CHANGED, **{"from": "observed", "to": "protected"})
+    told = course([on, no])
+    assert (told.observed, told.unprotected) == (((10.0, 30.0),), ((0.0, 10.0),))
     config = ServiceConfig("vm:102", "u", "alpha", Wanted.STARTED)
     assert course([], config, VmCare("vm:102", observe=True)).observed == ((0.0, 100.0),)
 

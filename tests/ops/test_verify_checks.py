@@ -182,7 +182,7 @@ def test_what_keeps_haven_from_acting_is_named_with_its_end() -> None:
     assert locked.seen == ("vm:102 (maas): hands off, locked by root with haven lock: backup, for 2.0 h more")
     assert locked.mend == "qm unlock 102"
     observed = one("hands off", replace(HEALTHY, view=view(config=CONFIG, care=VmCare("vm:102", observe=True))))
-    assert observed.mend == "haven observe vm:102 --off"
+    assert observed.mend == "haven protect vm:102"
     disarm = Disarm(DisarmMode.FREEZE, DisarmState.DISARMED)
     manager = ManagerRecord("alpha", NOW.wall_s, CrmState.MASTER, disarm=disarm)
     assert one("hands off", replace(HEALTHY, view=view(manager=manager))).grade is FAIL

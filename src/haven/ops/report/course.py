@@ -22,6 +22,7 @@ KINDS = (
 )
 """What a course is made of."""
 
+OBSERVED = "observed"
 NOBODY = "none"
 """The wanted state of a VM that was taken out of haven's care."""
 GAP_S = 60.0
@@ -56,11 +57,17 @@ class _Told:
         elif event.kind is Kind.MAINTENANCE_ENDED:
             self.end(_text(event, "id"), at_s)
         elif event.sid and "wanted" in event.fields:
-            if event.fields.get("added") and not self.wanted[event.sid]:
-                self.wanted[event.sid].append((0.0, NOBODY))
-            self.wanted[event.sid].append((at_s, _text(event, "wanted")))
-        elif event.sid and "observe" in event.fields:
-            self.observed[event.sid].append((at_s, "on" if event.fields["observe"] else "no"))
+            self.want(event.sid, _text(event, "wanted"), at_s, new=bool(event.fields.get("added")))
+        elif event.sid and _text(event, "to") in (OBSERVED, "protected"):
+            self.observed[event.sid].append((at_s, _text(event, "to")))
+            if _text(event, "from") == "not protected":
+                self.want(event.sid, Wanted.STARTED.value, at_s, new=True)
+
+    def want(self, sid: str, word: str, at_s: float, *, new: bool) -> None:
+        """`new`: before it was not in haven's care."""
+        if new and not self.wanted[sid]:
+            self.wanted[sid].append((0.0, NOBODY))
+        self.wanted[sid].append((at_s, word))
 
     def end(self, window: str, at_s: float) -> None:
         began_s, sids = self.begun.pop(window, (at_s, ()))
@@ -81,12 +88,12 @@ def courses(entries: Sequence[Entry], view: View, end_s: float) -> dict[str, Cou
 
 def _course(told: _Told, view: View, sid: str, end_s: float) -> Course:
     changes = _completed(told.wanted[sid], view.configs().get(sid))
-    watched = told.observed[sid] or ([(0.0, "on")] if view.care(sid).observe else [])
+    watched = told.observed[sid] or ([(0.0, OBSERVED)] if view.care(sid).observe else [])
     return Course(
         unprotected=_spans_of(changes, {NOBODY, Wanted.IGNORED.value}, end_s),
         off=_spans_of(changes, {Wanted.STOPPED.value, Wanted.DISABLED.value}, end_s),
         maintenance=merged(told.windows[sid]),
-        observed=_spans_of(watched, {"on"}, end_s),
+        observed=_spans_of(watched, {OBSERVED}, end_s),
     )
 
 
