@@ -69,7 +69,7 @@ def libvirt(facts: Facts) -> Iterator[Finding]:
     if facts.libvirt_trouble:
         yield fail(f"{facts.libvirt_trouble}; VMs run on, none can be restarted", "systemctl restart libvirtd")
     else:
-        yield good(f"libvirt answers; it has {len([vm for vm in facts.watched if vm.seen])} VMs")
+        yield good(f"libvirt answers; VMs it has: {len([vm for vm in facts.watched if vm.seen])}")
 
 
 def store(facts: Facts) -> Iterator[Finding]:
