@@ -87,7 +87,7 @@ class History:
         the oldest or the newest on."""
         rows = self._rows(
             f"SELECT id, at_wall_s, source, json FROM entries WHERE id > ? AND (? IS NULL OR sid = ?)"
-            f" AND (? = '[]' OR json_extract(json, '$.kind') IN (SELECT value FROM json_each(?)))"
+            f" AND (? = '[]' OR (json_valid(json) AND json_extract(json, '$.kind') IN (SELECT value FROM json_each(?))))"
             f" ORDER BY id {'DESC' if newest_first else 'ASC'} LIMIT ?",
             (after_id, sid, sid, wanted := json.dumps(list(kinds)), wanted, limit),
         )
@@ -151,7 +151,7 @@ class History:
         """Every entry of these kinds up to a moment, from the oldest on."""
         rows = self._rows(
             "SELECT id, at_wall_s, source, json FROM entries WHERE at_wall_s <= ?"
-            " AND json_extract(json, '$.kind') IN (SELECT value FROM json_each(?)) ORDER BY id",
+            " AND json_valid(json) AND json_extract(json, '$.kind') IN (SELECT value FROM json_each(?)) ORDER BY id",
             (until_wall_s, json.dumps([kind.value for kind in kinds])),
         )
         return tuple(_entry(row) for row in rows)
