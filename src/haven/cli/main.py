@@ -10,7 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from haven.api.client import ApiError, ApiUnreachable
-from haven.cli import care_commands
+from haven.cli import care_commands, notify
 from haven.cli.arguments import AnySid, OneSid
 from haven.cli.console import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, abandon_stdout, complain, tolerate_any_text
 from haven.cli.decisions import decisions
@@ -204,6 +204,7 @@ def version(as_json: Json = False) -> int:
     return 0
 
 
+app.add_typer(notify.app, name="notify")
 app.command()(decisions)
 app.command()(verify)
 app.command()(report)
