@@ -22,6 +22,7 @@ from haven.api import (
     haven_explain,
     haven_hands,
     haven_records,
+    haven_report,
     haven_status,
     haven_story,
     haven_verify,
@@ -62,6 +63,7 @@ ROUTES: tuple[Route, ...] = (
     *haven_hands.ROUTES,
     *haven_decisions.ROUTES,
     *haven_verify.ROUTES,
+    *haven_report.ROUTES,
     *haven_care.ROUTES,
 )
 MAX_DRAINED_BYTES = 64 << 20

@@ -6,9 +6,10 @@ other one is done at once through libvirt, as a task.
 
 import hashlib
 import re
+from dataclasses import replace
 
 from haven.api import power
-from haven.api.changes import Change, make_change
+from haven.api.changes import Change, make_change, told
 from haven.api.errors import CHANGED_MEANWHILE, failed
 from haven.api.haven_hands import now_of
 from haven.api.nodes import NODE, check_node
@@ -55,14 +56,23 @@ def set_config(call: Call) -> None:
         raise failed(CHANGED_MEANWHILE)
     memory_mib = int(call.params.text("memory").removeprefix("current="))
     call.state.inventory.set_memory(found.guest.uuid, memory_mib)
-    make_change(call.state, lambda view: _told_to_try_again(view, found.sid))
+    make_change(call.state, lambda view: _told_to_try_again(view, found, memory_mib))
+    before_mib = found.guest.config.get("memory", "")
+    if before_mib != str(memory_mib):
+        text = f"memory from {before_mib} MiB to {memory_mib} MiB, from its next start on"
+        call.state.tell([told(call.identity, text, found.sid)])
 
 
-def _told_to_try_again(view: View, sid: str) -> Change:
-    """libvirt reports a change of memory to nobody: a hold hears of it as of any change of the configuration."""
-    config, service = view.configs().get(sid), view.services().get(sid)
+def _told_to_try_again(view: View, found: Machine, memory_mib: int) -> Change:
+    """libvirt reports a change of memory to nobody: a hold hears of it as of any change of the configuration,
+    and who compares definitions later is not to take it for another client's."""
+    config, service = view.configs().get(found.sid), view.services().get(found.sid)
     held = service is not None and service.held is not None
-    return Change((Put(f"config/{sid}", config),) if config and held else ())
+    writes = [Put(f"config/{found.sid}", config)] if config and held else []
+    if known := view.definitions().get(found.guest.uuid):
+        parts = known.parts | {"memory": f"{memory_mib} MiB"}
+        writes.append(Put(f"definition/{known.uuid}", replace(known, parts=parts)))
+    return Change(tuple(writes))
 
 
 def status_current(call: Call) -> object:

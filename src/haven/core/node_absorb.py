@@ -296,7 +296,7 @@ class Absorb:
             self.book.say(Kind.VM_NOTE, config.sid, f"{ending.sentence}, {since}", "intent", cause=ending.cause)
             return down
         sentence = f"{ending.sentence}: left off; to start it: qm start {config.sid.partition(':')[2]}"
-        self.book.say(Kind.VM_INTENTION, config.sid, sentence, "intent", cause=ending.cause)
+        self.book.say(Kind.VM_INTENTION, config.sid, sentence, "intent", cause=ending.cause, wanted=Wanted.STOPPED)
         intention = Intention(Wanted.STOPPED, ending.sentence, down.since_wall_s, config.origin)
         return replace(down, intention=intention)
 

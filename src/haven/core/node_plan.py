@@ -327,7 +327,8 @@ class Plan:
         intention = Intention(Wanted.STARTED, via, self._now.wall_s, config.origin)
         self.vms[config.uuid] = replace(known, intention=intention)
         sentence = f"{via}: kept running from now on; to stop it: qm stop {config.sid.partition(':')[2]}"
-        self.events.append(Event(Kind.VM_INTENTION, sentence, config.sid, "intent"))
+        facts = {"wanted": Wanted.STARTED.value}
+        self.events.append(Event(Kind.VM_INTENTION, sentence, config.sid, "intent", fields=facts))
 
     def _stop_for_shutdown(self, config: ServiceConfig, known: VmMemory) -> None:
         """Without a uid: nothing of it is reported to the manager (R-5.6). Whoever keeps hands off it, it

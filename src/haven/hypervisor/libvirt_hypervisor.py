@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from haven.core.settings import Settings
 from haven.hypervisor import definition, disks, domains, drilling, events, qemu_log, reviving
 from haven.hypervisor.connection import Connection, Opener, Spares
 from haven.hypervisor.jobs import Jobs
+from haven.hypervisor.outline import outline
 from haven.hypervisor.pools import missing_volume
 from haven.hypervisor.processes import Processes, boottime_s
 from haven.hypervisor.protocol import HypervisorError, UnreachableError
@@ -177,6 +178,12 @@ class LibvirtHypervisor:
     def agent_answers(self, uuid: str) -> bool:
         with self._ordering(f"ask the agent of VM {uuid}") as raw:
             return drilling.agent_answers(domains.must_find(raw, uuid), AGENT_S)
+
+    def definition(self, uuid: str) -> Mapping[str, str]:
+        with self._calling(f"read the definition of VM {uuid}") as raw:
+            domain = domains.lookup(raw, uuid)
+            xml = domain and domains.unless_gone(lambda: domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+            return outline(xml) if xml else {}
 
     def evidence(self, uuid: str) -> tuple[str, ...]:
         with self._ordering(f"find VM {uuid}") as raw:

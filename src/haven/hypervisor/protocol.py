@@ -78,6 +78,9 @@ class Hypervisor(Protocol):
     def prepare(self, uuid: str, *, autostart: bool | None = None, vmid: int | None = None) -> None:
         """Settle what libvirt keeps with the definition: autostart, haven's VMID in the metadata."""
 
+    def definition(self, uuid: str) -> Mapping[str, str]:
+        """Its definition's parts in short words (`memory`: `4096 MiB`); empty when it is not defined."""
+
     def evidence(self, uuid: str) -> tuple[str, ...]:
         """The last lines of QEMU's own log, newest last; empty when there are none."""
 
