@@ -11,6 +11,7 @@ import libvirt
 import pytest
 
 from haven.core.host import DiskTrouble
+from haven.core.records import Instance
 from haven.core.words import HoldCause
 from haven.hypervisor import disks, pools, spaces
 from haven.hypervisor.protocol import HypervisorError
@@ -67,8 +68,12 @@ def test_a_definition_is_read_once_for_a_life_and_again_when_it_was_changed() ->
         images.of(Counting(), "u", None)
     assert len(reads) == 1
     images.forget("u")
-    images.of(Counting(), "u", None)
+    images.of(Counting(), "u", Instance(7, 1))
     assert len(reads) == 2
+    images.of(Counting(), "u", None)
+    assert len(reads) == 2, "its restart would have to wait for it"
+    images.of(Counting(), "u", Instance(8, 2))
+    assert len(reads) == 3
 
 
 def test_the_disk_that_an_event_told_of_is_named() -> None:
