@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from haven.lab.demo.scene import Scene
-from haven.lab.demo.scenes import crash, crash_loop, disk, full_disk, haven_itself, intent, libvirtd, protect
+from haven.lab.demo.scenes import (
+    crash,
+    crash_loop,
+    disk,
+    full_disk,
+    haven_itself,
+    intent,
+    libvirtd,
+    protect,
+    told,
+)
 
 SCENES: tuple[Scene, ...] = (
     protect.SCENE,
@@ -14,4 +24,5 @@ SCENES: tuple[Scene, ...] = (
     disk.SCENE,
     full_disk.SCENE,
     crash_loop.SCENE,
+    told.SCENE,
 )
