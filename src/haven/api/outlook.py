@@ -168,7 +168,7 @@ class VmOutlook:
 
     def _paused(self, guest: Guest) -> tuple[str, str]:
         if self.io_error:
-            return self.waiting or f"paused ({guest.status})", phrases.pause_advice(self.pending, self.all.now_s)
+            return self.waiting or f"paused ({guest.status})", "make space, or mend the storage: haven resumes it"
         return f"paused ({guest.status})", f"when what stopped it is mended: virsh resume {guest.name}"
 
     @property
