@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from haven.core.hypervisor import Happening, Moment, Obstacle, Power, Vm, Why
+from haven.core.oom import OomTraces
 from haven.core.records import Instance
 from haven.core.words import HoldCause
 from haven.hypervisor.protocol import HypervisorError, StartFailedError, UnreachableError
@@ -88,6 +89,12 @@ class FakeHypervisor:
         if uuid not in self._vms:
             raise HypervisorError(f"no VM {uuid}")
         return ()
+
+    def traces(self, instance: Instance) -> OomTraces:
+        return OomTraces(None, 0.0)
+
+    def favour(self, instance: Instance, oom_score_adj: int) -> None:
+        self._reach()
 
     async def close(self) -> None:
         self._happened = self._lost = None

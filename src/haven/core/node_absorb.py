@@ -48,6 +48,7 @@ class Absorb:
         self._restore()
         self._forget()
         self._reachability()
+        self.book.watch_host()
         for happening in self._seen.happenings:
             if happening.uuid in self.book.vms:
                 self.book.vms[happening.uuid] = self.book.vms[happening.uuid].with_happening(happening)
@@ -211,12 +212,14 @@ class Absorb:
             autostarted=False,
             intention=None,
             last_cause=ending.cause,
+            claim_mib=0,
+            host_before=self.book.host_before,
         )
         if self._is_meant(config, ending):
             self.book.vms[config.uuid] = self._intended_end(config, down, ending, told=bool(known.trail))
             return
         incident = self.book.say_down(config, known, ending, since_s, evidence(seen))
-        opened = replace(down, incident=incident, down_since_wall_s=since_s, ending=ending)
+        opened = replace(down, incident=incident, down_since_wall_s=since_s, ending=ending, unexplained=incident)
         self.book.vms[config.uuid] = self._failed(config, opened)
 
     def _what_was_seen(self, config: ServiceConfig, known: VmMemory, vm: Vm | None) -> Seen:

@@ -6,8 +6,9 @@ from enum import StrEnum
 
 from haven.core.contract import NodeObservation
 from haven.core.ending import Ending
+from haven.core.host import HostFacts
 from haven.core.hypervisor import Happening, Moment, Power, Vm, Why
-from haven.core.order import Move, Start, Stop
+from haven.core.order import Favour, Move, Start, Stop
 from haven.core.records import Instance, Origin, Result, ServiceConfig, VmJournal
 from haven.core.words import Cause, LrmMode, LrmState, RestartOn, ShutdownKind, Wanted
 
@@ -70,6 +71,9 @@ class VmMemory:
     order `retry_uid` was reported that the manager has not read. `tries`: failed starts in a row for the
     order `tries_uid`. `number` counts the orders given, so that each result finds its own. `blocked_uid`:
     the hold in which a probe saw the obstacle. `move_ended`: how its last move ended, until the manager knows.
+    `unexplained`: an incident whose evidence is still to be read; `host_before`: the host's memory at the last
+    look before it. `claim_mib`: memory reckoned for its last start, at boottime `claimed_s`; `short_since_s`:
+    since when there is too little for it. `favoured`: what the kernel was last told of its process.
     """
 
     running: bool
@@ -98,6 +102,12 @@ class VmMemory:
     probing: bool = False
     blocked_uid: str = ""
     move_ended: MoveEnded | None = None
+    unexplained: str = ""
+    host_before: HostFacts | None = None
+    claim_mib: int = 0
+    claimed_s: float = 0.0
+    short_since_s: float | None = None
+    favoured: Favour | None = None
 
     def with_happening(self, happening: Happening) -> "VmMemory":
         return replace(self, trail=(*self.trail, happening)[-TRAIL_LIMIT:])
@@ -110,7 +120,8 @@ class NodeMemory:
     `looked_wall_s`: when the hypervisor last answered. `took_over_s`: boottime at which this process went on
     where an earlier one had last looked, at `taken_over_wall_s`. `state`, `mode`, `idle_rounds` and `since_s`
     (boottime) are the LRM's own (spec 2.2); `shutdown`
-    and `stops`: it was asked to end, and stops its VMs before (8.1)."""
+    and `stops`: it was asked to end, and stops its VMs before (8.1). `host`: the host's memory at this look;
+    `memory_short`: it was told to be short. `favour_refused`: that the kernel takes no wishes was told."""
 
     vms: Mapping[str, VmMemory] = field(default_factory=dict)
     results: Mapping[str, Result] = field(default_factory=dict)
@@ -126,6 +137,9 @@ class NodeMemory:
     since_s: float = 0.0
     shutdown: ShutdownKind | None = None
     stops: bool = False
+    host: HostFacts | None = None
+    memory_short: bool = False
+    favour_refused: bool = False
 
 
 def own_configs(observation: NodeObservation) -> dict[str, ServiceConfig]:

@@ -2,12 +2,17 @@
 
 from dataclasses import replace
 
+from haven.core import oom_note
 from haven.core.brake import retry_pause_s
 from haven.core.node_book import Book
 from haven.core.node_memory import MoveEnded, MoveOutcome, VmMemory, last_sequence
-from haven.core.order import CollectEvidence, Move, OrderResult, Probe, Start, Stop
+from haven.core.oom import OomKill, judge
+from haven.core.order import CollectEvidence, Favour, Move, OrderResult, Probe, Start, Stop
 from haven.core.records import Result
 from haven.core.words import Cause, ExitCode, HoldCause, Kind, Level, ServiceState
+
+UNEXPLAINED = (Cause.CRASH, Cause.UNKNOWN)
+"""Causes that say how it ended, and not why: evidence may."""
 
 
 def order_done(book: Book, result: OrderResult) -> None:
@@ -25,7 +30,9 @@ def order_done(book: Book, result: OrderResult) -> None:
         case Probe():
             _probe_done(book, order, vm, result)
         case CollectEvidence():
-            _evidence_came(book, order, result)
+            _evidence_came(book, order, vm, result)
+        case Favour():
+            _favoured(book, order, result)
 
 
 def _done(book: Book, order: Start | Stop, vm: VmMemory, result: OrderResult) -> VmMemory:
@@ -148,7 +155,33 @@ def _probe_done(book: Book, order: Probe, vm: VmMemory, result: OrderResult) -> 
         book.ended.add(order.uid)
 
 
-def _evidence_came(book: Book, order: CollectEvidence, result: OrderResult) -> None:
+def _evidence_came(book: Book, order: CollectEvidence, vm: VmMemory, result: OrderResult) -> None:
     if result.lines:
         sentence = "QEMU's log: " + result.lines[-1]
         book.say(Kind.VM_EVIDENCE, order.sid, sentence, "cause", incident=order.incident, lines=result.lines)
+    if result.traces and vm.last_cause in UNEXPLAINED and (kill := judge(result.traces)):
+        _killed_for_memory(book, order, vm, kill)
+
+
+def _killed_for_memory(book: Book, order: CollectEvidence, vm: VmMemory, kill: OomKill) -> None:
+    """The incident gets its cause; what is known of the VM, unless it has ended anew meanwhile."""
+    book.say(
+        Kind.VM_EVIDENCE,
+        order.sid,
+        oom_note.sentence(kill, oom_note.overcommit(book.seen)),
+        "cause",
+        Level.ERR,
+        incident=order.incident,
+        cause=Cause.OOM_KILL,
+        lines=oom_note.lines(kill, book.seen, vm, order.uuid),
+    )
+    if vm.incident in (None, order.incident):
+        book.vms[order.uuid] = replace(vm, last_cause=Cause.OOM_KILL)
+
+
+def _favoured(book: Book, order: Favour, result: OrderResult) -> None:
+    """A refusal is told once: it will be the same for every VM."""
+    if result.obstacle and not book.favour_refused:
+        book.favour_refused = True
+        sentence = f"its priority is not applied: {result.obstacle.detail} (haven needs CAP_SYS_RESOURCE)"
+        book.say(Kind.VM_NOTE, order.sid, sentence, "memory", Level.WARN)

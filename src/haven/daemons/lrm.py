@@ -25,6 +25,7 @@ from haven.daemons.story import Story
 from haven.daemons.systemd import host_is_stopping
 from haven.daemons.wake import Waker
 from haven.daemons.worker import BoundedStore
+from haven.hypervisor.host_memory import read_host
 from haven.hypervisor.protocol import Hypervisor, HypervisorError
 
 log = logging.getLogger("haven.lrm")
@@ -113,6 +114,7 @@ class Lrm:
             tick=tick,
             host_stopping=self._host_stopping,
             settings=self._settings,
+            host=read_host(),
         )
         asked = Asked(observation, now())
         return await self._carry_out(asked, node.step(self._memory, observation, asked.now))

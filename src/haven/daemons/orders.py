@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from haven.core.hypervisor import Obstacle
-from haven.core.order import CollectEvidence, Move, Order, OrderResult, Probe, Settle, Start, Stop
+from haven.core.order import CollectEvidence, Favour, Move, Order, OrderResult, Probe, Settle, Start, Stop
 from haven.core.words import HoldCause
 from haven.daemons.machine import now
 from haven.hypervisor.protocol import Hypervisor, HypervisorError, StartFailedError, UnreachableError
@@ -54,5 +54,17 @@ def _call(hypervisor: Hypervisor, order: Order, done: OrderResult) -> OrderResul
         case Move(target=target):
             raise HypervisorError(f"cannot move to {target}: this host is in no cluster")
         case CollectEvidence():
-            return replace(done, lines=hypervisor.evidence(order.uuid))
+            return _collect(hypervisor, order, done)
+        case Favour():
+            hypervisor.favour(order.instance, order.oom_score_adj)
     return done
+
+
+def _collect(hypervisor: Hypervisor, order: CollectEvidence, done: OrderResult) -> OrderResult:
+    """The kernel's part does not depend on the hypervisor's: it may have died for memory as well."""
+    traces = hypervisor.traces(order.instance) if order.instance else None
+    try:
+        lines = hypervisor.evidence(order.uuid)
+    except HypervisorError:
+        lines = ()
+    return replace(done, lines=lines, traces=traces)

@@ -13,9 +13,11 @@ from haven.core.hypervisor import Obstacle, Power, Vm, Why
 from haven.core.words import HoldCause
 from haven.hypervisor import definition, events
 from haven.hypervisor.connection import words
+from haven.hypervisor.oom_watch import OomWatch
 from haven.hypervisor.processes import Processes, boottime_s
 from haven.hypervisor.protocol import HypervisorError, StartFailedError
 from haven.hypervisor.qemu_log import SignalReader
+from haven.hypervisor.sizes import Sizes
 
 T = TypeVar("T")
 
@@ -24,6 +26,7 @@ POLL_S = 0.1
 SECOND_ASK_SHARE = 0.5
 
 _UUID_CHARACTERS = 36
+_MIB = 1024 * 1024
 _OFF_ID = -1
 
 
@@ -71,8 +74,10 @@ def uuids(raw: Any, which: int) -> frozenset[str]:
 class Reader:
     """Reads VMs: their state from libvirt, their process from its pid file, their end from QEMU's log."""
 
-    def __init__(self, processes: Processes, log_dir: Path) -> None:
+    def __init__(self, processes: Processes, log_dir: Path, oom_watch: OomWatch) -> None:
         self._processes = processes
+        self._oom_watch = oom_watch
+        self._sizes = Sizes()
         self._signals = SignalReader(log_dir)
         # Asked for once per VM: it is a hint for VMs that are new to haven, and libvirt has no bulk call for it.
         self._hints: dict[str, int | None] = {}
@@ -80,6 +85,10 @@ class Reader:
     def forget_hint(self, uuid: str) -> None:
         """The VM's metadata was changed: read it again."""
         self._hints.pop(uuid, None)
+
+    def forget_size(self, uuid: str) -> None:
+        """The VM's definition was changed: read it again."""
+        self._sizes.forget(uuid)
 
     def all(self, raw: Any) -> tuple[Vm, ...]:
         """Every VM by three calls, however many there are."""
@@ -89,6 +98,7 @@ class Reader:
         now_s = boottime_s()
         present = {domain.UUIDString() for domain, _values in stats}
         self._hints = {uuid: hint for uuid, hint in self._hints.items() if uuid in present}
+        self._sizes.keep_only(present)
         return tuple(
             self._vm(
                 domain,
@@ -113,17 +123,26 @@ class Reader:
         uuid, name = domain.UUIDString(), domain.name()
         power, why = events.power(state[0]), events.why(*state)
         asked_for_off = power is Power.OFF and why is Why.SHUTDOWN
+        usage = None if power is Power.OFF else self._processes.usage(name)
+        instance = usage.instance if usage else None
+        if instance:
+            self._oom_watch.note(instance)
+        size = self._sizes.of(domain, uuid, instance)
         return Vm(
             uuid=uuid,
             name=name,
             power=power,
             why=why,
-            instance=None if power is Power.OFF else self._processes.instance(name),
+            instance=instance,
             checked_boottime_s=now_s,
             ended_by_signal=self._signals.ending_signal(name) if asked_for_off else None,
             autostart=autostart,
             persistent=persistent,
             vmid_hint=self._hint(domain, uuid),
+            memory_mib=size.memory_mib,
+            hugepages=size.hugepages,
+            resident_mib=usage.resident_bytes // _MIB if usage else 0,
+            oom_score_adj=self._processes.oom_score_adj(instance) if instance else None,
         )
 
     def _hint(self, domain: Any, uuid: str) -> int | None:

@@ -10,12 +10,14 @@ from typing import Any
 import libvirt
 
 from haven.core.hypervisor import Happening, Moment, Obstacle, Vm
+from haven.core.oom import OomTraces
 from haven.core.records import Instance
 from haven.core.settings import Settings
 from haven.hypervisor import definition, domains, events, qemu_log
 from haven.hypervisor.connection import Connection, Opener, Spares
+from haven.hypervisor.oom_watch import OomWatch
 from haven.hypervisor.processes import Processes, boottime_s
-from haven.hypervisor.protocol import UnreachableError
+from haven.hypervisor.protocol import HypervisorError, UnreachableError
 
 
 class LibvirtHypervisor:
@@ -26,7 +28,8 @@ class LibvirtHypervisor:
         self._opener = Opener(settings.libvirt_uri)
         self._log_dir = Path(settings.qemu_log_dir)
         self._processes = Processes(Path(settings.qemu_pid_dir), proc_dir)
-        self._reader = domains.Reader(self._processes, self._log_dir)
+        self._oom_watch = OomWatch(proc_dir)
+        self._reader = domains.Reader(self._processes, self._log_dir, self._oom_watch)
         self._connection: Connection | None = None
         self._spares = Spares(self._opener)
         # What a start missed and its definition does not name (a backing file), so that `obstacle` agrees.
@@ -42,6 +45,8 @@ class LibvirtHypervisor:
                 loop.call_soon_threadsafe(on_lost, reason)
 
         def happened(happening: Happening) -> None:
+            if happening.moment is Moment.DEFINED:
+                self._reader.forget_size(happening.uuid)
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(on_happening, happening)
 
@@ -125,6 +130,16 @@ class LibvirtHypervisor:
         with self._ordering(f"find VM {uuid}") as raw:
             name = domains.must_find(raw, uuid).name()
         return qemu_log.last_words(self._log_dir / f"{name}.log")
+
+    def traces(self, instance: Instance) -> OomTraces:
+        return self._oom_watch.traces(instance)
+
+    def favour(self, instance: Instance, oom_score_adj: int) -> None:
+        try:
+            self._processes.set_oom_score_adj(instance, oom_score_adj)
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise HypervisorError(f"oom_score_adj {oom_score_adj} of pid {instance.pid}: {why}") from error
 
 
 def _subscribe(connection: Connection, happened: Callable[[Happening], None]) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from haven.core.hypervisor import Happening, Obstacle, Vm
+from haven.core.oom import OomTraces
 from haven.core.records import Instance
 
 
@@ -58,6 +59,12 @@ class Hypervisor(Protocol):
 
     def evidence(self, uuid: str) -> tuple[str, ...]:
         """The last lines of QEMU's own log, newest last; empty when there are none."""
+
+    def traces(self, instance: Instance) -> OomTraces:
+        """What the kernel tells of the end of a QEMU process; asks no hypervisor."""
+
+    def favour(self, instance: Instance, oom_score_adj: int) -> None:
+        """Set a running QEMU's oom_score_adj; one that is gone is success. Raises HypervisorError; asks nobody."""
 
     async def close(self) -> None: ...
 

@@ -13,6 +13,7 @@ from haven.core.order import (
     CollectEvidence,
     Duty,
     Exit,
+    Favour,
     FeedWatchdog,
     Move,
     Order,
@@ -198,7 +199,7 @@ def _do(cluster: Cluster, host: Host, order: Order) -> bool:
             return guests.stop(node, order.sid, say)
         case Move():
             return _move(cluster, host, order, say)
-        case Probe() | Settle() | CollectEvidence():
+        case Probe() | Settle() | CollectEvidence() | Favour():
             return True
 
 
