@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from haven.lab.demo.scene import Scene
-from haven.lab.demo.scenes import crash, crash_loop, disk, haven_itself, intent, libvirtd, protect
+from haven.lab.demo.scenes import crash, crash_loop, disk, haven_itself, intent, libvirtd, oom, protect
 
 SCENES: tuple[Scene, ...] = (
     protect.SCENE,
@@ -13,4 +13,5 @@ SCENES: tuple[Scene, ...] = (
     haven_itself.SCENE,
     disk.SCENE,
     crash_loop.SCENE,
+    oom.SCENE,
 )
