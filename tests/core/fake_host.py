@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass, field, replace
 
+from haven.core.host import HostFacts
 from haven.core.hypervisor import Happening, Moment, Obstacle, Power, Vm, Why
-from haven.core.order import Order, OrderResult, Probe, Settle, Start, Stop
+from haven.core.oom import KernelKill, OomTraces
+from haven.core.order import CollectEvidence, Favour, Order, OrderResult, Probe, Settle, Start, Stop
 from haven.core.records import Instance
 from haven.core.words import HoldCause
 
 GUEST_SHUTDOWN_S = 1.0
 """How long a guest that obeys takes to shut down."""
 
-ORDER_S = {"Start": 0.2, "Stop": 0.1, "Probe": 0.01, "Settle": 0.01, "CollectEvidence": 0.01}
+ORDER_S = {"Start": 0.2, "Stop": 0.1, "Probe": 0.01, "Settle": 0.01, "CollectEvidence": 0.01, "Favour": 0.01}
 
 
 @dataclass(slots=True)
@@ -35,15 +37,23 @@ class Guest:
     obeys: bool = True
     immortal: bool = False
     short_lived: bool = False
+    memory_mib: int = 0
+    resident_mib: int = 0
+    hugepages: bool = False
+    oom_score_adj: int = 0
     unsent: list[Moment] = field(default_factory=list)
 
 
 class FakeHost:
-    """Guests by uuid. `starts` counts QEMU processes begun for haven; `twice` would be a broken promise."""
+    """Guests by uuid. `starts` counts QEMU processes begun for haven; `twice` would be a broken promise.
+    `memory`: what it tells of its own. `kills`: what its kernel's log tells. `strict`: it takes no scores."""
 
     def __init__(self) -> None:
         self.guests: dict[str, Guest] = {}
         self.reachable = True
+        self.memory: HostFacts | None = None
+        self.kills: list[KernelKill] = []
+        self.strict = False
         self.happenings: list[Happening] = []
         self.clock = (0.0, 0.0)  # boottime, wall
         self._pids = 1000
@@ -66,6 +76,10 @@ class FakeHost:
             ended_by_signal=guest.signal,
             autostart=guest.autostart,
             vmid_hint=guest.vmid_hint,
+            memory_mib=guest.memory_mib,
+            hugepages=guest.hugepages,
+            resident_mib=guest.resident_mib if guest.pid else 0,
+            oom_score_adj=guest.oom_score_adj if guest.pid else None,
         )
 
     # What happens to guests
@@ -78,6 +92,7 @@ class FakeHost:
         if guest.power is not Power.RUNNING:
             self._pids += 1
             guest.power, guest.why, guest.pid, guest.signal = Power.RUNNING, Why.OTHER, self._pids, None
+            guest.oom_score_adj = 0
             self.say(guest, Moment.RESUMED, Moment.STARTED)  # in libvirt's order, which surprises
 
     def end(self, guest: Guest, why: Why, *moments: Moment, signal: int | None = None) -> None:
@@ -133,7 +148,16 @@ class FakeHost:
             case Settle():
                 guest.autostart, guest.vmid_hint = order.autostart, order.vmid
                 return _but(blank, ok=True)
-        return _but(blank, ok=True, lines=("qemu-system-x86_64: last words",))
+            case Favour() if self.strict:
+                return _but(blank, obstacle=Obstacle(HoldCause.START_FAILED, "Permission denied"))
+            case Favour():
+                guest.oom_score_adj = order.oom_score_adj
+                return _but(blank, ok=True)
+            case CollectEvidence():
+                pid_then = order.instance.pid if order.instance else None
+                traces = OomTraces(pid_then, 1000.0, kills=tuple(self.kills))
+                return _but(blank, ok=True, lines=("qemu-system-x86_64: last words",), traces=traces)
+        raise AssertionError(order)
 
     def _start(self, guest: Guest, blank: OrderResult) -> OrderResult:
         if guest.power is Power.RUNNING:

@@ -224,6 +224,7 @@ class World:
             tick=tick,
             host_stopping=self.stopping,
             settings=self.settings,
+            host=self.host.memory,
         )
 
     def _refresh(self, lrm: Daemon, *, everything: bool) -> None:

@@ -6,7 +6,7 @@ from haven.core.overcommit import Overcommit, size
 from haven.core.settings import Settings
 from haven.core.words import Kind, Level
 
-WELL_SHARE = 1.5
+WELL_SHARE, WELL_PRESSURE = 1.5, 0.5
 """It is well again when half as much again is available as made it short, and half the pressure is gone: a value
 that swings about its threshold is told once."""
 
@@ -15,16 +15,16 @@ def is_short(facts: HostFacts, settings: Settings, *, was_short: bool) -> bool:
     """Whether available memory is below its threshold or pressure above; a threshold of 0 asks for nothing."""
     low, high = settings.memory_low_percent, settings.memory_pressure_percent
     if was_short:
-        low, high = min(low * WELL_SHARE, 100.0), high / 2
-    return available_percent(facts) < low or _presses(facts, high)
+        low = min(low * WELL_SHARE, 100.0)
+    return available_percent(facts) < low or _presses(facts, high, WELL_PRESSURE if was_short else 1.0)
 
 
 def available_percent(facts: HostFacts) -> float:
     return 100.0 * facts.available_mib / facts.total_mib if facts.total_mib else 100.0
 
 
-def _presses(facts: HostFacts, limit: float) -> bool:
-    return facts.pressure_percent is not None and 0 < limit < facts.pressure_percent
+def _presses(facts: HostFacts, limit: float, share: float = 1.0) -> bool:
+    return facts.pressure_percent is not None and limit > 0 and facts.pressure_percent > limit * share
 
 
 def became_short(facts: HostFacts, settings: Settings, over: Overcommit | None) -> Event:
