@@ -17,7 +17,7 @@ from haven.hypervisor.processes import TICKS_PER_S, boottime_s, start_ticks
 KMSG = Path("/dev/kmsg")
 LIVES_KEPT = 4096
 
-_COUNTER_FILES = ("memory.events", "memory.oom_control")  # cgroup v2, v1
+_COUNTER_V1, _COUNTER_V2 = "memory.oom_control", "memory.events"
 _FIRST_PID_NAMESPACE = "pid:[4026531836]"
 """The kernel's constant for the namespace in which it counts itself."""
 
@@ -131,15 +131,16 @@ class MemoryCgroups:
         return ""
 
     def counters(self, cgroup: str) -> dict[Path, int]:
-        """The counters of OOM kills of this cgroup and of those above, the nearest first."""
+        """The counters of OOM kills of this cgroup and of those above, the nearest first. In v1 a cgroup counts
+        its own processes only."""
         folder = self._folder(cgroup)
         found = {}
-        while folder is not None and self._mount is not None and folder.is_relative_to(self._mount):
-            for name in _COUNTER_FILES:
-                count = read_counter(folder / name)
-                if count is not None:
-                    found[folder / name] = count
-            folder = folder.parent
+        while folder is not None and folder != self._mount:
+            file = folder / (_COUNTER_V1 if self._v1 else _COUNTER_V2)
+            count = read_counter(file)
+            if count is not None:
+                found[file] = count
+            folder = None if self._v1 else folder.parent
         return found
 
     def name_of(self, folder: Path) -> str:
@@ -148,10 +149,11 @@ class MemoryCgroups:
         return str(Path(self._root) / below)
 
     def _folder(self, cgroup: str) -> Path | None:
-        if self._mount is None or not cgroup.startswith("/"):
+        """None for one that is not below what is mounted here."""
+        root = self._root.rstrip("/")
+        if self._mount is None or ".." in cgroup or not cgroup.startswith(f"{root}/"):
             return None
-        below = cgroup.removeprefix(self._root.rstrip("/"))
-        return self._mount / below.lstrip("/")
+        return self._mount / cgroup.removeprefix(root).lstrip("/")
 
     def _find_mount(self) -> None:
         """The v1 hierarchy of the memory controller, else v2's."""
