@@ -71,7 +71,7 @@ def test_a_host_whose_memory_is_short_is_told_of_once_each_way(host: HavenHost) 
 
 
 def test_a_priority_reaches_the_kernel_in_each_life(vm: TestVm) -> None:
-    """One below the others': to be killed sooner may be asked without CAP_SYS_RESOURCE, which a container lacks."""
+    """One below 0: to be killed sooner may be asked without CAP_SYS_RESOURCE, which containers lack."""
     store = open_store(vm.host.root / "var/lib/haven", vm.host.run_dir / "haven", "test")
     care = Put(f"care/{vm.sid}", VmCare(vm.sid, priority=-3))
     assert isinstance(store.commit(Transaction(store.read().incarnation, (), (care,))), Committed)

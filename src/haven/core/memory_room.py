@@ -15,7 +15,8 @@ GRACE_S = 2.0
 
 AGAIN_S = 0.25
 LOOK_EVERY_S = 2.0
-HOLD_S = 60.0
+HOLD_S = 600.0
+"""It ends as soon as there is room: its length only says how often it is told anew."""
 
 SETTLING_S = 60.0
 """So long after its start a guest may not have touched all the memory that was reckoned for it."""
