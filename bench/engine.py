@@ -1,4 +1,5 @@
-"""What one round of the manager costs, the engine alone: its public step, on the views of a store.
+"""What one round of the manager costs, the engine alone: its public step as the daemon calls it, on the views of a
+store.
 
 Processor time, in milliseconds: nothing in a round waits, and other processes of the machine do not count.
 """
@@ -21,6 +22,7 @@ from haven.core.settings import Settings
 from haven.core.transaction import Committed
 from haven.core.view import View
 from haven.core.words import CrmState, ExitCode, Policy, SchedulerMode, ServiceState, Wanted
+from haven.daemons.uncollected import uncollected
 from haven.sim.store import SimStore
 
 CHANGED_SHARE = 100
@@ -150,7 +152,8 @@ class _Cluster:
             members=self._members,
             figures=self._figures,
         )
-        decision = manager.step(self._memory, observation, Now(self._now_s, self._now_s, "boot"))
+        with uncollected():
+            decision = manager.step(self._memory, observation, Now(self._now_s, self._now_s, "boot"))
         took_s = time.process_time() - began_s
         for transaction in decision.transactions:
             outcome = self._store.commit(transaction, self._now_s)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from sys import intern
 
 from haven.core.load import Figures, GuestFigures, Load, NodeFigures
 from haven.core.records import (
@@ -58,7 +59,8 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """A VM that runs on `node`, with the names that it has in the records."""
+    """A VM that runs on `node`, with the names that it has in the records: each is one object in all of them, as
+    in records that were read from a store."""
 
     number: int
     node: str
@@ -69,15 +71,15 @@ class Guest:
 
     @property
     def sid(self) -> str:
-        return f"vm:{self.vmid}"
+        return intern(f"vm:{self.vmid}")
 
     @property
     def uuid(self) -> str:
-        return f"6a1e0000-0000-4000-8000-{self.number:012x}"
+        return intern(f"6a1e0000-0000-4000-8000-{self.number:012x}")
 
     @property
     def uid(self) -> str:
-        return f"uid-{self.number:x}"
+        return intern(f"uid-{self.number:x}")
 
 
 def node_names(size: Size) -> list[str]:

@@ -1,6 +1,8 @@
 """The `haven` command: daemons are started without the libraries of the screen, all else is the CLI's."""
 
+import os
 import sys
+import time
 from collections.abc import Callable
 
 from haven.core.settings import Settings, SettingsError, describe_settings
@@ -8,6 +10,9 @@ from haven.core.settings import Settings, SettingsError, describe_settings
 DAEMONS = ("up", "lrm", "crm", "api")
 CANNOT_START = 78
 """EX_CONFIG of sysexits.h: `haven up` and systemd need not try again."""
+TRY_AGAIN = 75
+"""EX_TEMPFAIL: what stands in the way may pass (a full disk, a `haven up` that runs): systemd tries again."""
+TRY_AGAIN_S = 10.0
 
 
 def main() -> int:
@@ -18,10 +23,18 @@ def main() -> int:
         return 0
     if len(words) == 1 and words[0] in DAEMONS:
         return _daemon(words[0])
+    if words[:1] == ["setup"]:
+        from haven.setup.__main__ import main as setup
+
+        return setup(words[1:])
     if words[:1] == ["sim"]:
         from haven.sim.main import main as sim
 
         return sim(words[1:], _live_records)
+    if words[:1] == ["replay"]:
+        from haven.ops.replay import main as replay
+
+        return replay(words[1:])
     from haven.cli.main import main as cli
 
     return cli()
@@ -48,9 +61,20 @@ def _daemon(name: str) -> int:
         return _runner(name)(load_settings())
     except (SettingsError, StoreError) as error:
         print(f"haven {name}: {error}", file=sys.stderr)
-        return CANNOT_START
+        return _rest_before_the_next_try(str(error)) if isinstance(error, StoreError) else CANNOT_START
     except KeyboardInterrupt:
         return 130
+
+
+def _rest_before_the_next_try(why: str) -> int:
+    """Below systemd, which starts again at once whatever ends: `systemctl status` shows the reason meanwhile."""
+    if "NOTIFY_SOCKET" not in os.environ:
+        return CANNOT_START
+    from haven.daemons.notify import Systemd
+
+    Systemd().say(f"STATUS=cannot start: {why}")
+    time.sleep(TRY_AGAIN_S)
+    return TRY_AGAIN
 
 
 def _runner(name: str) -> Callable[[Settings], int]:

@@ -19,6 +19,7 @@ ADD = "ha-manager rules add <type> <rule> [OPTIONS]"
 @pytest.fixture
 def host(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setenv("HAVEN_API_SOCKET", str(world.socket))
+    monkeypatch.delenv("COLUMNS", raising=False)  # a test runner's terminal is not the person's
     return world
 
 

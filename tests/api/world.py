@@ -12,7 +12,7 @@ from haven.api.state import State
 from haven.core.records import Instance, Record, ServiceConfig
 from haven.core.transaction import Committed, Guard, Put, Transaction
 from haven.history.history import History
-from haven.hypervisor.protocol import Guest, HypervisorError, UnreachableError
+from haven.hypervisor.protocol import Guest, HypervisorError, Surveyed, UnreachableError
 from haven.store.sqlite import SqliteStore
 
 NODE = "alpha"
@@ -43,12 +43,19 @@ class FakeInventory:
 
     present: dict[str, Guest] = field(default_factory=dict)
     calls: list[tuple[object, ...]] = field(default_factory=list)
+    closer: dict[str, Surveyed] = field(default_factory=dict)
     down: bool = False
     broken: str = ""
 
     def guests(self) -> tuple[Guest, ...]:
         self._answer()
         return tuple(self.present.values())
+
+    def survey(self) -> tuple[Surveyed, ...]:
+        """As put into `closer`, else a plain VM that starts at boot."""
+        self._answer()
+        plain = (Surveyed(one.uuid, one.name, one.status, one.memory_mib, True) for one in self.present.values())
+        return tuple(self.closer.get(one.uuid, one) for one in plain)
 
     def start(self, uuid: str) -> Instance | None:
         self._do("start", uuid)

@@ -95,6 +95,18 @@ def what_proves_that_a_node_is_dead(policy: Policy) -> None:
     assert armed.state(SID) is S.STARTED
 
 
+def a_lock_that_was_given_back_while_a_vm_ran_on(policy: Policy) -> None:
+    crm = lost_service(policy)
+    released = AgentEpoch(NODE3, "e-node3", "boot", "lrm", armed=True, released=True, running=(uuid_of(SID),))
+    crm.write(Put("agent/node3", released))
+    crm.rounds(3)
+    if policy is PVE:
+        assert (crm.state(SID), crm.status(SID).node) == (S.STARTED, NODE1)
+        return
+    assert (crm.state(SID), crm.status(SID).node) == (S.FENCE, NODE3)
+    assert "haven fence confirm node3" in crm.status(SID).reason
+
+
 def more_than_half_of_the_nodes_are_lost_at_once(policy: Policy) -> None:
     crm = lost_service(policy)
     crm.node(NODE2, NodeState.UNKNOWN)

@@ -2,17 +2,30 @@
 
 from dataclasses import dataclass, field, replace
 
-from haven.core.host import HostFacts
+from haven.core.host import DiskTrouble, HostFacts, Space
 from haven.core.hypervisor import Happening, Moment, Obstacle, Power, Vm, Why
 from haven.core.oom import KernelKill, OomTraces
-from haven.core.order import CollectEvidence, Favour, Order, OrderResult, Probe, Settle, Start, Stop
+from haven.core.order import (
+    CollectEvidence,
+    Favour,
+    Inspect,
+    Order,
+    OrderResult,
+    Probe,
+    Resume,
+    Settle,
+    Start,
+    Stop,
+)
 from haven.core.records import Instance
 from haven.core.words import HoldCause
 
 GUEST_SHUTDOWN_S = 1.0
 """How long a guest that obeys takes to shut down."""
 
-ORDER_S = {"Start": 0.2, "Stop": 0.1, "Probe": 0.01, "Settle": 0.01, "CollectEvidence": 0.01, "Favour": 0.01}
+QUICK_S = 0.01
+ORDER_S = {"Start": 0.2, "Stop": 0.1, "Resume": 0.5}
+"""All others are quick."""
 
 
 @dataclass(slots=True)
@@ -20,7 +33,9 @@ class Guest:
     """One domain and what will go wrong with it.
 
     `misled`: starts fail although nothing seems to stand in the way. `obeys`: a shutdown request works.
-    `immortal`: even pulling the plug fails. `short_lived`: SIGTERM ends it before its start is reported.
+    `immortal`: even pulling the plug fails. `short_lived`: SIGTERM ends it before its start is reported. `job`:
+    what libvirt does to it; `job_unseen`: begun, and nobody has looked since.
+    `full`: there is no space for its disk. `failing`: its disk's storage does not answer.
     """
 
     uuid: str
@@ -41,6 +56,10 @@ class Guest:
     resident_mib: int = 0
     hugepages: bool = False
     oom_score_adj: int = 0
+    job: str = ""
+    job_unseen: bool = False
+    full: bool = False
+    failing: bool = False
     unsent: list[Moment] = field(default_factory=list)
 
 
@@ -56,6 +75,7 @@ class FakeHost:
         self.strict = False
         self.happenings: list[Happening] = []
         self.clock = (0.0, 0.0)  # boottime, wall
+        self.spaces: dict[str, Space] = {}
         self._pids = 1000
 
     def facts(self) -> dict[str, Vm] | None:
@@ -80,6 +100,8 @@ class FakeHost:
             hugepages=guest.hugepages,
             resident_mib=guest.resident_mib if guest.pid else 0,
             oom_score_adj=guest.oom_score_adj if guest.pid else None,
+            job="" if guest.job_unseen else guest.job,
+            images=(f"/srv/{guest.name}.qcow2",),
         )
 
     # What happens to guests
@@ -96,7 +118,7 @@ class FakeHost:
             self.say(guest, Moment.RESUMED, Moment.STARTED)  # in libvirt's order, which surprises
 
     def end(self, guest: Guest, why: Why, *moments: Moment, signal: int | None = None) -> None:
-        guest.power, guest.why, guest.pid, guest.signal = Power.OFF, why, None, signal
+        guest.power, guest.why, guest.pid, guest.signal, guest.job = Power.OFF, why, None, signal, ""
         self.say(guest, *moments)
 
     def say(self, guest: Guest, *moments: Moment) -> None:
@@ -118,6 +140,7 @@ class FakeHost:
         self.happenings = []
         for guest in self.guests.values():
             guest.power, guest.why, guest.pid, guest.signal = Power.OFF, Why.UNKNOWN, None, None
+            guest.job = ""
             if guest.autostart and guest.defined and guest.disk and not guest.misled:
                 self.begin(guest)
         self.happenings = []
@@ -129,7 +152,7 @@ class FakeHost:
         if isinstance(order, Stop) and order.timeout_s > 0:
             obeys = self.guests[order.uuid].obeys
             return min(GUEST_SHUTDOWN_S, order.timeout_s) if obeys else float(order.timeout_s)
-        return ORDER_S[type(order).__name__]
+        return ORDER_S.get(type(order).__name__, QUICK_S)
 
     def carry_out(self, order: Order, pid: int | None) -> OrderResult:
         """Do it now. `pid`: the guest's process when the order was given; a stop is for that one only."""
@@ -145,19 +168,26 @@ class FakeHost:
                 return self._stop(guest, order, pid, blank)
             case Probe():
                 return _but(blank, ok=True, obstacle=None if guest.disk else _missing(guest))
+            case Inspect():
+                return _but(blank, ok=True, disks=(self._trouble(guest),))
+            case Resume():
+                return self._resume(guest, blank)
             case Settle():
                 guest.autostart, guest.vmid_hint = order.autostart, order.vmid
                 return _but(blank, ok=True)
-            case Favour() if self.strict:
-                return _but(blank, obstacle=Obstacle(HoldCause.START_FAILED, "Permission denied"))
-            case Favour():
-                guest.oom_score_adj = order.oom_score_adj
-                return _but(blank, ok=True)
-            case CollectEvidence():
-                pid_then = order.instance.pid if order.instance else None
-                traces = OomTraces(pid_then, 1000.0, kills=tuple(self.kills))
-                return _but(blank, ok=True, lines=("qemu-system-x86_64: last words",), traces=traces)
+            case Favour() | CollectEvidence():
+                return self._ask_kernel(guest, order, blank)
         raise AssertionError(order)
+
+    def _ask_kernel(self, guest: Guest, order: Favour | CollectEvidence, blank: OrderResult) -> OrderResult:
+        if isinstance(order, CollectEvidence):
+            pid_then = order.instance.pid if order.instance else None
+            traces = OomTraces(pid_then, 1000.0, kills=tuple(self.kills))
+            return _but(blank, ok=True, lines=("qemu-system-x86_64: last words",), traces=traces)
+        if self.strict:
+            return _but(blank, obstacle=Obstacle(HoldCause.START_FAILED, "Permission denied"))
+        guest.oom_score_adj = order.oom_score_adj
+        return _but(blank, ok=True)
 
     def _start(self, guest: Guest, blank: OrderResult) -> OrderResult:
         if guest.power is Power.RUNNING:
@@ -175,9 +205,34 @@ class FakeHost:
             self.end(guest, Why.SHUTDOWN, Moment.SHUTDOWN_HOST, Moment.STOPPED_SHUTDOWN)
         return started
 
+    def _trouble(self, guest: Guest) -> DiskTrouble:
+        if guest.failing:
+            return DiskTrouble("vda", f"nbd/{guest.name}")
+        return DiskTrouble("vda", f"/srv/{guest.name}.qcow2", True, Space(0 if guest.full else 500, 20480))
+
+    def write(self, guest: Guest) -> bool:
+        """It writes to its disk; QEMU pauses it when that fails."""
+        fails = guest.power is Power.RUNNING and (guest.full or guest.failing)
+        if fails:
+            guest.power, guest.why = Power.PAUSED, Why.IO_ERROR
+            self.say(guest, Moment.SUSPENDED_IOERROR)
+        return not fails
+
+    def _resume(self, guest: Guest, blank: OrderResult) -> OrderResult:
+        if guest.power is not Power.PAUSED or guest.why is not Why.IO_ERROR:
+            return _but(blank, ok=True)
+        self.begin(guest)
+        if not self.write(guest):
+            again = Obstacle(HoldCause.START_FAILED, "it was resumed, and paused again at once")
+            return _but(blank, obstacle=again)
+        return _but(blank, ok=True)
+
     def _stop(self, guest: Guest, order: Stop, pid: int | None, blank: OrderResult) -> OrderResult:
         if guest.power is Power.OFF or guest.pid != pid:
             return _but(blank, ok=True)
+        if guest.job:
+            guest.job_unseen = False
+            return _but(blank, obstacle=Obstacle(HoldCause.STOP_FAILED, f"locked ({guest.job})", locked=True))
         if guest.immortal:
             return _but(blank, obstacle=Obstacle(HoldCause.STOP_FAILED, "QEMU does not go away"))
         if order.timeout_s > 0 and guest.obeys:

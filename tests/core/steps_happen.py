@@ -4,8 +4,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from haven.core.hypervisor import Moment, Power, Why
-from haven.core.records import RunKey
+from haven.core.host import Space
+from haven.core.hypervisor import Happening, Moment, Power, Why
+from haven.core.records import RunKey, VmCare
 from haven.core.transaction import Delete, Put
 from haven.core.words import RestartOn, Wanted
 from tests.core.fake_store import Mood
@@ -62,6 +63,11 @@ def misled(story: Story, sid: str) -> None:
 def foreign_key(story: Story, sid: str, node: str) -> None:
     uuid = story.world.guest(sid).uuid
     story.world.write(Put(f"run/{uuid}", RunKey(uuid, node, "epoch-of-another", "uid-of-another")))
+
+
+@step("<sid> is only observed")
+def observed(story: Story, sid: str) -> None:
+    story.world.write(Put(f"care/{sid}", VmCare(sid, observe=True)))
 
 
 @step("the run key of <sid> is gone")
@@ -230,6 +236,46 @@ def remove(story: Story, sid: str) -> None:
 def at_next_commit(story: Story, rest: str) -> None:
     """Somebody is a moment faster than the next commit of a daemon."""
     story.world.store.once = lambda: story.perform(rest)
+
+
+# When: storage
+
+
+@step("the storage of <sid> is (full|failing|well again)")
+def storage(story: Story, sid: str, how: str) -> None:
+    guest = story.world.guest(sid)
+    guest.full, guest.failing = how == "full", how == "failing"
+
+
+@step("the guest of <sid> writes to its disk")
+def writes(story: Story, sid: str) -> None:
+    story.world.host.write(story.world.guest(sid))
+    story.world.tell_lrm()
+
+
+@step("a disk of <sid> has (\\d+) I/O errors that its guest is told of")
+def io_errors(story: Story, sid: str, count: str) -> None:
+    for _ in range(int(count)):
+        happening = Happening(
+            story.world.guest(sid).uuid,
+            Moment.IO_ERROR,
+            *story.world.host.clock,
+            "an I/O error of vda was reported",
+        )
+        story.world.host.happenings.append(happening)
+        story.world.tell_lrm()
+        story.world.settle()
+
+
+@step("<n> MiB of <n> GiB are free in /srv, with the image of <sid>")
+def space(story: Story, free: str, total: str, sid: str) -> None:
+    images = (f"/srv/{story.world.guest(sid).name}.qcow2",)
+    story.world.host.spaces["/srv"] = Space(int(free), int(float(total) * 1024), images, 15 * 1024)
+
+
+@step("/srv does not answer any more")
+def space_silent(story: Story) -> None:
+    story.world.host.spaces.clear()
 
 
 # When: the host and its daemons

@@ -3,6 +3,7 @@
 from contextlib import suppress
 
 from haven.core.hypervisor import Power
+from haven.core.order import Resume
 from haven.core.records import LrmRecord, RunKey
 from haven.core.words import Kind, ServiceState, Wanted
 from tests.core.steps_happen import passes
@@ -122,8 +123,9 @@ def untold(story: Story, sentence: str) -> None:
 def status(story: Story, sid: str, words: str) -> None:
     """What the LRM will do by itself, or why it does not."""
     record = story.world.record(f"lrm/{NODE}", LrmRecord)
-    said = {sid: work.what for sid, work in record.pending.items()} | record.waiting
-    assert words in said.get(sid, ""), said
+    pending = record.pending[sid].what if sid in record.pending else ""
+    said = f"{record.waiting.get(sid, '')} {pending}"
+    assert words in said, said
 
 
 @step("the run key of <sid> is (ours|nobody's|of node\\d)")
@@ -143,3 +145,28 @@ def stored(story: Story, sid: str, kinds: str) -> None:
     uuid = story.world.guest(sid).uuid
     found = {key.partition("/")[0] for key in story.world.store.entries if key.endswith((sid, uuid))}
     assert found == set(kinds.split(" and ")), found
+
+
+@step("it is told once: <text>")
+def told_once(story: Story, sentence: str) -> None:
+    sentences = [event.sentence for event in story.events() if sentence in event.sentence]
+    assert len(sentences) == 1, "\n".join(event.sentence for event in story.events())
+
+
+@step("(\\d+) incidents of <sid> were told")
+def incidents_told(story: Story, count: str, sid: str) -> None:
+    told = {event.fields["incident"] for event in story.events(sid) if event.kind is Kind.VM_DOWN}
+    assert len(told) == int(count), told
+
+
+@step("<sid> was resumed (\\d+) to (\\d+) times")
+def resumed_times(story: Story, sid: str, least: str, most: str) -> None:
+    since = [order for at_s, order in story.world.ordered if at_s >= story.when_s]
+    resumes = [order for order in since if isinstance(order, Resume) and order.sid == sid]
+    assert int(least) <= len(resumes) <= int(most), len(resumes)
+
+
+@step("status shows (\\S+) as low")
+def low(story: Story, what: str) -> None:
+    shown = story.world.record(f"lrm/{NODE}", LrmRecord).low
+    assert set(shown) == (set() if what == "nothing" else {what}), shown

@@ -153,6 +153,19 @@ def disk(play: Play, sid: str) -> None:
     play.guest(sid).disk = not play.guest(sid).disk
 
 
+def full_disk(play: Play, sid: str) -> None:
+    """It fills up, and the guest writes; or space is made."""
+    play.guest(sid).full = not play.guest(sid).full
+    play.world.host.write(play.guest(sid))
+    play.world.tell_lrm()
+
+
+def failing_disk(play: Play, sid: str) -> None:
+    play.guest(sid).failing = not play.guest(sid).failing
+    play.world.host.write(play.guest(sid))
+    play.world.tell_lrm()
+
+
 def misled(play: Play, sid: str) -> None:
     play.guest(sid).misled = not play.guest(sid).misled
 
@@ -226,6 +239,8 @@ ACTIONS: dict[str, Action] = {
     "remove or add": removed_and_added,
     "disk": disk,
     "disk only looks fine": misled,
+    "disk full or not": full_disk,
+    "disk's storage fails or not": failing_disk,
     "guest obeys or not": disobedient,
     "QEMU can be killed or not": immortal,
     "libvirtd": libvirtd,
@@ -275,6 +290,7 @@ def _heal(play: Play) -> None:
     world.revive()
     for guest in world.host.guests.values():
         guest.disk, guest.misled, guest.immortal, guest.obeys = True, False, False, True
+        guest.full = guest.failing = False
     if not world.host.reachable:
         world.find_libvirtd()
 

@@ -17,7 +17,7 @@ from haven.core.lease import LeaseMemory
 from haven.core.lrm.memory import LrmMemory
 from haven.core.node_memory import NodeMemory
 from haven.core.order import Probe, Stop
-from haven.core.records import Lock, LrmRecord, ServiceConfig, ServiceStatus
+from haven.core.records import Lock, LrmRecord, RunKey, ServiceConfig, ServiceStatus
 from haven.core.transaction import Delete, Put, Transaction
 from haven.core.words import Cause, Kind, LrmMode, LrmState, ServiceState, Wanted
 from tests.core.arbitrary import values_of
@@ -50,6 +50,12 @@ def test_every_kind_that_a_record_is_made_of_is_known_by_its_name() -> None:
             wanted += [hints[spec.name] for spec in fields(origin) if not spec.name.startswith("_")]
     assert len(found) > 40
     assert {kind.__name__ for kind in found} <= KINDS.keys()
+
+
+def test_a_name_that_two_records_share_is_read_as_one_object() -> None:
+    texts = [record_to_json(RunKey(f"uuid-{number}", "node1", "e", "uid")) for number in range(2)]
+    first, second = (record_from_json(text).node for text in texts)
+    assert first is second
 
 
 def test_a_newer_writers_fields_are_ignored() -> None:

@@ -60,6 +60,11 @@ DIFFERENCES = (
         differing_manager.what_proves_that_a_node_is_dead,
     ),
     Difference(
+        "R-3.9",
+        "a lock that a disarmed host gave back proves that it runs nothing",
+        differing_manager.a_lock_that_was_given_back_while_a_vm_ran_on,
+    ),
+    Difference(
         "R-3.9", "every lost host is fenced", differing_manager.more_than_half_of_the_nodes_are_lost_at_once
     ),
     Difference(

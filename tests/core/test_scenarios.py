@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.core import steps_happen, steps_judge, steps_memory
+from tests.core import steps_hands, steps_happen, steps_judge, steps_memory
 from tests.core.story import STEPS, Story
 
 FILES = sorted((Path(__file__).parent / "scenarios").glob("*.txt"))
@@ -17,7 +17,8 @@ STORIES = [
 
 def test_every_line_has_its_words() -> None:
     modules = {function.__module__ for function in STEPS.values()}
-    assert modules == {steps_happen.__name__, steps_judge.__name__, steps_memory.__name__}
+    homes = (steps_happen, steps_judge, steps_hands, steps_memory)
+    assert modules == {home.__name__ for home in homes}
 
 
 @pytest.mark.parametrize("text", STORIES)

@@ -225,6 +225,7 @@ class World:
             host_stopping=self.stopping,
             settings=self.settings,
             host=self.host.memory,
+            spaces=dict(self.host.spaces),
         )
 
     def _refresh(self, lrm: Daemon, *, everything: bool) -> None:

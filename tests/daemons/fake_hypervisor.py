@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from haven.core.host import DiskTrouble
 from haven.core.hypervisor import Happening, Moment, Obstacle, Power, Vm, Why
 from haven.core.oom import OomTraces
 from haven.core.records import Instance
@@ -72,6 +73,14 @@ class FakeHypervisor:
     def stop(self, uuid: str, timeout_s: int) -> None:
         self._reach()
         self._vms[uuid] = replace(self._vms[uuid], power=Power.OFF, why=Why.DESTROYED, instance=None)
+
+    def io_errors(self, uuid: str) -> tuple[DiskTrouble, ...]:
+        self._reach()
+        return (DiskTrouble("vda", "/srv/a.qcow2"),)
+
+    def resume(self, uuid: str) -> None:
+        self._reach()
+        self._vms[uuid] = replace(self._vms[uuid], power=Power.RUNNING, why=Why.OTHER)
 
     def obstacle(self, uuid: str) -> Obstacle | None:
         self._reach()

@@ -117,12 +117,12 @@ def test_every_state_has_a_power_and_the_reasons_are_libvirts() -> None:
         assert names == [f"VIR_DOMAIN_{group}_{word}"] or (state, reason) == (5, 6)
 
 
-def test_only_an_io_error_that_pauses_the_vm_is_passed_on() -> None:
+def test_an_io_error_that_pauses_the_vm_is_told_from_those_after_which_it_runs_on() -> None:
     told = {action: events.io_error(action) for action in range(3)}
     assert told == {
-        libvirt.VIR_DOMAIN_EVENT_IO_ERROR_NONE: None,
+        libvirt.VIR_DOMAIN_EVENT_IO_ERROR_NONE: Moment.IO_ERROR,
         libvirt.VIR_DOMAIN_EVENT_IO_ERROR_PAUSE: Moment.SUSPENDED_IOERROR,
-        libvirt.VIR_DOMAIN_EVENT_IO_ERROR_REPORT: None,
+        libvirt.VIR_DOMAIN_EVENT_IO_ERROR_REPORT: Moment.IO_ERROR,
     }
 
 
@@ -134,6 +134,6 @@ def test_what_a_newer_libvirt_may_say_is_left_alone() -> None:
     assert events.lifecycle(5, 99) is Moment.OTHER
     assert events.lifecycle(99, 0) is Moment.OTHER
     assert events.watchdog(99) is Moment.OTHER
-    assert events.io_error(99) is None
+    assert events.io_error(99) is Moment.OTHER
     assert events.power(99) is Power.RUNNING
     assert events.why(5, 99) is Why.OTHER

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from haven.bootstrap.progress import Progress
 from haven.lab import accel, machine_check, setup
 from haven.lab.errors import LabError
 from haven.lab.guest import Accel
 from haven.lab.packages import Distribution
-from haven.lab.progress import Progress
 
 DEBIAN = Distribution("debian", "12")
 

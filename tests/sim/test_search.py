@@ -9,7 +9,8 @@ from haven.core import lease
 from haven.core.words import Pacing
 from haven.sim.errors import CaseError
 from haven.sim.fast.generate import Scope, generate
-from haven.sim.fast.plan import Event, Plan, read_plan, write_plan
+from haven.sim.fast.plan import Event, Plan, write_plan
+from haven.sim.fast.read_plan import read_plan
 from haven.sim.fast.search import Report, carry_out, search, shrunk
 from haven.sim.fast.shrink import shrink
 from haven.sim.main import main
@@ -53,18 +54,72 @@ def test_only_faults_of_the_kinds_that_are_asked_for() -> None:
     assert {event.line.partition(" ")[0] for event in plan.events} == {"power", "crm"}
 
 
+GUEST = "guest vm:101 node1 started max_restart=1 max_relocate=1 failback=1 restart_on=failure"
+
+
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
         ("nonsense", "expected seed, pacing, node"),
-        ("rule near r1 vm:101 node1", "expected strict, prefer, together or apart"),
-        ("guest vm:101", "not enough values"),
+        ("seed x", "expected for example: seed 4711"),
+        ("end inf", "expected for example: end 600"),
+        ("at 5", "expected for example: at 12.5 power"),
+        ("at -5 power node1 off", "expected for example: at 12.5 power"),
+        ("node node2 no-watch", "expected for example: node node1"),
+        ("rule near r1 vm:101 node1", "expected for example: rule apart"),
+        ("guest vm:101", "expected for example: guest vm:101 node1"),
+        (GUEST, "guest vm:101 is there twice"),
+        (GUEST.replace("node1", "node9").replace("vm:101", "vm:102"), "node 'node9' does not exist"),
+        ("rule apart r1 vm:101,vm:999", "guest 'vm:999' does not exist"),
+        ("rule strict r1 vm:101 node1,node9", "node 'node9' does not exist"),
+        ("options scheduler fancy", "expected basic, static, dynamic"),
+        ("at 5 pover node1 off", "event 'pover' does not exist; did you mean power?"),
+        ("at 5 power node9 off", "node 'node9' does not exist"),
+        ("at 5 partition node1,node9 3", "node 'node9' does not exist"),
+        ("at 5 guest vm:999 crash", "guest 'vm:999' does not exist"),
     ],
 )
 def test_a_bad_plan_is_told_with_its_line(line: str, complaint: str) -> None:
     with pytest.raises(CaseError, match=complaint) as caught:
-        read_plan(f"haven search plan\nnode node1\n{line}\n")
-    assert caught.value.line == 3
+        read_plan(f"haven search plan\n{line}\nnode node1\n{GUEST}\n")
+    assert caught.value.line in (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("pacing", "line", "complaint"),
+    [
+        ("fast", "power node1", "a word is missing"),
+        ("fast", "store wet 5", "expected off, full, slow or lossy"),
+        ("fast", "guest vm:101 fail jump 1", "'jump' is not known"),
+        ("pve", "reboot", "node '' does not exist"),
+        ("pve", "skip-round cpu 1", "is not a valid Role"),
+    ],
+)
+def test_what_turns_out_to_be_wrong_on_the_way_is_told_in_one_line_with_its_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], pacing: str, line: str, complaint: str
+) -> None:
+    path = tmp_path / "bad.plan"
+    path.write_text(f"haven search plan\npacing {pacing}\nnode node1\n{GUEST}\nat 5 {line}  # a remark\n")
+    assert main(["run", str(path)]) == 2
+    told = capsys.readouterr().err
+    assert f"{path}:5: " in told and complaint in told
+    assert told.count("\n") == 1
+
+
+def test_a_cluster_that_is_too_large_for_rounds_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "large.plan"
+    nodes = "".join(f"node node{number}\n" for number in range(30))
+    path.write_text(f"haven search plan\npacing pve\n{nodes}")
+    assert main(["run", str(path)]) == 2
+    assert "30 nodes: a round would last 60 s" in capsys.readouterr().err
+
+
+def test_events_happen_in_the_order_of_time() -> None:
+    head = "haven search plan\nnode node1\n"
+    plan = read_plan(f"{head}at 9 power node1 off\nat 5 power node1 on\n")
+    assert [event.at_s for event in plan.events] == [5, 9]
 
 
 def test_shrinking_leaves_only_what_matters() -> None:
@@ -104,7 +159,22 @@ def test_a_search_ends_when_its_time_is_up() -> None:
     assert 0 < report.seeds < 1000
 
 
-@pytest.mark.parametrize("words", [["--seeds", "5..3"], ["--nodes", "many"], ["--only", "weather"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--seeds", "5..3"],
+        ["--nodes", "many"],
+        ["--nodes", "0..3"],
+        ["--nodes", "30"],
+        ["--guests", "0"],
+        ["--faults", "-1"],
+        ["--seconds", "100"],
+        ["--seconds", "nan"],
+        ["--minutes", "-1"],
+        ["--findings", "0"],
+        ["--only", "weather"],
+    ],
+)
 def test_bad_options_are_told_in_one_line(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["search", *words]) == 2
     assert capsys.readouterr().err.count("\n") == 1
@@ -115,6 +185,12 @@ def test_a_plan_that_names_nothing_is_refused(tmp_path: Path, capsys: pytest.Cap
     path.write_text("haven search plan\n")
     assert main(["run", str(path)]) == 2
     assert "names no nodes" in capsys.readouterr().err
+
+
+def test_no_faults_may_be_asked_for() -> None:
+    plan = generate(5, replace(SMALL, faults=0))
+    assert not plan.events
+    assert carry_out(plan).violation is None
 
 
 def test_a_plan_without_faults_leaves_everything_running() -> None:

@@ -17,10 +17,13 @@ from haven.api import (
     ha_resources,
     ha_rules,
     ha_status,
+    haven_care,
+    haven_decisions,
     haven_explain,
     haven_records,
     haven_status,
     haven_story,
+    haven_verify,
     nodes,
     params,
     qemu,
@@ -52,6 +55,9 @@ ROUTES: tuple[Route, ...] = (
     *haven_story.ROUTES,
     *haven_explain.ROUTES,
     *haven_records.ROUTES,
+    *haven_decisions.ROUTES,
+    *haven_verify.ROUTES,
+    *haven_care.ROUTES,
 )
 MAX_DRAINED_BYTES = 64 << 20
 _BASE = "/api2/{format}"

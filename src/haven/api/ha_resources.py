@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 
+from haven.api.care_purge import without_care
 from haven.api.changes import Change, make_change, told
 from haven.api.errors import CHANGED_MEANWHILE, RefusedError, bad_parameters, failed
 from haven.api.params import Parameter, Params, Value, one_line, shown
@@ -91,7 +92,8 @@ def update(call: Call) -> None:
 
 
 def delete(call: Call) -> None:
-    """Take the VM out of haven's care, and out of the rules (`purge`). The VM and its run key stay as they are."""
+    """Take the VM out of haven's care, and out of the rules; its options are forgotten (`purge`). The VM and its
+    run key stay as they are."""
     sid = known_sid(call.state, call.params.text("sid"))
     purge = call.params.flag("purge", default=True)
 
@@ -99,8 +101,9 @@ def delete(call: Call) -> None:
         if sid not in view.configs():
             raise failed(f"cannot delete service '{shown(sid)}', not HA managed!")
         rules, said = without(view, sid) if purge else ([], "")
-        writes = (Delete(f"config/{sid}"), *commands_queued(view, sid), *rules)
-        text = f"taken out of haven's care, the VM is left as it is{said}"
+        options, forgotten = without_care(view, sid) if purge else ([], "")
+        writes = (Delete(f"config/{sid}"), *commands_queued(view, sid), *rules, *options)
+        text = f"taken out of haven's care, the VM is left as it is{said}{forgotten}"
         return Change(writes, (told(call.identity, text, sid),))
 
     make_change(call.state, plan)

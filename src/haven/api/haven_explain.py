@@ -109,6 +109,8 @@ def _next_sentence(vm: VmOutlook) -> str:
         return f"it is being stopped; the guest is given {duration(given_s)}" if given_s else "it is being stopped"
     if vm.service and (sentence := _UNDER_WAY.get(vm.service.state)):
         return sentence.format(node=vm.service.node, target=vm.service.target)
+    if vm.config.wanted is Wanted.STARTED and vm.io_error:
+        return "haven looks at its storage, and resumes it when that answers"
     if vm.config.wanted is Wanted.STARTED and vm.power == "paused":
         return "nothing: haven leaves a paused VM as it is"
     if vm.config.wanted is Wanted.STARTED:

@@ -128,6 +128,8 @@ def _problems(seen: Outlook, hypervisor: Entry, store: Entry, daemons: list[Entr
             problems.append(_problem("err", text, "start it (haven up), or see its log"))
     troubled = [(vm, trouble) for vm in seen.vms() if (trouble := vm.trouble())]
     problems += [_problem("err", f"{vm.sid} ({vm.name}) {text}", advice) for vm, (text, advice) in troubled]
+    for text in seen.lrm.low.values() if seen.lrm else ():
+        problems.append(_problem("warn", text, "make space there: when it is full, QEMU pauses VMs that write"))
     manager = seen.view.manager()
     if manager and manager.disarm:
         text = f"HA is {ha_words.disarm_words(manager.disarm)}: a VM that dies is not restarted"

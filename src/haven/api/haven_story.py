@@ -1,24 +1,38 @@
 """`/haven/history`, `/haven/incidents`, `/haven/watch`: what happened, as it is remembered and as it comes."""
 
 import asyncio
+import difflib
 from collections.abc import AsyncIterator
 
 from starlette.concurrency import run_in_threadpool
 
 from haven.api import phrases
 from haven.api.envelope import Lines
-from haven.api.errors import RefusedError
+from haven.api.errors import RefusedError, bad_parameters
 from haven.api.ha_resources import SID
-from haven.api.params import Parameter
+from haven.api.params import Parameter, shown
 from haven.api.routes import Call, Route
 from haven.api.state import State
 from haven.api.vms import known_sid
+from haven.core.words import Cause, Kind
 from haven.history.model import Entry, HistoryError, Incident
 from haven.hypervisor.protocol import HypervisorError
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 10_000
 BATCH = 500
+CHANGES = "changes"
+CHANGE_KINDS = (
+    Kind.CONFIG_CHANGED,
+    Kind.VM_INTENTION,
+    Kind.VM_LOCKED,
+    Kind.VM_UNLOCKED,
+    Kind.MAINTENANCE_BEGUN,
+    Kind.MAINTENANCE_ENDED,
+    Kind.GROUP_MIGRATION,
+    Kind.RULE_DROPPED,
+)
+"""What somebody changed or meant."""
 WAITS_S = (0.02, 0.1, 0.3, 1.0)
 """A commit rings the bell, its line reaches the history a moment later: look soon, then each second."""
 
@@ -26,10 +40,22 @@ WAITS_S = (0.02, 0.1, 0.3, 1.0)
 def history(call: Call) -> object:
     """After an id: from there on. Without: the newest. Oldest first in both cases."""
     params, book, sid = call.params, call.state.chronicle.book(), story_sid(call)
-    limit = params.number("limit", DEFAULT_LIMIT)
+    limit, kinds = params.number("limit", DEFAULT_LIMIT), _kinds(params.words("kind"))
     if params.given("after"):
-        return [entry_of(entry) for entry in book.entries(sid, params.number("after"), limit)]
-    return [entry_of(entry) for entry in reversed(book.entries(sid, 0, limit, newest_first=True))]
+        return [entry_of(entry) for entry in book.entries(sid, params.number("after"), limit, kinds=kinds)]
+    found = book.entries(sid, 0, limit, newest_first=True, kinds=kinds)
+    return [entry_of(entry) for entry in reversed(found)]
+
+
+def _kinds(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The kinds of events that are asked for; `changes`: all that tell of something changed or meant."""
+    known = {kind.value for kind in Kind}
+    wrong = [word for word in words if word not in known and word != CHANGES]
+    if wrong:
+        near = difflib.get_close_matches(wrong[0], known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(sorted(known))}"
+        raise bad_parameters({"kind": f"no kind of event '{shown(wrong[0])}': {hint}"})
+    return tuple(kind for word in words for kind in (CHANGE_KINDS if word == CHANGES else (word,)))
 
 
 def incidents(call: Call) -> object:
@@ -102,11 +128,14 @@ def _sentence(incident: Incident) -> str:
     cause = phrases.cause(incident.cause)
     match _state(incident):
         case "recovered":
-            return f"{cause}; back after {incident.outage_s:.2f} s"
+            back = "on" if incident.cause is Cause.IO_ERROR else "back"
+            return f"{cause}; {back} after {incident.outage_s:.2f} s"
         case "closed":
             return f"{cause}; not brought back: {incident.how_closed or 'no longer wanted'}"
         case "held":
             return f"{cause}; haven waits before it tries again"
+        case _ if incident.cause is Cause.IO_ERROR:
+            return f"{cause}; haven resumes it when its storage answers"
         case _:
             return f"{cause}; haven is bringing it back"
 
@@ -144,7 +173,13 @@ _LIMIT = Parameter(int, minimum=1, maximum=MAX_LIMIT)
 _AFTER = Parameter(int, minimum=0)
 
 ROUTES = (
-    Route("GET", "/haven/history", "Sys.Audit", history, {"sid": _SID, "after": _AFTER, "limit": _LIMIT}),
+    Route(
+        "GET",
+        "/haven/history",
+        "Sys.Audit",
+        history,
+        {"sid": _SID, "after": _AFTER, "limit": _LIMIT, "kind": Parameter(max_length=1024)},
+    ),
     Route("GET", "/haven/incidents", "Sys.Audit", incidents, {"sid": _SID, "limit": _LIMIT}),
     Route("GET", "/haven/watch", "Sys.Audit", watch, {"sid": _SID, "after": _AFTER}),
 )

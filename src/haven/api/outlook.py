@@ -145,10 +145,19 @@ class VmOutlook:
             return self.service.reason, f"mend it, then: ha-manager set {self.sid} --state disabled"
         if self.config.wanted is Wanted.STARTED and not self.runs and self.power != "unknown":
             if self.power == "paused" and self.guest:
-                again = f"when what stopped it is mended: virsh resume {self.guest.name}"
-                return f"paused ({self.guest.status})", again
+                return self._paused(self.guest)
             return self._down(), f"if it stays so: haven explain {self.sid}"
         return None
+
+    def _paused(self, guest: Guest) -> tuple[str, str]:
+        if self.io_error and self.waiting:
+            return self.waiting, phrases.pause_advice(self.pending, self.all.now_s)
+        return f"paused ({guest.status})", f"when what stopped it is mended: virsh resume {guest.name}"
+
+    @property
+    def io_error(self) -> bool:
+        """QEMU paused it because a disk could not be read or written: haven resumes it."""
+        return self.guest is not None and self.guest.status == "io-error"
 
     def _down(self) -> str:
         if self.pending:

@@ -17,6 +17,7 @@ from haven.api.state import State
 from haven.api.wire import Protocol
 from haven.core.settings import Settings
 from haven.daemons.logs import set_up_logging
+from haven.daemons.notify import Systemd
 from haven.store.claim import claim_daemon
 from haven.store.protocol import StoreError
 
@@ -40,7 +41,9 @@ class Server(uvicorn.Server):
         yield
 
     async def main_loop(self) -> None:
+        feeding = asyncio.ensure_future(Systemd().keep_feeding())  # uvicorn listens by now
         await self._told_to_stop.wait()
+        feeding.cancel()
 
     def stop(self) -> None:
         """End in order: no new requests, streams are closed. Call it in the loop's thread."""

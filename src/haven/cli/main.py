@@ -10,15 +10,18 @@ import typer
 from typer.exceptions import TyperException
 
 from haven.api.client import ApiError, ApiUnreachable
+from haven.cli import care_commands
+from haven.cli.arguments import AnySid, OneSid
 from haven.cli.console import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, abandon_stdout, complain, tolerate_any_text
+from haven.cli.decisions import decisions
 from haven.cli.session import connect, error_text, segment
 from haven.cli.times import parse_since, wall_now_s
+from haven.cli.verify import verify
 
 EXIT_TROUBLE = 1
 EXIT_USAGE = 2
 _LIMIT = 50
 _MAX_LIMIT = 10_000
-_SID_CHARS = 255
 
 app = typer.Typer(
     add_completion=False,
@@ -29,20 +32,7 @@ app = typer.Typer(
 )
 
 
-def _checked_sid(text: str | None) -> str | None:
-    if text is None:
-        return None
-    if not text or not text.isprintable():
-        raise typer.BadParameter("expected vm:102, 102 or the VM's name, without line breaks")
-    if len(text) > _SID_CHARS:
-        raise typer.BadParameter(f"a name has at most {_SID_CHARS} characters, this one has {len(text)}")
-    return text
-
-
-_SID_HELP = "The VM: vm:102, 102 or its libvirt name."
 Json = Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")]
-AnySid = Annotated[str | None, typer.Argument(metavar="[SID]", callback=_checked_sid, help=_SID_HELP)]
-OneSid = Annotated[str, typer.Argument(metavar="SID", callback=_checked_sid, help=_SID_HELP)]
 Limit = Annotated[
     int | None,
     typer.Option(min=1, max=_MAX_LIMIT, help=f"At most so many, the newest: {_LIMIT}, or with --since all."),
@@ -77,13 +67,16 @@ def history(
     sid: AnySid = None,
     limit: Limit = None,
     since: Annotated[str | None, typer.Option(help="Only what is newer: 2h, 30min, 3days, 2026-11-22.")] = None,
+    changes: Annotated[bool, typer.Option("--changes", help="Only what somebody changed or meant.")] = False,
+    kind: Annotated[str | None, typer.Option(help="Only these kinds, as vm_down,vm_up.")] = None,
     as_json: Json = False,
 ) -> int:
     """Show what happened, and why, oldest first."""
     now_s = wall_now_s()
     start_s = _since(since, now_s)
+    kinds = ",".join(filter(None, (kind, "changes" if changes else "")))
     entries = connect("haven history").get(
-        "/haven/history", sid=sid, limit=limit or (_MAX_LIMIT if since else _LIMIT)
+        "/haven/history", sid=sid, limit=limit or (_MAX_LIMIT if since else _LIMIT), kind=kinds or None
     )
     entries = [entry for entry in entries if float(entry["time"]) >= start_s]
     if as_json:
@@ -159,6 +152,11 @@ def _print_event(entry: dict[str, Any], as_json: bool) -> None:
     sys.stdout.flush()
 
 
+app.command(name="set")(care_commands.set_options)
+app.command(name="options")(care_commands.show_options)
+app.add_typer(care_commands.checks, name="checks")
+
+
 @app.command()
 def version(as_json: Json = False) -> int:
     """Show haven's version."""
@@ -172,12 +170,18 @@ def version(as_json: Json = False) -> int:
     return 0
 
 
+app.command()(decisions)
+app.command()(verify)
+
+
 _ELSEWHERE = {
     "config": "Print a documented haven.toml with every key.",
     "up": "Run all of haven in the foreground: lrm, crm and api.",
     "lrm": "Run the process that keeps this host's VMs running.",
     "crm": "Run the process that decides what should run where.",
     "api": "Run the process that answers people and programs.",
+    "setup": "Install haven for good on this host, upgrade it, roll it back, repair or remove it.",
+    "replay": "Decide a saved decision again (haven decisions --save ID > FILE).",
     "sim": "Rehearse any cluster in virtual time, or ask what if a node died.",
 }
 

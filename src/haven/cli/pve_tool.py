@@ -43,7 +43,7 @@ def run_tool(name: str, verbs: Sequence[Verb], argv: Sequence[str] | None = None
     tolerate_any_text()
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        _run(Tool(name, tuple(_with_formats(verb.command) for verb in verbs)), verbs, words)
+        _run(Tool(name, tuple(with_formats(verb.command) for verb in verbs)), verbs, words)
         sys.stdout.flush()
     except UsageError as error:
         complain(*error.lines)
@@ -75,7 +75,8 @@ def short_form(call: Call) -> str:
     return f"{call.tool} {call.command.name}{state}"
 
 
-def _with_formats(command: Command) -> Command:
+def with_formats(command: Command) -> Command:
+    """The command with the options that all have: how to print the answer."""
     return replace(command, options=(*command.options, _JSON, _FORMAT))
 
 

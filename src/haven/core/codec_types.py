@@ -1,6 +1,7 @@
 """From a type annotation to a pair of functions: to plain JSON data and back. Compiled once per type."""
 
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from enum import Enum
@@ -79,6 +80,13 @@ def _scalar(kind: type, name: str, exact: Function = lambda value: value) -> Cod
     return Codec(plain, plain, fits, fits)
 
 
+def _text() -> Codec:
+    """Equal texts are read as one object: most are names that many records share, and in a large cluster the way
+    through memory to yet another copy of a name costs more than all that is done with it."""
+    text = _scalar(str, "text", str.__str__)
+    return Codec(text.encode, lambda value: sys.intern(text.decode(value)), text.holds, text.reads)
+
+
 def _float() -> Codec:
     def finite(value: Any) -> float:
         if not fits(value):
@@ -118,7 +126,7 @@ def _enum(kind: type[Enum]) -> Codec:
 
 
 _SCALARS: dict[Any, Codec] = {
-    str: _scalar(str, "text", str.__str__),
+    str: _text(),
     int: _scalar(int, "a whole number", int.__index__),
     bool: _scalar(bool, "true or false"),
     float: _float(),

@@ -77,7 +77,7 @@ class NodeObservation:
     for the manager. `shutdown`: this process is asked to end, and why (spec 8.1). `lease`: how long this node may
     act on its agent lock; None: there is only this host, and its lock is its process. `host`: its memory; None
     when it was not read. `spaces`: the file systems below the VMs' images, by mount point; `pulses`: signs of
-    life, by uuid, of VMs that are watched for them.
+    life, by uuid, of VMs that are watched for them. `utc_offset_s`: the host's local time against UTC.
     """
 
     node: str
@@ -97,6 +97,7 @@ class NodeObservation:
     host: HostFacts | None = None
     spaces: Mapping[str, Space] = field(default_factory=dict)
     pulses: Mapping[str, Pulse] = field(default_factory=dict)
+    utc_offset_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)

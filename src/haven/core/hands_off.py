@@ -8,6 +8,9 @@ from haven.core.sentences import by
 from haven.core.view import View
 from haven.core.words import HandsOff
 
+OBSERVED = "only observed: "
+"""How the line of evidence begins that tells what haven would have done."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reserve:
@@ -23,7 +26,17 @@ def reserve(view: View, sid: str, vm: Vm | None, now: Now) -> Reserve | None:
     """The strongest reason to keep hands off, None when there is none. What a person asked for outranks a job."""
     if view.care(sid).observe:
         return Reserve(HandsOff.OBSERVE, "only observed (haven observe)")
-    return _maintenance(view, sid, now) or _lock(view, sid, now) or _job(vm)
+    return _maintenance(view, sid, now) or lock_of(view, sid, vm, now)
+
+
+def lock_of(view: View, sid: str, vm: Vm | None, now: Now) -> Reserve | None:
+    """A person's lock, or a job of libvirt's."""
+    return _lock(view, sid, now) or _job(vm)
+
+
+def in_maintenance(view: View, sid: str, now: Now) -> bool:
+    """A person works on it: whatever happens to it is theirs. An observed VM is watched all the same."""
+    return not view.care(sid).observe and _maintenance(view, sid, now) is not None
 
 
 def _maintenance(view: View, sid: str, now: Now) -> Reserve | None:

@@ -16,14 +16,30 @@ class HostFacts:
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """A file system with VMs' images on it: what is free for root, and its size."""
+    """A file system with VMs' images on it: what is free, as `df` tells it, and its size. `images` are the files
+    of VMs on it, by the names their definitions give them; `growth_mib` is what those may still come to need: they
+    are sparse, or qcow2."""
 
     free_mib: int
     total_mib: int
+    images: tuple[str, ...] = ()
+    growth_mib: int = 0
 
     @property
     def free_percent(self) -> float:
         return 100.0 * self.free_mib / self.total_mib if self.total_mib else 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class DiskTrouble:
+    """A disk of a running VM with an I/O error. `target` is its name in the definition (`vda`), `source` its file,
+    device or address, `no_space` what QEMU says of the error. `space`: the file system below; None for what is no
+    file, or does not answer."""
+
+    target: str
+    source: str
+    no_space: bool = False
+    space: Space | None = None
 
 
 @dataclass(frozen=True, slots=True)

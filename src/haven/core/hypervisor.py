@@ -41,9 +41,10 @@ class Vm:
     ended QEMU from outside (15), or None when the log says nothing of one. `vmid_hint` is the VMID that
     haven left in the definition's metadata. `moving`: a migration of it is under way, to or from here.
     `memory_mib`: what its definition lets it use. `job`: what libvirt is doing to it just now, in a word
-    (`backup`, `block job`, `save`); empty when nothing. `images`: the files and devices of its disks, in the
-    definition's order. `uptime_s`: how long its QEMU has run; None when unknown. `hugepages`: its memory comes
-    from a pool set aside. `resident_mib`: what its QEMU holds. `oom_score_adj`: of its QEMU; None when unknown.
+    (`backup`, `block job`, `save`); empty when nothing. `images`: the files and devices of its writable disks,
+    in the definition's order. `uptime_s`: how long its QEMU has run; None when unknown. `hugepages`: its memory
+    comes from a pool set aside. `resident_mib`: what its QEMU holds. `oom_score_adj`: of its QEMU; None when
+    unknown.
     """
 
     uuid: str
@@ -84,8 +85,10 @@ class Moment(StrEnum):
     SUSPENDED_PAUSED = "suspended/paused"
     SUSPENDED_IOERROR = "suspended/ioerror"
     SUSPENDED_OTHER = "suspended/other"
+    IO_ERROR = "io error"  # of a disk; the VM runs on
     REBOOT = "reboot"
     WATCHDOG = "watchdog"
+    JOB = "job"  # something that libvirt did to it has begun or ended: to be looked at
     DEFINED = "defined"
     UNDEFINED = "undefined"
     OTHER = "other"
@@ -93,17 +96,21 @@ class Moment(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """One event of the hypervisor about one VM, with the moment it was delivered."""
+    """One event of the hypervisor about one VM, with the moment it was delivered. `detail`: of a disk's error
+    that did not stop the VM, the disk and what was done about it."""
 
     uuid: str
     moment: Moment
     boottime_s: float
     wall_s: float
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """What stands in the way of a start, named with its value: `disk /srv/a.qcow2 is missing`."""
+    """What stands in the way of a start, named with its value: `disk /srv/a.qcow2 is missing`. `locked`: it
+    is only a job of libvirt's, which must end before a stop or a reset."""
 
     cause: HoldCause
     detail: str
+    locked: bool = False

@@ -63,6 +63,7 @@ def _transaction(plan: Plan, observation: NodeObservation, now: Now) -> Transact
     guarded: list[Put | Delete] = [
         *_intentions(plan, observation),
         *plan.moved,
+        *plan.windows,
         *plan.run_keys,
         *_identities(observation),
     ]
@@ -125,6 +126,8 @@ def _record(plan: Plan, observation: NodeObservation, now: Now) -> list[Put | De
         results=dict(plan.results),
         ended_causes=plan.ended_causes,
         waiting=plan.waiting,
+        low=dict(plan.memory().low),
+        boot=plan.memory().boot,
         pending={sid: PendingWork(what, at_wall_s) for sid, (what, at_wall_s) in plan.pending.items()},
     )
     aged = replace(old, timestamp_wall_s=now.wall_s, looked_wall_s=record.looked_wall_s) if old else None

@@ -6,7 +6,9 @@ from haven.core.clock import Now
 from haven.core.contract import NodeObservation
 from haven.core.ending import Ending, Seen, classify, evidence
 from haven.core.event import Event
-from haven.core.hypervisor import Moment, Vm
+from haven.core.hypervisor import Moment, Power, Vm
+from haven.core.io_pause import error_reported, pause_cut_short, paused, resumed
+from haven.core.node_afar import ended_in_maintenance, is_observed, observed_up, restarted_in_maintenance
 from haven.core.node_book import Book
 from haven.core.node_memory import (
     Intention,
@@ -16,11 +18,14 @@ from haven.core.node_memory import (
     end_began_wall_s,
     from_journal,
     had,
+    io_paused,
     last_sequence,
 )
 from haven.core.node_results import order_done
+from haven.core.order import Resume
 from haven.core.records import Result, ServiceConfig
 from haven.core.sentences import by, duration
+from haven.core.storage import watch_spaces
 from haven.core.words import Cause, ExitCode, HoldCause, Kind, Level, Policy, RestartOn, ServiceState, Wanted
 
 STOPPED_ELSEWHERE = (Moment.STOPPED_DESTROYED, Moment.STOPPED_SNAPSHOT, Moment.STOPPED_SAVED)
@@ -50,7 +55,9 @@ class Absorb:
         self._reachability()
         self.book.watch_host()
         for happening in self._seen.happenings:
-            if happening.uuid in self.book.vms:
+            if happening.moment is Moment.IO_ERROR:
+                error_reported(self.book, happening)
+            elif happening.uuid in self.book.vms and happening.moment is not Moment.JOB:
                 self.book.vms[happening.uuid] = self.book.vms[happening.uuid].with_happening(happening)
                 if happening.moment is Moment.DEFINED:
                     self.book.end_hold(happening.uuid)
@@ -59,6 +66,8 @@ class Absorb:
         for uuid, config in self.book.configs.items():
             if self._seen.vms is not None:
                 self._compare(config, self._seen.vms.get(uuid))
+        if self._seen.tick:
+            watch_spaces(self.book)
 
     def _restore(self) -> None:
         """Bring back what an earlier process knew: its journals, and reports that may not have been read."""
@@ -111,7 +120,8 @@ class Absorb:
             instance = vm.instance if vm else None
             self.book.vms[config.uuid] = VmMemory(lives, self._now.wall_s, self._now.boot_id, instance)
             return
-        if known.inflight or (vm and vm.checked_boottime_s < known.as_of_s) or self._is_moving(config):
+        busy = known.inflight or (known.pause and isinstance(known.pause.asked, Resume))
+        if busy or (vm and vm.checked_boottime_s < known.as_of_s) or self._is_moving(config):
             return  # an order's own result will tell; or this was read before it
         if known.unsure:
             known = self.book.vms[config.uuid] = replace(known, unsure=False)
@@ -134,7 +144,10 @@ class Absorb:
             return
         unwanted = booted and vm.autostart and config.wanted in (Wanted.STOPPED, Wanted.DISABLED)
         if known.running:
-            known = self._restarted_unseen(config, known, booted=booted)
+            if not restarted_in_maintenance(self.book, config):
+                known = self._restarted_unseen(config, known, booted=booted)
+        elif observed_up(self.book, config, known):
+            pass  # told
         elif known.incident:
             self.book.say_up(config.sid, known, self._now.wall_s, "runs again")
         elif unwanted:
@@ -151,10 +164,16 @@ class Absorb:
             sentence = "the guest's kernel panicked; libvirt reset it in place"
             self.book.say(Kind.VM_NOTE, config.sid, sentence, "cause", Level.WARN)
             known = replace(known, trail=last_sequence(known.trail))
+        if io_paused(vm):
+            since_s = end_began_wall_s(last_sequence(known.trail)) or self._last_look_wall_s()
+            known = paused(self.book, config, known, since_s)
+        elif known.pause and vm.power is Power.RUNNING:
+            known = resumed(self.book, config, known)
         self.book.vms[config.uuid] = replace(known, instance=vm.instance or known.instance)
 
     def _restarted_unseen(self, config: ServiceConfig, known: VmMemory, *, booted: bool) -> VmMemory:
         """Another process than before: it ended and was started again while nobody here looked."""
+        known = pause_cut_short(self.book, config, known)
         if not booted and had(known.trail, *STOPPED_ELSEWHERE):
             sentence = "stopped and started again by another libvirt client"
             self.book.say(Kind.VM_NOTE, config.sid, sentence, "intent")
@@ -196,9 +215,13 @@ class Absorb:
             intention=None,
             restart_at_s=None,
             tries=0,
+            would="",
+            would_wall_s=None,
+            blocked="",
         )
 
     def _down(self, config: ServiceConfig, known: VmMemory, vm: Vm | None) -> None:
+        known = pause_cut_short(self.book, config, known)
         known = replace(known, trail=last_sequence(known.trail))
         seen = self._what_was_seen(config, known, vm)
         ending = classify(seen)
@@ -215,6 +238,8 @@ class Absorb:
             claim_mib=0,
             host_before=self.book.host_before,
         )
+        if ended_in_maintenance(self.book, config, down, ending):
+            return
         if self._is_meant(config, ending):
             self.book.vms[config.uuid] = self._intended_end(config, down, ending, told=bool(known.trail))
             return
@@ -277,7 +302,7 @@ class Absorb:
 
     def _report_crash_loop(self, config: ServiceConfig, vm: VmMemory) -> None:
         service = self.book.services.get(config.sid)
-        if service is None or service.state is not ServiceState.STARTED:
+        if service is None or service.state is not ServiceState.STARTED or is_observed(self.book, config):
             return
         brake = self.book.brake
         crashes = len(brake.recent(vm.crashes_s, self._now.boottime_s))

@@ -33,6 +33,7 @@ class Book:
         self.looked_wall_s = memory.looked_wall_s
         self._memory = memory
         self.took_over_s, self.taken_over_wall_s = memory.took_over_s, memory.taken_over_wall_s
+        self.low, self.boot = dict(memory.low), memory.boot
         self.events: list[Event] = []
         self.host_before, self.memory_short = memory.host, memory.memory_short
         self.favour_refused = memory.favour_refused
@@ -51,6 +52,8 @@ class Book:
             host=self.seen.host or self.host_before,
             memory_short=self.memory_short,
             favour_refused=self.favour_refused,
+            low=self.low,
+            boot=self.boot,
         )
 
     def watch_host(self) -> None:
@@ -72,6 +75,7 @@ class Book:
         if record and not self.restored:
             self.results, self.looked_wall_s = dict(record.results), record.looked_wall_s
             self.took_over_s, self.taken_over_wall_s = self.now.boottime_s, record.looked_wall_s
+            self.low, self.boot = dict(record.low), record.boot
 
     def started_after_wall_s(self, *, told: bool) -> float:
         """The earliest moment at which a VM that is found running now may have been started."""
@@ -86,11 +90,18 @@ class Book:
             self.ended.add(service.uid)
 
     def say_down(
-        self, config: ServiceConfig, life: VmMemory, ending: Ending, opened_s: float, lines: tuple[str, ...]
+        self,
+        config: ServiceConfig,
+        life: VmMemory,
+        ending: Ending,
+        opened_s: float,
+        lines: tuple[str, ...],
+        suffix: str = "",
     ) -> str:
         """Tell of an end that nobody meant; returns the incident. It is named by the life that ended, so that
-        an LRM that was killed and the next one tell of the same incident."""
-        incident = f"{config.sid.partition(':')[2]}-{round(life.since_wall_s * 1000):x}"
+        an LRM that was killed and the next one tell of the same incident; `suffix` tells incidents of one life
+        apart."""
+        incident = f"{config.sid.partition(':')[2]}-{round(life.since_wall_s * 1000):x}{suffix}"
         identity = self.view.identities().get(config.uuid)
         self.say(
             Kind.VM_DOWN,
@@ -109,9 +120,18 @@ class Book:
         return incident
 
     def say_up(
-        self, sid: str, vm: VmMemory, at_wall_s: float, sentence: str, called_wall_s: float | None = None
+        self,
+        sid: str,
+        vm: VmMemory,
+        at_wall_s: float,
+        sentence: str,
+        called_wall_s: float | None = None,
+        restarts: int = 1,
+        *,
+        observed: bool = False,
     ) -> None:
-        """The end of an incident. `called_wall_s`: when haven called the hypervisor, if it was haven."""
+        """The end of an incident. `called_wall_s`: when haven called the hypervisor, if it was haven. `restarts`:
+        how many that took. `observed`: haven only watched."""
         outage_s = at_wall_s - vm.down_since_wall_s if vm.down_since_wall_s else 0.0
         self.say(
             Kind.VM_UP,
@@ -122,6 +142,8 @@ class Book:
             called_wall_s=called_wall_s,
             recovered_wall_s=at_wall_s,
             outage_s=round(outage_s, 3),
+            observed=observed,
+            restarts=restarts,
         )
 
     def close_incident(self, sid: str | None, incident: str, how: str) -> None:

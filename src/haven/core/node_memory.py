@@ -6,10 +6,10 @@ from enum import StrEnum
 
 from haven.core.contract import NodeObservation
 from haven.core.ending import Ending
-from haven.core.host import HostFacts
+from haven.core.host import DiskTrouble, HostFacts
 from haven.core.hypervisor import Happening, Moment, Power, Vm, Why
-from haven.core.order import Favour, Move, Start, Stop
-from haven.core.records import Instance, Origin, Result, ServiceConfig, VmJournal
+from haven.core.order import Favour, Inspect, Move, Resume, Start, Stop
+from haven.core.records import BootPhase, Instance, Origin, Rehearsal, Result, ServiceConfig, VmJournal
 from haven.core.words import Cause, LrmMode, LrmState, RestartOn, ShutdownKind, Wanted
 
 SEQUENCE_GAP_S = 30.0
@@ -59,6 +59,25 @@ class MoveEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class IoPause:
+    """QEMU paused the VM for an I/O error, `since_wall_s`; noticed at the boottime `seen_s`. `told`: its incident
+    is open. `disks`: what an inspection found, the last one asked for at `inspected_s`. `asked`: what is under
+    way. `tries` failed resumes so far, the last one at `tried_s` with `tried_free_mib` free; before the first one
+    these tell of the pause itself. `would`: it was told that haven would resume it, were it not only observed."""
+
+    since_wall_s: float
+    seen_s: float
+    told: bool = False
+    disks: tuple[DiskTrouble, ...] = ()
+    inspected_s: float | None = None
+    asked: Inspect | Resume | None = None
+    tries: int = 0
+    tried_s: float = 0.0
+    tried_free_mib: int | None = None
+    would: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class VmMemory:
     """One VM, as far as this node knows it.
 
@@ -74,6 +93,12 @@ class VmMemory:
     `unexplained`: an incident whose evidence is still to be read; `host_before`: the host's memory at the last
     look before it. `claim_mib`: memory reckoned for its last start, at boottime `claimed_s`; `short_since_s`:
     since when there is too little for it. `favoured`: what the kernel was last told of its process.
+    Of an observed VM: `would`, what was last told that haven would do, and `would_wall_s`, when it would have
+    started it. `locked`: the lock that was told; `blocked`: what was last told to wait for it; `stop_again_s`:
+    boottime before which no stop is tried, for a job was in its way. `drill`: the drill under way;
+    `drilled_wall_s`: when the last one began.
+    `pause`: QEMU paused it for an I/O error, the pause number `pauses` of this life. `resumed_s`: boottime at
+    which the pause before ended, after `resumes` tries. `io_told_s`: when a disk's error was last told.
     """
 
     running: bool
@@ -108,6 +133,18 @@ class VmMemory:
     claimed_s: float = 0.0
     short_since_s: float | None = None
     favoured: Favour | None = None
+    would: str = ""
+    would_wall_s: float | None = None
+    locked: str = ""
+    blocked: str = ""
+    stop_again_s: float = 0.0
+    drill: Rehearsal | None = None
+    drilled_wall_s: float | None = None
+    pause: IoPause | None = None
+    pauses: int = 0
+    resumed_s: float | None = None
+    resumes: int = 0
+    io_told_s: float | None = None
 
     def with_happening(self, happening: Happening) -> "VmMemory":
         return replace(self, trail=(*self.trail, happening)[-TRAIL_LIMIT:])
@@ -120,8 +157,10 @@ class NodeMemory:
     `looked_wall_s`: when the hypervisor last answered. `took_over_s`: boottime at which this process went on
     where an earlier one had last looked, at `taken_over_wall_s`. `state`, `mode`, `idle_rounds` and `since_s`
     (boottime) are the LRM's own (spec 2.2); `shutdown`
-    and `stops`: it was asked to end, and stops its VMs before (8.1). `host`: the host's memory at this look;
-    `memory_short`: it was told to be short. `favour_refused`: that the kernel takes no wishes was told."""
+    and `stops`: it was asked to end, and stops its VMs before (8.1). `windows_told`: ends and reminders of
+    windows that were told, and may not be written yet. `low` and `boot`: as in the LRM's record. `host`: the
+    host's memory at this look; `memory_short`: it was told to be short. `favour_refused`: that the kernel takes
+    no wishes was told."""
 
     vms: Mapping[str, VmMemory] = field(default_factory=dict)
     results: Mapping[str, Result] = field(default_factory=dict)
@@ -140,6 +179,9 @@ class NodeMemory:
     host: HostFacts | None = None
     memory_short: bool = False
     favour_refused: bool = False
+    windows_told: frozenset[str] = frozenset()
+    low: Mapping[str, str] = field(default_factory=dict)
+    boot: BootPhase | None = None
 
 
 def own_configs(observation: NodeObservation) -> dict[str, ServiceConfig]:
@@ -173,6 +215,8 @@ def had(trail: tuple[Happening, ...], *moments: Moment) -> bool:
 
 def from_journal(journal: VmJournal, boot_id: str) -> VmMemory:
     """What an earlier LRM process, perhaps of an earlier boot, knew of a VM."""
+    paused_s = journal.paused_wall_s
+    down_s = journal.since_wall_s if paused_s is None else paused_s
     return VmMemory(
         running=journal.running,
         since_wall_s=journal.since_wall_s,
@@ -181,8 +225,14 @@ def from_journal(journal: VmJournal, boot_id: str) -> VmMemory:
         started_after_wall_s=journal.since_wall_s,
         crashes_s=journal.crashes_boottime_s if journal.boot_id == boot_id else (),
         incident=journal.incident,
-        down_since_wall_s=journal.since_wall_s if journal.incident else None,
+        down_since_wall_s=down_s if journal.incident else None,
         last_cause=journal.last_cause,
+        would_wall_s=journal.would_wall_s,
+        locked=journal.locked,
+        drill=journal.drill,
+        drilled_wall_s=journal.drilled_wall_s,
+        pause=None if paused_s is None else IoPause(paused_s, 0.0, told=True),
+        pauses=journal.pauses,
     )
 
 
@@ -197,12 +247,23 @@ def to_journal(uuid: str, vm: VmMemory, node: str) -> VmJournal:
         incident=vm.incident,
         last_cause=vm.last_cause,
         node=node,
+        would_wall_s=vm.would_wall_s,
+        locked=vm.locked,
+        drill=vm.drill,
+        drilled_wall_s=vm.drilled_wall_s,
+        paused_wall_s=vm.pause.since_wall_s if vm.pause and vm.pause.told else None,
+        pauses=vm.pauses,
     )
 
 
 def suspended(vm: Vm) -> bool:
     """Paused by a client: off by intention, and never to be destroyed for it."""
     return vm.power is Power.PAUSED and vm.why is Why.USER
+
+
+def io_paused(vm: Vm) -> bool:
+    """Paused by QEMU itself, because a disk could not be read or written."""
+    return vm.power is Power.PAUSED and vm.why is Why.IO_ERROR
 
 
 def occupied(vm: Vm | None) -> bool:

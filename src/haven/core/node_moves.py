@@ -70,6 +70,8 @@ class Moves:
     def _name_target(self, config: ServiceConfig, service: ServiceStatus, key: RunKey) -> None:
         """First the key says where it may go. The target's epoch must be alive, and is written as it is: whoever
         takes or gives it back at the same moment is refused, and sees the key the next time."""
+        if self._plan.hands.from_move(config, self._plan.vms[config.uuid]):
+            return
         target = service.target or ""
         agent = self._view.agents().get(target)
         if agent is None or not holds_epoch(agent):
@@ -94,6 +96,8 @@ class Moves:
             self._report(service, ExitCode.ERROR, f"{target} is not online")
 
     def _order(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, *, live: bool) -> None:
+        if not live and self._plan.hands.from_move(config, known):
+            return
         if self._plan.moving >= self._seen.settings.max_workers:
             self._plan.waiting[config.sid] = f"its move waits for one of {self._plan.moving} others to end"
             return

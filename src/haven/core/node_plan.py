@@ -9,10 +9,13 @@ from haven.core.event import Event, Scalar
 from haven.core.favour import favour
 from haven.core.hypervisor import Vm
 from haven.core.lrm.queue import MOVES
+from haven.core.node_hands import Hands
 from haven.core.node_memory import Intention, NodeMemory, VmMemory, own_configs, suspended
 from haven.core.node_moves import Moves
+from haven.core.node_resume import attend
 from haven.core.node_room import Room
 from haven.core.node_standing import Standing
+from haven.core.node_windows import Windows
 from haven.core.order import CollectEvidence, Move, Order, Probe, Settle, Start, Stop
 from haven.core.records import Result, RunKey, ServiceConfig, ServiceStatus
 from haven.core.transaction import Delete, Guard, Put
@@ -29,6 +32,7 @@ class Plan:
         self.standing = standing
         self.guards: list[Guard] = []
         self.moved: list[Put | Delete] = []
+        self.windows: list[Put | Delete] = []
         self.first: list[Order] = []
         self.orders: list[Order] = []
         self.events: list[Event] = []
@@ -40,10 +44,12 @@ class Plan:
         self.results = dict(memory.results)
         self.ended_causes = memory.ended_causes
         self._memory = memory
+        self._windows_told = memory.windows_told
         self._seen = observation
         self._view = observation.view
         self._pve = observation.settings.policy is Policy.PVE
-        self._now = now
+        self.now = self._now = now
+        self.hands = Hands(self, observation)
         self._workers = observation.settings.max_workers
         self.not_after_s = observation.lease.act_until_s if observation.lease else None
         self.moving = sum(isinstance(vm.inflight, Move) for vm in self.vms.values())
@@ -51,7 +57,13 @@ class Plan:
         self._stopping = sum(isinstance(vm.inflight, Stop) for vm in self.vms.values())
 
     def memory(self) -> NodeMemory:
-        return replace(self._memory, vms=self.vms, results=self.results, ended_causes=self.ended_causes)
+        return replace(
+            self._memory,
+            vms=self.vms,
+            results=self.results,
+            ended_causes=self.ended_causes,
+            windows_told=self._windows_told,
+        )
 
     def wake(self, at_s: float) -> None:
         self.wake_at_s = at_s if self.wake_at_s is None else min(self.wake_at_s, at_s)
@@ -59,6 +71,7 @@ class Plan:
     def run(self) -> None:
         """What the standing allows: without it nothing is touched, but what people meant is written."""
         services, facts = self._view.services(), self._seen.vms
+        self._windows_told = Windows(self, self._memory, self._seen).run()
         if self.standing.may_act:
             Moves(self, self._seen).accept()
         for config in own_configs(self._seen).values():
@@ -93,7 +106,8 @@ class Plan:
         self._by_state(config, service, known, vm)
         if vm and vm.persistent and (self._seen.tick or f"config/{config.sid}" in self._view.changed):
             self._settle(config, vm)
-        if order := favour(self._view.care(config.sid), self.vms[config.uuid], vm):
+        order = favour(self._view.care(config.sid), self.vms[config.uuid], vm)
+        if order and not self.hands.untouchable(config):
             self.orders.append(order)
             self.vms[config.uuid] = replace(self.vms[config.uuid], favoured=order)
 
@@ -136,6 +150,8 @@ class Plan:
         if known.running:
             self._report_success(service, config)
             self._claim_run_key(config, service)
+            if known.pause and not self._pve:
+                attend(self, self._view, config, known, self._now)
         elif self._seen.host_stopping or self.standing.shutdown:
             self.waiting[config.sid] = "not started: the host is shutting down"
         elif self._may_start(config, service, known):
@@ -169,6 +185,8 @@ class Plan:
         return False
 
     def _start(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> None:
+        if self.hands.from_start(config, known):
+            return
         if known.restart_at_s and known.restart_at_s > self._now.boottime_s:
             left_s = known.restart_at_s - self._now.boottime_s
             self.pending[config.sid] = ("started again", round(self._now.wall_s + left_s, 3))
@@ -256,6 +274,8 @@ class Plan:
             self.vms[config.uuid] = replace(known, incident=None, down_since_wall_s=None)
 
     def _order_stop(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> None:
+        if self.hands.from_stop(config, service, known):
+            return
         timeout_s = DEFAULT_STOP_TIMEOUT_S if service.timeout_s is None else service.timeout_s
         if timeout_s > 0 and self._stopping >= self._workers and not known.inflight:
             self.waiting[config.sid] = f"its stop waits for one of {self._workers} other stops to end"
@@ -299,7 +319,8 @@ class Plan:
         self.events.append(Event(Kind.VM_INTENTION, sentence, config.sid, "intent"))
 
     def _stop_for_shutdown(self, config: ServiceConfig, known: VmMemory) -> None:
-        """Without a uid: nothing of it is reported to the manager (R-5.6)."""
+        """Without a uid: nothing of it is reported to the manager (R-5.6). Whoever keeps hands off it, it
+        ends with its host: better asked than cut off."""
         if known.inflight:
             return
         why = "the host goes down"
@@ -316,6 +337,8 @@ class Plan:
             return
         if known.running is not (service.held.cause is HoldCause.STOP_FAILED):
             self.ended_causes |= {service.uid}
+            return
+        if self.hands.untouchable(config):
             return
         if service.held.cause is HoldCause.NOT_ENOUGH_MEMORY:
             if Room(self, self._seen, self._now).is_there_now(config, known):
@@ -334,6 +357,8 @@ class Plan:
         """libvirt starts at host boot what should run, even if haven does not come up; in a cluster it must not,
         because the VM may run elsewhere by then. And the definition carries its VMID, so that it survives the
         loss of the store."""
+        if self.hands.untouchable(config):
+            return
         enabled = config.wanted is Wanted.STARTED and self._seen.lease is None
         identity = self._view.identities().get(config.uuid)
         vmid = identity.vmid if identity else vm.vmid_hint

@@ -4,15 +4,19 @@ from dataclasses import replace
 
 from haven.core import oom_note
 from haven.core.brake import retry_pause_s
+from haven.core.io_pause import inspected, resume_ended
 from haven.core.node_book import Book
 from haven.core.node_memory import MoveEnded, MoveOutcome, VmMemory, last_sequence
 from haven.core.oom import OomKill, judge
-from haven.core.order import CollectEvidence, Favour, Move, OrderResult, Probe, Start, Stop
+from haven.core.order import CollectEvidence, Favour, Inspect, Move, OrderResult, Probe, Resume, Start, Stop
 from haven.core.records import Result
 from haven.core.words import Cause, ExitCode, HoldCause, Kind, Level, ServiceState
 
 UNEXPLAINED = (Cause.CRASH, Cause.UNKNOWN)
 """Causes that say how it ended, and not why: evidence may."""
+
+STOP_AGAIN_S = 2.0
+"""After a stop that found a job in its way; the job's end is told as well, and looked for at every tick."""
 
 
 def order_done(book: Book, result: OrderResult) -> None:
@@ -29,6 +33,10 @@ def order_done(book: Book, result: OrderResult) -> None:
             book.vms[order.uuid] = _move_ended(book, order, vm, result)
         case Probe():
             _probe_done(book, order, vm, result)
+        case Inspect():
+            book.vms[order.uuid] = inspected(vm, result)
+        case Resume():
+            book.vms[order.uuid] = resume_ended(book, order, vm, result)
         case CollectEvidence():
             _evidence_came(book, order, vm, result)
         case Favour():
@@ -59,6 +67,9 @@ def _started(book: Book, order: Start, vm: VmMemory, result: OrderResult) -> VmM
         ending=None,
         restart_at_s=None,
         tries=0,
+        would="",
+        would_wall_s=None,
+        blocked="",
     )
 
 
@@ -70,6 +81,8 @@ def _start_failed(book: Book, order: Start, vm: VmMemory, result: OrderResult) -
     config, service = book.configs.get(order.uuid), book.services.get(order.sid)
     if config is None:
         return vm
+    if vm.last_cause is Cause.HOST_BOOT and result.obstacle and result.obstacle.cause is HoldCause.DISK_MISSING:
+        return _not_there_yet(book, order, vm, result.obstacle.detail)
     tries = (vm.tries if vm.tries_uid == order.uid else 0) + 1
     allowed = 0 if service and service.hold_tries else config.restarts
     if tries > allowed:
@@ -78,6 +91,13 @@ def _start_failed(book: Book, order: Start, vm: VmMemory, result: OrderResult) -
     sentence = f"start tried again in {pause_s:g} s ({tries} of {allowed})"
     book.say(Kind.RESTART_POLICY_RETRY, order.sid, sentence, "R-5.4", Level.WARN, **{"try": tries})
     return replace(vm, tries=tries, tries_uid=order.uid, restart_at_s=book.now.boottime_s + pause_s)
+
+
+def _not_there_yet(book: Book, order: Start, vm: VmMemory, detail: str) -> VmMemory:
+    """Storage may come later than the host: held until it is there, and not counted against max_restart."""
+    failed = Result(order.sid, ServiceState.STARTED, ExitCode.ERROR, HoldCause.DISK_MISSING, detail)
+    book.results[order.uid] = failed
+    return replace(vm, restart_at_s=None)
 
 
 def _exhausted(book: Book, order: Start, vm: VmMemory, result: OrderResult, tries: int) -> VmMemory:
@@ -112,6 +132,9 @@ def _stopped(book: Book, order: Stop, vm: VmMemory, result: OrderResult) -> VmMe
 
 def _stop_failed(book: Book, order: Stop, vm: VmMemory, result: OrderResult) -> VmMemory:
     detail = result.obstacle.detail if result.obstacle else "the stop failed"
+    if result.obstacle and result.obstacle.locked:
+        book.say(Kind.EXEC, order.sid, f"not stopped: {detail}", "10.4", action="stop", phase="blocked")
+        return replace(vm, stop_again_s=book.now.boottime_s + STOP_AGAIN_S)
     book.say(Kind.EXEC, order.sid, f"stop failed: {detail}", "5.2", action="stop", phase="fail")
     failed = Result(order.sid, ServiceState.REQUEST_STOP, ExitCode.ERROR, HoldCause.STOP_FAILED, detail)
     book.results[order.uid] = failed

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from haven.core.host import DiskTrouble
 from haven.core.hypervisor import Obstacle
 from haven.core.oom import OomTraces
 from haven.core.records import Instance
@@ -43,6 +44,23 @@ class Probe:
     uuid: str
     sid: str
     uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inspect:
+    """Find out which disks of a VM that QEMU paused have errors, and what space there is below them."""
+
+    uuid: str
+    sid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Let a VM that QEMU paused for an I/O error go on, and see whether it does; one that somebody else paused is
+    left alone."""
+
+    uuid: str
+    sid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +132,7 @@ class Exit:
     """End this daemon: it was asked to, and nothing keeps it."""
 
 
-Order = Start | Stop | Move | Probe | Settle | CollectEvidence | Favour
+Order = Start | Stop | Move | Probe | Inspect | Resume | Settle | CollectEvidence | Favour
 Duty = FeedWatchdog | CloseWatchdog | RemoveLock | Exit
 
 
@@ -124,9 +142,9 @@ class OrderResult:
 
     `ok` is what the hypervisor said; `obstacle` what stood in the way, or still stands there (Probe).
     `unreachable`: the hypervisor went away meanwhile (or, of a move, the other end), so nothing is known.
-    `lines` is the evidence. `began_wall_s` and `ended_wall_s` are when the hypervisor was called and answered;
-    whatever was read of the VM before `ended_boottime_s` is older than this result. `traces`: what the kernel
-    tells of an end.
+    `lines` is the evidence, `traces` what the kernel tells of an end, `disks` what an inspection found.
+    `began_wall_s` and `ended_wall_s` are when the hypervisor was called and answered; whatever was read of the VM
+    before `ended_boottime_s` is older than this result.
     """
 
     order: Order
@@ -139,3 +157,4 @@ class OrderResult:
     instance: Instance | None = None
     lines: tuple[str, ...] = ()
     traces: OomTraces | None = None
+    disks: tuple[DiskTrouble, ...] = ()

@@ -20,6 +20,8 @@
 | `vmlock/<sid>`      | VmLock          | people through the API; the LRM when its time is up |
 | `maintenance/<id>`  | Maintenance     | people through the API; the LRM when its time is up |
 | `drill/<sid>`       | DrillRequest    | the API; deleted by the LRM that killed the VM |
+| `settings/<daemon>/<node>` | SettingsInForce | that process at its start |
+| `definition/<uuid>` | DefinitionSeen  | that VM's LRM, and the API when it changes one |
 | `vm/<uuid>`         | VmIdentity      | the LRM or the API: a VMID for life          |
 | `vmid/<number>`     | VmIdentity      | with it: nobody else gets that number        |
 """
@@ -259,7 +261,8 @@ class LrmRecord:
     `looked_wall_s` is when the hypervisor last answered. `ended_causes` holds the uids of held services whose
     trouble has gone (disk back). `pending` says, per
     sid, what the LRM will do by itself and when (wall time), for people; `waiting`, per sid, what keeps it
-    from starting a VM that should run.
+    from starting a VM that should run. `low`: file systems below VMs' images that are about to be full, by mount
+    point, in words. `boot`: how far this host's boot has come, while VMs wait for each other.
     """
 
     node: str
@@ -272,6 +275,20 @@ class LrmRecord:
     ended_causes: frozenset[str] = frozenset()
     pending: dict[str, "PendingWork"] = field(default_factory=dict)
     waiting: dict[str, str] = field(default_factory=dict)
+    low: dict[str, str] = field(default_factory=dict)
+    boot: "BootPhase | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class BootPhase:
+    """VMs come up one after the other after a boot of the host. `turns`: since when (boottime) each had nobody of
+    a lower number to wait for; `started`: since when it runs; `told`: what was told once."""
+
+    boot_id: str
+    began_wall_s: float
+    turns: dict[str, float] = field(default_factory=dict)
+    started: dict[str, float] = field(default_factory=dict)
+    told: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,11 +308,31 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """A drill under way: who asked for it, and what was measured so far, in wall time. `killed_wall_s`: its QEMU
+    was killed; `noticed_wall_s`: haven saw that; `runs_wall_s`: it ran again. `ordered`: the kill was ordered;
+    `asks_agent`: its guest agent answered before, so that it is to answer again."""
+
+    uid: str
+    who: str
+    asked_wall_s: float
+    ordered: bool = False
+    asks_agent: bool = False
+    incident: str = ""
+    killed_wall_s: float | None = None
+    noticed_wall_s: float | None = None
+    runs_wall_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class VmJournal:
     """What the LRM last knew of a VM; it survives the daemon, so that nothing is missed or counted twice.
 
     `crashes_boottime_s` are the recent crashes of the boot `boot_id`, for the brake. `incident` is the id
     of the incident that is still open. `node`: whose LRM knew it (empty in journals of older versions).
+    `would_wall_s`: when haven would have started it, had it not only been observed. `locked`: the lock that was
+    told. `drill`: the drill under way; `drilled_wall_s`: when the last one began.
+    `paused_wall_s`: since when QEMU has paused it for an I/O error, the pause number `pauses` of this life.
     """
 
     uuid: str
@@ -307,6 +344,12 @@ class VmJournal:
     incident: str | None = None
     last_cause: Cause | None = None
     node: str = ""
+    would_wall_s: float | None = None
+    locked: str = ""
+    drill: Rehearsal | None = None
+    drilled_wall_s: float | None = None
+    paused_wall_s: float | None = None
+    pauses: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -474,6 +517,28 @@ class DrillRequest:
     origin: Origin
 
 
+@dataclass(frozen=True, slots=True)
+class SettingsInForce:
+    """haven.toml as one of a node's processes runs with it since its start: texts by key, secrets masked."""
+
+    node: str
+    daemon: str
+    values: dict[str, str]
+    since_wall_s: float
+
+    @property
+    def place(self) -> str:
+        return f"{self.daemon}/{self.node}"
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionSeen:
+    """A VM's definition as it was last told: its parts in short words, by name (`memory`, `disk vda`)."""
+
+    uuid: str
+    parts: dict[str, str]
+
+
 Record = (
     ServiceConfig
     | ServiceStatus
@@ -490,6 +555,8 @@ Record = (
     | VmLock
     | Maintenance
     | DrillRequest
+    | SettingsInForce
+    | DefinitionSeen
     | NodeAffinityRule
     | ResourceAffinityRule
     | Group

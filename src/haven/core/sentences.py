@@ -37,6 +37,11 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
+def size(mib: int) -> str:
+    """An amount of memory or disk: `900 MiB`, `20 GiB`."""
+    return f"{mib} MiB" if mib < 10240 else f"{mib / 1024:.0f} GiB"
+
+
 def held(hold: Hold) -> str:
     """Why a VM is held, for how long, and what ends it."""
     length = duration(hold.until.length_s)

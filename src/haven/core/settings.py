@@ -124,11 +124,15 @@ def _type_name(default: object) -> str:
     return {str: "text in quotes", int: "a whole number", float: "a number"}[type(default)]
 
 
+def described_keys() -> tuple[tuple[str, str, str], ...]:
+    """Every key with its default, as TOML, and its meaning."""
+    shown = (spec for spec in fields(Settings) if spec.name not in _HIDDEN)
+    return tuple((spec.name, _default(spec.default), str(spec.metadata["meaning"])) for spec in shown)
+
+
 def describe_settings() -> str:
     """The documented configuration file: every key, commented out, with its default."""
     lines = ["# haven.toml: every key with its default. Remove the # to change one.", ""]
-    for spec in fields(Settings):
-        if spec.name in _HIDDEN:
-            continue
-        lines += [f"# {spec.metadata['meaning']}", f"#{spec.name} = {_default(spec.default)}", ""]
+    for key, default, meaning in described_keys():
+        lines += [f"# {meaning}", f"#{key} = {default}", ""]
     return "\n".join(lines)

@@ -10,6 +10,7 @@ from haven.core.records import (
     AgentEpoch,
     ClusterOptions,
     Command,
+    DefinitionSeen,
     DrillRequest,
     FenceMark,
     Group,
@@ -24,6 +25,7 @@ from haven.core.records import (
     RunKey,
     ServiceConfig,
     ServiceStatus,
+    SettingsInForce,
     VmCare,
     VmIdentity,
     VmJournal,
@@ -59,6 +61,8 @@ _NAMED_BY: Mapping[type, str] = {
     VmLock: "sid",
     Maintenance: "id",
     DrillRequest: "sid",
+    SettingsInForce: "place",
+    DefinitionSeen: "uuid",
 }
 """The field by which records of each kind are found."""
 
@@ -159,6 +163,15 @@ class View:
         """Drills that somebody asked for, by sid."""
         return self._of(DrillRequest)
 
+    def settings_in_force(self, node: str) -> Mapping[str, SettingsInForce]:
+        """What this node's processes run with, by process."""
+        kept: Mapping[str, SettingsInForce] = self._of(SettingsInForce)
+        return {record.daemon: record for record in kept.values() if record.node == node}
+
+    def definitions(self) -> Mapping[str, DefinitionSeen]:
+        """VMs' definitions as they were last told, by uuid."""
+        return self._of(DefinitionSeen)
+
     def rules(self) -> tuple[Rule, ...]:
         """Rules in the order in which they are kept."""
         rules: list[Rule] = [
@@ -203,7 +216,7 @@ def _by_kind(records: Iterable[Record]) -> dict[type, list[Record]]:
 
 def _by_name(kind: type, records: Iterable[Record]) -> dict[str, Record]:
     name = attrgetter(_NAMED_BY[kind])
-    return _sorted({name(record): record for record in records})
+    return {name(record): record for record in sorted(records, key=name)}
 
 
 def _changed(

@@ -8,7 +8,9 @@ from haven.core.manager import ManagerMemory
 from haven.core.settings import Settings
 from haven.core.transaction import Committed
 from haven.daemons.machine import now
+from haven.daemons.notify import Systemd
 from haven.daemons.story import Story
+from haven.daemons.uncollected import uncollected
 from haven.daemons.wake import Waker
 from haven.daemons.worker import BoundedStore
 
@@ -26,19 +28,21 @@ class Crm:
         self._store = store
         self._story = story
         self._waker = waker
+        self._systemd = Systemd()
         self._memory = ManagerMemory()
 
     async def run(self) -> None:
         """Until cancelled. An error of one look is logged, counted and survived."""
         wake_at_s: float | None = None
         while True:
-            woken = await self._waker.wait(wake_at_s)
+            woken = await self._waker.wait(self._systemd.cap(wake_at_s))
             try:
                 wake_at_s = await self._look(woken.tick)
             except Exception:
                 wake_at_s = None
                 self._story.error("crm: a look failed; nothing was decided")
                 log.exception("a look failed")
+            self._systemd.alive()
 
     async def _look(self, tick: bool) -> float | None:
         """One round; returns when to look again at the latest (boottime)."""
@@ -49,7 +53,8 @@ class Crm:
             return now().boottime_s + RETRY_S
         observation = ManagerObservation(self._settings.node, self._holder, view, tick, self._settings)
         asked = Asked(observation, now())
-        decision = manager.step(self._memory, observation, asked.now)
+        with uncollected():
+            decision = manager.step(self._memory, observation, asked.now)
         outcome = await self._store.commit(decision.transactions)
         if not isinstance(outcome, Committed):
             log.debug("not committed: %s", outcome)

@@ -12,14 +12,16 @@ from typing import Any
 
 from haven.core import node
 from haven.core.contract import Asked, Decision, NodeObservation
+from haven.core.host import Space
 from haven.core.hypervisor import Happening, Moment
 from haven.core.node_memory import NodeMemory
-from haven.core.order import Order, OrderResult, Start, Stop
+from haven.core.order import Order, OrderResult, Resume, Start, Stop
 from haven.core.settings import Settings
 from haven.core.transaction import Committed
 from haven.core.view import View
 from haven.daemons.eyes import Eyes
 from haven.daemons.machine import now
+from haven.daemons.notify import Systemd
 from haven.daemons.orders import broken_off, perform
 from haven.daemons.story import Story
 from haven.daemons.systemd import host_is_stopping
@@ -27,6 +29,7 @@ from haven.daemons.wake import Waker
 from haven.daemons.worker import BoundedStore
 from haven.hypervisor.host_memory import read_host
 from haven.hypervisor.protocol import Hypervisor, HypervisorError
+from haven.hypervisor.spaces import SpaceReader
 
 log = logging.getLogger("haven.lrm")
 
@@ -40,6 +43,9 @@ CLEAN_ENDS = frozenset(
     }
 )
 """Ends that look meant, and are not when the host is going down (libvirt-guests stops them cleanly)."""
+
+HELPERS = 32
+"""Threads for looks that may never return. They are made when they are needed."""
 
 
 class Lrm:
@@ -63,12 +69,14 @@ class Lrm:
         self._memory = NodeMemory()
         self._view: View | None = None
         self._eyes = Eyes(hypervisor, waker.wake, self._spawn)
+        self._spaces = SpaceReader()
+        self._systemd = Systemd()
         self._host_stopping = False
         self._results: list[OrderResult] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._workers = ThreadPoolExecutor(4 * settings.max_workers, "order")  # room for hard stops, too
         # Their own threads: a look at a disk on a dead mount never returns.
-        self._helpers = ThreadPoolExecutor(4, "helper")
+        self._helpers = ThreadPoolExecutor(HELPERS, "helper")
 
     async def run(self) -> None:
         """Until cancelled. An error of one look is logged, counted and survived."""
@@ -76,7 +84,7 @@ class Lrm:
         await self._eyes.opened.wait()  # so that a start does not look like a lost connection
         wake_at_s: float | None = None
         while True:
-            woken = await self._waker.wait(wake_at_s)
+            woken = await self._waker.wait(self._systemd.cap(wake_at_s))
             try:
                 wake_at_s = await self._look(woken.tick)
             except Exception:
@@ -84,6 +92,7 @@ class Lrm:
                 self._begin_again()
                 self._story.error("lrm: a look failed; everything is looked at anew")
                 log.exception("a look failed")
+            self._systemd.alive("libvirt answers" if self._eyes.vms is not None else "libvirt cannot be reached")
 
     def _begin_again(self) -> None:
         """As after a restart of the process: what was consumed by a failed look is lost, so what is known
@@ -115,6 +124,7 @@ class Lrm:
             host_stopping=self._host_stopping,
             settings=self._settings,
             host=read_host(),
+            spaces=self._look_at_spaces(self._view, tick),
         )
         asked = Asked(observation, now())
         return await self._carry_out(asked, node.step(self._memory, observation, asked.now))
@@ -124,6 +134,14 @@ class Lrm:
         meant = any(happening.moment in CLEAN_ENDS for happening in happenings)
         if meant or (tick and self._host_stopping):
             self._host_stopping = await host_is_stopping()
+
+    def _look_at_spaces(self, view: View, tick: bool) -> dict[str, Space]:
+        """What is free below the VMs' images, by the last answers: a tick asks anew, for the one after it."""
+        if tick:
+            protected = {config.uuid for config in view.configs().values()}
+            vms = (vm for uuid, vm in (self._eyes.vms or {}).items() if uuid in protected)
+            self._spaces.look({image for vm in vms for image in vm.images})
+        return self._spaces.seen()
 
     async def _carry_out(self, asked: Asked, decision: Decision[NodeMemory]) -> float | None:
         """The caller's duties of core.contract, in their order."""
@@ -151,7 +169,7 @@ class Lrm:
     async def _perform(self, order: Order) -> None:
         log.debug("order: %s", order)
         loop = asyncio.get_running_loop()
-        pool = self._workers if isinstance(order, (Start, Stop)) else self._helpers
+        pool = self._workers if isinstance(order, (Start, Stop, Resume)) else self._helpers
         try:
             result = await loop.run_in_executor(pool, perform, self._hypervisor, order)
         except Exception as error:

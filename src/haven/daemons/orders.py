@@ -3,10 +3,22 @@
 from dataclasses import replace
 
 from haven.core.hypervisor import Obstacle
-from haven.core.order import CollectEvidence, Favour, Move, Order, OrderResult, Probe, Settle, Start, Stop
+from haven.core.order import (
+    CollectEvidence,
+    Favour,
+    Inspect,
+    Move,
+    Order,
+    OrderResult,
+    Probe,
+    Resume,
+    Settle,
+    Start,
+    Stop,
+)
 from haven.core.words import HoldCause
 from haven.daemons.machine import now
-from haven.hypervisor.protocol import Hypervisor, HypervisorError, StartFailedError, UnreachableError
+from haven.hypervisor.protocol import Hypervisor, HypervisorError, LockedError, StartFailedError, UnreachableError
 
 
 def perform(hypervisor: Hypervisor, order: Order) -> OrderResult:
@@ -19,6 +31,8 @@ def perform(hypervisor: Hypervisor, order: Order) -> OrderResult:
         result = replace(blank, unreachable=True)
     except StartFailedError as error:
         result = replace(blank, obstacle=error.obstacle)
+    except LockedError as error:
+        result = replace(blank, obstacle=Obstacle(_hold_cause(order), str(error), locked=True))
     except HypervisorError as error:
         result = replace(blank, obstacle=Obstacle(_hold_cause(order), str(error)))
     return _ended(result)
@@ -49,6 +63,10 @@ def _call(hypervisor: Hypervisor, order: Order, done: OrderResult) -> OrderResul
             hypervisor.stop(order.uuid, order.timeout_s)
         case Probe():
             return replace(done, obstacle=hypervisor.obstacle(order.uuid))
+        case Inspect():
+            return replace(done, disks=hypervisor.io_errors(order.uuid))
+        case Resume():
+            hypervisor.resume(order.uuid)
         case Settle():
             hypervisor.prepare(order.uuid, autostart=order.autostart, vmid=order.vmid)
         case Move(target=target):

@@ -1,13 +1,16 @@
 """What a daemon tells: each event once to its log and once to the history."""
 
 import logging
+import os
 from collections.abc import Iterable
 from typing import TypeVar
 
 from haven.core.contract import Asked, Decision
 from haven.core.event import Event
 from haven.core.words import Kind, Level
+from haven.daemons.journal import ALSO, UNIT_VARIABLE
 from haven.daemons.machine import now
+from haven.daemons.units import STARTS_AND_STOPS, further_units, start_or_stop
 from haven.history.writer import HistoryWriter
 from haven.store.protocol import MEND_DAMAGED
 
@@ -35,9 +38,17 @@ class Story:
         events = tuple(events)
         for event in events:
             about = f"{event.sid} " if event.sid else ""
-            self._log.log(_LOG_LEVELS[event.level], "%s%s [%s]", about, event.sentence, event.rule or event.kind)
+            words = (about, event.sentence, event.rule or event.kind)
+            self._log.log(_LOG_LEVELS[event.level], "%s%s [%s]", *words, extra={ALSO: further_units(event)})
+            self._tell_as_qmeventd(event)
         if events:
             self._history.record(events, now().wall_s)
+
+    def _tell_as_qmeventd(self, event: Event) -> None:
+        """Once more in its words, below the unit of that name: in systemd's journal only."""
+        line = start_or_stop(event)
+        if line and UNIT_VARIABLE in os.environ:
+            self._log.info("%s", line, extra={ALSO: (STARTS_AND_STOPS,)})
 
     def keep(self, memory: object, asked: Asked, decision: Decision[M]) -> None:
         """Keep a step that did something, for explain and replay."""

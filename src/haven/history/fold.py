@@ -60,7 +60,10 @@ class _Told:
 
     def up(self) -> bool:
         recovered_s = self.number("recovered_wall_s", self.at_wall_s)
-        return self._update("recovered_wall_s = ?, restarts = 1", "recovered_wall_s IS NULL", recovered_s)
+        restarts = int(self.number("restarts", 1))  # a paused VM goes on without one
+        return self._update(
+            "recovered_wall_s = ?, restarts = ?", "recovered_wall_s IS NULL", recovered_s, restarts
+        )
 
     def closed(self) -> bool:
         closed_s = self.number("closed_wall_s", self.at_wall_s)

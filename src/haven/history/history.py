@@ -30,6 +30,7 @@ _INCIDENT_COLUMNS = (
     "id, sid, uuid, name, cause, opened_wall_s, noticed_wall_s, recovered_wall_s, closed_wall_s, how_closed,"
     " evidence, restarts, held"
 )
+_DECISION_COLUMNS = "id, at_wall_s, source, sids, memory, observation, decision"
 _OPEN = "recovered_wall_s IS NULL AND closed_wall_s IS NULL"
 _TRIM_DECISIONS = """
 DELETE FROM decisions WHERE id IN (
@@ -75,15 +76,22 @@ class History:
         self._call(write)
 
     def entries(
-        self, sid: str | None = None, after_id: int = 0, limit: int = 100, newest_first: bool = False
+        self,
+        sid: str | None = None,
+        after_id: int = 0,
+        limit: int = 100,
+        newest_first: bool = False,
+        kinds: Sequence[str] = (),
     ) -> tuple[Entry, ...]:
-        """The entries with ids above `after_id`, of one VM or of all, from the oldest or the newest on."""
+        """The entries with ids above `after_id`, of one VM or of all, of some kinds or of all (none given), from
+        the oldest or the newest on."""
         rows = self._rows(
             f"SELECT id, at_wall_s, source, json FROM entries WHERE id > ? AND (? IS NULL OR sid = ?)"
+            f" AND (? = '[]' OR json_extract(json, '$.kind') IN (SELECT value FROM json_each(?)))"
             f" ORDER BY id {'DESC' if newest_first else 'ASC'} LIMIT ?",
-            (after_id, sid, sid, limit),
+            (after_id, sid, sid, wanted := json.dumps(list(kinds)), wanted, limit),
         )
-        return tuple(Entry(number, wall_s, source, _event(text)) for number, wall_s, source, text in rows)
+        return tuple(_entry(row) for row in rows)
 
     def incidents(self, sid: str | None = None, limit: int = 100) -> tuple[Incident, ...]:
         """Incidents, newest first."""
@@ -122,14 +130,37 @@ class History:
     def decisions(self, sid: str | None = None, limit: int = 100) -> tuple[SavedDecision, ...]:
         """Saved decisions about one VM or all, newest first."""
         rows = self._rows(
-            "SELECT id, at_wall_s, source, sids, memory, observation, decision FROM decisions"
+            f"SELECT {_DECISION_COLUMNS} FROM decisions"
             " WHERE ? IS NULL OR EXISTS (SELECT 1 FROM json_each(sids) WHERE value = ?) ORDER BY id DESC LIMIT ?",
             (sid, sid, limit),
         )
+        return self._decided(rows)
+
+    def decision(self, number: int) -> SavedDecision | None:
+        """One saved decision by its id; None when it is not kept (any more)."""
+        rows = self._rows(f"SELECT {_DECISION_COLUMNS} FROM decisions WHERE id = ?", (number,))
+        return next(iter(self._decided(rows)), None)
+
+    def _decided(self, rows: Sequence[Sequence[Any]]) -> tuple[SavedDecision, ...]:
         try:
             return tuple(map(_saved, rows))
         except (ValueError, zlib.error) as error:
             raise HistoryError(f"{self.path}: a saved decision cannot be read: {error}") from error
+
+    def told(self, kinds: Iterable[Kind], until_wall_s: float) -> tuple[Entry, ...]:
+        """Every entry of these kinds up to a moment, from the oldest on."""
+        rows = self._rows(
+            "SELECT id, at_wall_s, source, json FROM entries WHERE at_wall_s <= ?"
+            " AND json_extract(json, '$.kind') IN (SELECT value FROM json_each(?)) ORDER BY id",
+            (until_wall_s, json.dumps([kind.value for kind in kinds])),
+        )
+        return tuple(_entry(row) for row in rows)
+
+    def incidents_between(self, start_wall_s: float, end_wall_s: float) -> tuple[Incident, ...]:
+        """Incidents of which some part lies between the two, newest first."""
+        over = "coalesce(recovered_wall_s, closed_wall_s)"
+        where = f"opened_wall_s < ? AND ({over} IS NULL OR {over} >= ?)"
+        return self._incidents(where, (end_wall_s, start_wall_s, -1))
 
     def prune(self, days: float) -> None:
         """Forget what is older; open incidents stay."""
@@ -195,6 +226,11 @@ def _event_json(event: Event) -> str:
     except CodecError as error:
         data = encode(Event(event.kind, f"{event.sentence} ({error})", event.sid, event.rule, event.level))
     return json.dumps(data, separators=(",", ":"))
+
+
+def _entry(row: Sequence[Any]) -> Entry:
+    number, wall_s, source, text = row
+    return Entry(number, wall_s, source, _event(text))
 
 
 def _event(text: str) -> Event:

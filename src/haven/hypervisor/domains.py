@@ -13,9 +13,12 @@ from haven.core.hypervisor import Obstacle, Power, Vm, Why
 from haven.core.words import HoldCause
 from haven.hypervisor import definition, events
 from haven.hypervisor.connection import words
+from haven.hypervisor.disks import Images
+from haven.hypervisor.jobs import Jobs
 from haven.hypervisor.oom_watch import OomWatch
+from haven.hypervisor.pools import missing_volume
 from haven.hypervisor.processes import Processes, boottime_s
-from haven.hypervisor.protocol import HypervisorError, StartFailedError
+from haven.hypervisor.protocol import HypervisorError, LockedError, StartFailedError
 from haven.hypervisor.qemu_log import SignalReader
 from haven.hypervisor.sizes import Sizes
 
@@ -74,21 +77,19 @@ def uuids(raw: Any, which: int) -> frozenset[str]:
 class Reader:
     """Reads VMs: their state from libvirt, their process from its pid file, their end from QEMU's log."""
 
-    def __init__(self, processes: Processes, log_dir: Path, oom_watch: OomWatch) -> None:
+    def __init__(self, processes: Processes, log_dir: Path, jobs: Jobs, oom_watch: OomWatch) -> None:
         self._processes = processes
+        self._jobs = jobs
         self._oom_watch = oom_watch
-        self._sizes = Sizes()
         self._signals = SignalReader(log_dir)
         # Asked for once per VM: it is a hint for VMs that are new to haven, and libvirt has no bulk call for it.
         self._hints: dict[str, int | None] = {}
+        self.images = Images()
+        self.sizes = Sizes()
 
     def forget_hint(self, uuid: str) -> None:
         """The VM's metadata was changed: read it again."""
         self._hints.pop(uuid, None)
-
-    def forget_size(self, uuid: str) -> None:
-        """The VM's definition was changed: read it again."""
-        self._sizes.forget(uuid)
 
     def all(self, raw: Any) -> tuple[Vm, ...]:
         """Every VM by three calls, however many there are."""
@@ -98,7 +99,9 @@ class Reader:
         now_s = boottime_s()
         present = {domain.UUIDString() for domain, _values in stats}
         self._hints = {uuid: hint for uuid, hint in self._hints.items() if uuid in present}
-        self._sizes.keep_only(present)
+        self.sizes.keep_only(present)
+        self._jobs.keep_only(frozenset(domain.name() for domain, _values in stats))
+        self.images.keep_only(present)
         return tuple(
             self._vm(
                 domain,
@@ -127,7 +130,7 @@ class Reader:
         instance = usage.instance if usage else None
         if instance:
             self._oom_watch.note(instance)
-        size = self._sizes.of(domain, uuid, instance)
+        size = self.sizes.of(domain, uuid, instance)
         return Vm(
             uuid=uuid,
             name=name,
@@ -143,6 +146,8 @@ class Reader:
             hugepages=size.hugepages,
             resident_mib=usage.resident_bytes // _MIB if usage else 0,
             oom_score_adj=self._processes.oom_score_adj(instance) if instance else None,
+            job="" if power is Power.OFF else self._jobs.job(name),
+            images=self.images.of(domain, uuid, instance),
         )
 
     def _hint(self, domain: Any, uuid: str) -> int | None:
@@ -180,11 +185,13 @@ def start(domain: Any) -> None:
 
 
 def _start_failed(domain: Any, said: str) -> StartFailedError:
-    missing = definition.first_missing(
-        definition.needed_disks(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)) + definition.named_paths(said)
-    )
+    xml = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    missing = definition.first_missing(definition.needed_disks(xml) + definition.named_paths(said))
     if missing is not None:
         return DiskMissingError(missing)
+    volume = missing_volume(domain.connect(), xml)
+    if volume is not None:
+        return StartFailedError(volume)
     if domain.isPersistent() and domain.hasManagedSaveImage():
         said += (
             f"; it would resume from a saved state: `virsh managedsave-remove {domain.name()}` drops that, "
@@ -193,20 +200,28 @@ def _start_failed(domain: Any, said: str) -> StartFailedError:
     return StartFailedError(Obstacle(HoldCause.START_FAILED, said))
 
 
-def stop(domain: Any, timeout_s: int, *, force: bool = True) -> None:
+def stop(domain: Any, timeout_s: int, *, force: bool = True, job: Callable[[], str] = str) -> None:
     """Ask the guest, wait `timeout_s`, then force. Off already is success; so is a VM that was started again
-    meanwhile: the life that was to be ended is over.
+    meanwhile: the life that was to be ended is over. `job`: what libvirt is doing to it now.
 
-    Raises HypervisorError if the guest does not go down and `force` is off.
+    Raises HypervisorError if the guest does not go down and `force` is off; LockedError if a job is in the way.
     """
     life, power = domain.ID(), power_of(domain)
     if power is Power.OFF:
         return
+    must_be_free(domain, job)
     if timeout_s > 0 and power is not Power.CRASHED and _went_down(domain, life, timeout_s):
         return
     if not force:
         raise HypervisorError(f"VM {domain.name()} did not shut down within {timeout_s} s and still runs")
+    must_be_free(domain, job)
     _destroy(domain, life)
+
+
+def must_be_free(domain: Any, job: Callable[[], str]) -> None:
+    """Raises LockedError while libvirt does something to it that must not be cut off."""
+    if word := job():
+        raise LockedError(f"VM {domain.name()} is locked ({word}): libvirt is not done with it")
 
 
 def _went_down(domain: Any, life: int, timeout_s: int) -> bool:

@@ -60,13 +60,13 @@ WATCHDOG: dict[int, Moment] = {
     6: Moment.WATCHDOG,  # WATCHDOG_INJECTNMI
 }
 
-# VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON: what QEMU did about it. None is not passed on: the VM runs on, and such
-# errors come by the hundred.
-IO_ERROR: dict[int, Moment | None] = {
-    0: None,  # IO_ERROR_NONE: the error was ignored
+# VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON: what QEMU did about it
+IO_ERROR: dict[int, Moment] = {
+    0: Moment.IO_ERROR,  # IO_ERROR_NONE: the error was ignored
     1: Moment.SUSPENDED_IOERROR,  # IO_ERROR_PAUSE
-    2: None,  # IO_ERROR_REPORT: the guest was told
+    2: Moment.IO_ERROR,  # IO_ERROR_REPORT: the guest was told
 }
+_IO_ERROR_WORDS = {0: "was ignored: its guest believes that all is well", 2: "was reported to its guest"}
 
 # virDomainState. What haven does not understand counts as running: it is left alone.
 POWER: dict[int, Power] = {
@@ -129,9 +129,14 @@ def watchdog(action: int) -> Moment:
     return WATCHDOG.get(action, Moment.OTHER)
 
 
-def io_error(action: int) -> Moment | None:
-    """The moment of a disk's I/O error; None when the VM runs on."""
-    return IO_ERROR.get(action)
+def io_error(action: int) -> Moment:
+    """The moment of a disk's I/O error."""
+    return IO_ERROR.get(action, Moment.OTHER)
+
+
+def io_error_words(action: int, disk: str) -> str:
+    """What became of an error after which the VM runs on."""
+    return f"an I/O error of {disk} {_IO_ERROR_WORDS.get(action, 'was told')}"
 
 
 def power(state: int) -> Power:

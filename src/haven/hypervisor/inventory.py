@@ -18,7 +18,8 @@ from haven.hypervisor import domains, events
 from haven.hypervisor.connection import Connection, Opener
 from haven.hypervisor.guest_config import memory_mib, read_definition
 from haven.hypervisor.processes import CpuMeter, Processes, boottime_s
-from haven.hypervisor.protocol import Guest, HypervisorError, UnreachableError
+from haven.hypervisor.protocol import Guest, HypervisorError, Surveyed, UnreachableError
+from haven.hypervisor.survey import survey
 
 MIN_MEMORY_MIB = 16
 MAX_MEMORY_MIB = 4178944  # PVE's limit
@@ -115,6 +116,10 @@ class LibvirtInventory:
             config=definition.config | {"onboot": "1" if uuid in autostarted else "0"},
             vmid_hint=definition.vmid_hint,
         )
+
+    def survey(self) -> tuple[Surveyed, ...]:
+        with self._calling("look at the VMs closely") as raw:
+            return survey(raw)
 
     def start(self, uuid: str) -> Instance | None:
         with self._calling(f"start VM {uuid}") as raw:

@@ -4,20 +4,27 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import libvirt
 
+from haven.core.host import DiskTrouble
 from haven.core.hypervisor import Happening, Moment, Obstacle, Vm
 from haven.core.oom import OomTraces
 from haven.core.records import Instance
 from haven.core.settings import Settings
-from haven.hypervisor import definition, domains, events, qemu_log
+from haven.hypervisor import definition, disks, domains, events, qemu_log
 from haven.hypervisor.connection import Connection, Opener, Spares
+from haven.hypervisor.jobs import Jobs
 from haven.hypervisor.oom_watch import OomWatch
+from haven.hypervisor.pools import missing_volume
 from haven.hypervisor.processes import Processes, boottime_s
 from haven.hypervisor.protocol import HypervisorError, UnreachableError
+
+IO_ERROR_EVERY_S = 60.0
+"""Errors after which a VM runs on are passed on so often."""
 
 
 class LibvirtHypervisor:
@@ -28,12 +35,14 @@ class LibvirtHypervisor:
         self._opener = Opener(settings.libvirt_uri)
         self._log_dir = Path(settings.qemu_log_dir)
         self._processes = Processes(Path(settings.qemu_pid_dir), proc_dir)
+        self._jobs = Jobs(Path(settings.qemu_pid_dir))
         self._oom_watch = OomWatch(proc_dir)
-        self._reader = domains.Reader(self._processes, self._log_dir, self._oom_watch)
+        self._reader = domains.Reader(self._processes, self._log_dir, self._jobs, self._oom_watch)
         self._connection: Connection | None = None
         self._spares = Spares(self._opener)
         # What a start missed and its definition does not name (a backing file), so that `obstacle` agrees.
         self._missed: dict[str, Path] = {}
+        self._io_errors = disks.IoErrors()
 
     async def connect(self, on_happening: Callable[[Happening], None], on_lost: Callable[[str], None]) -> None:
         """As the Protocol says. Raises UnreachableError."""
@@ -45,8 +54,6 @@ class LibvirtHypervisor:
                 loop.call_soon_threadsafe(on_lost, reason)
 
         def happened(happening: Happening) -> None:
-            if happening.moment is Moment.DEFINED:
-                self._reader.forget_size(happening.uuid)
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(on_happening, happening)
 
@@ -54,10 +61,23 @@ class LibvirtHypervisor:
 
     def _open(self, happened: Callable[[Happening], None], lost: Callable[[str], None]) -> Connection:
         connection = Connection(self._opener.open(), lost)
-        _subscribe(connection, happened)
+        _subscribe(connection, self._heard(happened), self._io_errors)
         if not self._opener.in_memory:
             self._spares.open_one()
         return connection
+
+    def _heard(self, happened: Callable[[Happening], None]) -> Callable[[Happening], None]:
+        """What an event means for what is kept here; then it is passed on."""
+
+        def hear(happening: Happening) -> None:
+            if happening.moment is Moment.DEFINED:
+                self._reader.images.forget(happening.uuid)
+                self._reader.sizes.forget(happening.uuid)
+            elif happening.moment in (Moment.RESUMED, Moment.STARTED):
+                self._io_errors.over(happening.uuid)
+            happened(happening)
+
+        return hear
 
     async def close(self) -> None:
         """Let go of the connection, if there is one; no callback comes after."""
@@ -106,14 +126,24 @@ class LibvirtHypervisor:
 
     def stop(self, uuid: str, timeout_s: int) -> None:
         with self._ordering(f"stop VM {uuid}") as raw:
-            domains.stop(domains.must_find(raw, uuid), timeout_s)
+            domain = domains.must_find(raw, uuid)
+            domains.stop(domain, timeout_s, job=partial(self._jobs.job, domain.name()))
 
     def obstacle(self, uuid: str) -> Obstacle | None:
         with self._ordering(f"read the disks of VM {uuid}") as raw:
             xml = domains.must_find(raw, uuid).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+            volume = missing_volume(raw, xml)
         needed = definition.needed_disks(xml) + tuple(filter(None, [self._missed.get(uuid)]))
         missing = definition.first_missing(needed)
-        return None if missing is None else definition.disk_missing(missing)
+        return volume if missing is None else definition.disk_missing(missing)
+
+    def io_errors(self, uuid: str) -> tuple[DiskTrouble, ...]:
+        with self._ordering(f"read the disk errors of VM {uuid}") as raw:
+            return disks.troubled(domains.must_find(raw, uuid), self._io_errors.of(uuid))
+
+    def resume(self, uuid: str) -> None:
+        with self._ordering(f"resume VM {uuid}") as raw:
+            disks.resume(domains.must_find(raw, uuid))
 
     def prepare(self, uuid: str, *, autostart: bool | None = None, vmid: int | None = None) -> None:
         with self._ordering(f"change the definition of VM {uuid}") as raw:
@@ -142,12 +172,13 @@ class LibvirtHypervisor:
             raise HypervisorError(f"oom_score_adj {oom_score_adj} of pid {instance.pid}: {why}") from error
 
 
-def _subscribe(connection: Connection, happened: Callable[[Happening], None]) -> None:
+def _subscribe(connection: Connection, happened: Callable[[Happening], None], io_errors: disks.IoErrors) -> None:
     """Turn libvirt's events into happenings, delivered in libvirt's event thread."""
+    quiet_until_s: dict[str, float] = {}
 
-    def tell(domain: Any, moment: Moment | None) -> None:
-        if moment is not None and not connection.over:
-            happened(Happening(domain.UUIDString(), moment, boottime_s(), time.time()))
+    def tell(domain: Any, moment: Moment, detail: str = "") -> None:
+        if not connection.over:
+            happened(Happening(domain.UUIDString(), moment, boottime_s(), time.time(), detail))
 
     def lifecycle(_raw: Any, domain: Any, event: int, detail: int, _opaque: object) -> None:
         tell(domain, events.lifecycle(event, detail))
@@ -158,9 +189,20 @@ def _subscribe(connection: Connection, happened: Callable[[Happening], None]) ->
     def watchdog(_raw: Any, domain: Any, action: int, _opaque: object) -> None:
         tell(domain, events.watchdog(action))
 
-    def io_error(_raw: Any, domain: Any, _path: str, _alias: str, action: int, _why: str, _opaque: object) -> None:
-        tell(domain, events.io_error(action))
+    def io_error(_raw: Any, domain: Any, path: str, alias: str, action: int, why: str, _opaque: object) -> None:
+        moment, uuid = events.io_error(action), domain.UUIDString()
+        if moment is not Moment.IO_ERROR:
+            io_errors.told(uuid, alias, why)  # before anybody looks
+            tell(domain, moment)
+        elif quiet_until_s.get(uuid, 0.0) <= boottime_s():  # they come by the hundred
+            quiet_until_s[uuid] = boottime_s() + IO_ERROR_EVERY_S
+            tell(domain, moment, events.io_error_words(action, path or alias))
 
+    def job(_raw: Any, domain: Any, *_what: object) -> None:
+        tell(domain, Moment.JOB)
+
+    connection.subscribe(libvirt.VIR_DOMAIN_EVENT_ID_JOB_COMPLETED, job)
+    connection.subscribe(libvirt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2, job)
     connection.subscribe(libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, lifecycle)
     connection.subscribe(libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, reboot)
     connection.subscribe(libvirt.VIR_DOMAIN_EVENT_ID_WATCHDOG, watchdog)

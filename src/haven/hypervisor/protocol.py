@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from haven.core.host import DiskTrouble
 from haven.core.hypervisor import Happening, Obstacle, Vm
 from haven.core.oom import OomTraces
 from haven.core.records import Instance
@@ -15,6 +16,10 @@ class HypervisorError(Exception):
 
 class UnreachableError(HypervisorError):
     """The hypervisor does not answer (its daemon is down): nothing is known of what it did."""
+
+
+class LockedError(HypervisorError):
+    """A job of libvirt's is in the way: it must end before the VM is stopped or reset."""
 
 
 class StartFailedError(HypervisorError):
@@ -49,10 +54,22 @@ class Hypervisor(Protocol):
         """
 
     def stop(self, uuid: str, timeout_s: int) -> None:
-        """Ask the guest, wait `timeout_s`, then force; 0 forces at once. Off already is success."""
+        """Ask the guest, wait `timeout_s`, then force; 0 forces at once. Off already is success.
+
+        Raises LockedError.
+        """
 
     def obstacle(self, uuid: str) -> Obstacle | None:
         """What would stand in the way of a start now (a disk image that is not there), or None."""
+
+    def io_errors(self, uuid: str) -> tuple[DiskTrouble, ...]:
+        """Which disks of a VM that QEMU paused have errors, and what is free below them; empty if nobody says."""
+
+    def resume(self, uuid: str) -> None:
+        """Let a VM go on that QEMU paused for an I/O error; in any other state it is left alone.
+
+        Raises HypervisorError when it pauses again at once: its storage still fails.
+        """
 
     def prepare(self, uuid: str, *, autostart: bool | None = None, vmid: int | None = None) -> None:
         """Settle what libvirt keeps with the definition: autostart, haven's VMID in the metadata."""
@@ -87,10 +104,39 @@ class Guest:
     vmid_hint: int | None  # VMID in the domain's metadata
 
 
+@dataclass(frozen=True, slots=True)
+class SurveyedDisk:
+    """A disk that a start needs. `missing`: the file of it, or below it, that is not there; empty: none."""
+
+    path: str
+    missing: str = ""
+    cache: str = ""
+    writable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """A VM as `haven verify` looks at it. `agent_answers`: None when it was not asked. `status`: as in Guest."""
+
+    uuid: str
+    name: str
+    status: str
+    memory_mib: int
+    autostart: bool
+    persistent: bool = True
+    has_agent: bool = False
+    agent_answers: bool | None = None
+    managed_save: bool = False
+    disks: tuple[SurveyedDisk, ...] = ()
+
+
 class Inventory(Protocol):
     """What the API needs. All methods block. Errors as for Hypervisor."""
 
     def guests(self) -> tuple[Guest, ...]: ...
+
+    def survey(self) -> tuple[Surveyed, ...]:
+        """Every VM, looked at closely; takes seconds when agents do not answer."""
 
     def start(self, uuid: str) -> Instance | None: ...
 

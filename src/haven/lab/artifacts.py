@@ -10,11 +10,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from haven.bootstrap.progress import Step
 from haven.lab import accel, cpio, guest, kernel
 from haven.lab.errors import LabError
 from haven.lab.guest import Accel, GuestArtifacts
 from haven.lab.packages import Apt, kernel_packages
-from haven.lab.progress import Step
 
 _GUEST_PACKAGES = ("busybox-static", "qemu-guest-agent")
 

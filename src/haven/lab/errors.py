@@ -1,14 +1,7 @@
-"""The one exception of this room."""
+"""The one exception of this room, which is that of the rooms' common ground."""
 
 from __future__ import annotations
 
+from haven.bootstrap.errors import SetupError
 
-class LabError(Exception):
-    """Something a person can act on: one line naming what is wrong, with which value, and what to do next.
-
-    ``detail`` is what a failing command said last; it is shown below the line.
-    """
-
-    def __init__(self, message: str, detail: str = "") -> None:
-        super().__init__(message)
-        self.detail = detail
+LabError = SetupError

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from haven.lab.environment import is_distribution_python, python_packages
+from haven.bootstrap.environment import is_distribution_python, python_packages
 from haven.lab.packages import Distribution
 
 _CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21}

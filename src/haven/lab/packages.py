@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from haven.bootstrap.progress import Progress, Step
 from haven.lab.errors import LabError
-from haven.lab.progress import Progress, Step
 
 # The last four build libvirt-python, which has no wheel; gcc only recommends libc6-dev.
 LAB_PACKAGES = (

@@ -17,13 +17,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from haven.bootstrap.environment import Environment, python_packages
+from haven.bootstrap.progress import Progress, Step
 from haven.lab import accel, artifacts, machine_check, packages
 from haven.lab.artifacts import ArtifactFolder
-from haven.lab.environment import Environment, python_packages
 from haven.lab.errors import LabError
 from haven.lab.guest import Accel
 from haven.lab.packages import Apt, Distribution
-from haven.lab.progress import Progress, Step
 
 
 @dataclass(frozen=True)

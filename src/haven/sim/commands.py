@@ -258,6 +258,7 @@ _TABLE: dict[str, Callable[[Cluster, list[str]], Wish]] = {
     "pve-manager-version": _version,
     "service": _service,
 }
+KNOWN = frozenset(_TABLE)
 _NODE_FIRST = frozenset(
     {"power", "network", "cfs", "reboot", "shutdown", "restart-lrm", "crm", "pve-manager-version"}
 )

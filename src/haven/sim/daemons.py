@@ -15,11 +15,13 @@ from haven.core.order import (
     Exit,
     Favour,
     FeedWatchdog,
+    Inspect,
     Move,
     Order,
     OrderResult,
     Probe,
     RemoveLock,
+    Resume,
     Settle,
     Start,
     Stop,
@@ -199,7 +201,7 @@ def _do(cluster: Cluster, host: Host, order: Order) -> bool:
             return guests.stop(node, order.sid, say)
         case Move():
             return _move(cluster, host, order, say)
-        case Probe() | Settle() | CollectEvidence() | Favour():
+        case Probe() | Inspect() | Resume() | Settle() | CollectEvidence() | Favour():
             return True
 
 

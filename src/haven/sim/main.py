@@ -59,6 +59,11 @@ def main(argv: Sequence[str], read_live: ReadLive | None = None) -> int:
     return status
 
 
+def parser() -> argparse.ArgumentParser:
+    """Every command with all its options, for the man page and the completions."""
+    return _parser(None, searches=True)
+
+
 def _parser(read_live: ReadLive | None, *, searches: bool) -> _Parser:
     parser = _Parser(
         prog="haven sim", description="Rehearse any cluster in virtual time: nothing real is touched."

@@ -75,8 +75,8 @@ def _ready(path: Path, lock: int) -> tuple[str, ...]:
     if version > len(schema.STEPS):
         known = len(schema.STEPS)
         raise StoreError(
-            f"{path} was written by a newer haven (schema {version}, this one knows {known}): install that version"
-            f" again, or stop haven and put {_before(path, known).name} in its place if it is there"
+            f"{path} was written by a newer haven (schema {version}, this one knows {known}):"
+            f" {_ways_out(path, known)}"
         )
     with _alone(path, lock, "must be brought to a new schema"):
         if version:
@@ -132,12 +132,50 @@ def _create(path: Path) -> None:
     files.put_in_place(staged, path)
 
 
-def _before(path: Path, version: int) -> Path:
+def before(path: Path, version: int) -> Path:
+    """Where a store is kept as it was before it was brought beyond that schema."""
     return path.with_name(f"{path.name}.schema-{version}")
 
 
+def _ways_out(path: Path, known: int) -> str:
+    kept = before(path, known)
+    if not kept.exists():
+        return "install that version again"
+    return (
+        "install that version again; or go back to the store as it was, without what changed since: stop haven,"
+        f" then rm -f {path}-wal {path}-shm; cp {kept} {path}"
+    )
+
+
+def schema_at(path: Path) -> int:
+    """The schema version of the store there, 0 if there is none. Raises StoreError, sqlite3.Error."""
+    try:
+        return _examine(path)
+    except _DamagedError as damage:
+        raise StoreError(f"it is damaged ({damage})") from damage
+
+
+def go_back(path: Path, version: int) -> Path:
+    """Put the store as it was before it left that schema in its place, as another incarnation; returns where the
+    newer one is kept. Raises StoreError while a haven process has the store open, sqlite3.Error, OSError."""
+    kept = before(path, version)
+    lock = locks.open_private(path.with_name("store.lock"))
+    try:
+        with _alone(path, lock, "is to be replaced"):
+            staged = path.with_name(path.name + ".restoring")
+            with files.sealed(kept) as source:
+                files.copy_database(source, staged)
+            with closing(sqlite3.connect(staged, isolation_level=None)) as connection:
+                schema.renew_incarnation(connection)
+            aside = files.set_aside(path, f"schema-{schema_at(path)}")
+            files.put_in_place(staged, path)
+            return aside
+    finally:
+        os.close(lock)
+
+
 def _migrate(path: Path, version: int) -> str:
-    kept = _before(path, version)
+    kept = before(path, version)
     try:
         with closing(connect(path)) as connection:
             files.copy_database(connection, kept)

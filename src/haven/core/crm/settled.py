@@ -61,6 +61,8 @@ class Settling:
         The others' turn comes later: what they do until then decides who `is_settled`.
         """
         looks, configs, results = self._looks, self._configs, self._results
+        if not looks:
+            return [service.sid for service in services]
         return [
             service.sid
             for service in services

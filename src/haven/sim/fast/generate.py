@@ -41,7 +41,7 @@ def generate(seed: int, scope: Scope) -> Plan:
     unarmed = chance.choice(nodes) if chance.random() < 0.1 and len(nodes) > 1 else ""
     make = _Events(chance, nodes, sids, heal_s)
     lines = _FAST if scope.pacing is Pacing.FAST else _PVE
-    count = chance.randint(1, scope.faults)
+    count = chance.randint(min(1, scope.faults), scope.faults)
     events = [make.one(lines.faults, scope.only) for _ in range(count)]
     events += [make.one(lines.wishes, scope.only) for _ in range(chance.randint(0, scope.faults))]
     return Plan(

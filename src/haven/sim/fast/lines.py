@@ -61,8 +61,10 @@ def carry_out(world: World, line: str) -> None:
         raise LineError(f"{line!r}: unknown; known are {', '.join(sorted(_TABLE))}")
     try:
         deed(world, words[1:])
-    except (KeyError, IndexError, ValueError) as error:
-        raise LineError(f"{line!r}: {error}") from error
+    except IndexError as error:
+        raise LineError(f"{line!r}: a word is missing") from error
+    except (KeyError, ValueError) as error:
+        raise LineError(f"{line!r}: {error}{' is not known' * isinstance(error, KeyError)}") from error
 
 
 def heal(world: World) -> None:
@@ -347,3 +349,6 @@ _TABLE: dict[str, Callable[[World, list[str]], None]] = {
     "cfs": _cfs,
     "pve-manager-version": _version,
 } | PEOPLE
+
+KNOWN = frozenset(_TABLE)
+"""The first words of all lines."""

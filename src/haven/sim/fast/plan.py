@@ -19,14 +19,12 @@ lines.py; in pacing pve those of spec 10.3.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from haven.core.records import NodeAffinityRule, ResourceAffinityRule, Rule
+from haven.core.records import ResourceAffinityRule, Rule
 from haven.core.words import Affinity, Pacing, RestartOn, Wanted
-from haven.sim.errors import CaseError
 
 FIRST_LINE = "haven search plan"
-_FLAGS = {"1": True, "0": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +63,6 @@ class Plan:
     end_s: float = 600.0
 
 
-def is_plan(text: str) -> bool:
-    return text.lstrip().startswith(FIRST_LINE)
-
-
-# Writing
-
-
 def write_plan(plan: Plan, remarks: Iterable[str] = ()) -> str:
     """The text that `read_plan` reads; `remarks` become comments."""
     lines = [FIRST_LINE, *(f"# {remark}" for remark in remarks), f"seed {plan.seed}", f"pacing {plan.pacing}"]
@@ -96,69 +87,3 @@ def _rule_line(rule: Rule) -> str:
     if isinstance(rule, ResourceAffinityRule):
         return f"rule {'together' if rule.affinity is Affinity.POSITIVE else 'apart'} {rule.id} {resources}"
     return f"rule {'strict' if rule.strict else 'prefer'} {rule.id} {resources} {','.join(rule.nodes)}"
-
-
-# Reading
-
-
-def read_plan(text: str) -> Plan:
-    """Raises CaseError with the line."""
-    plan = Plan(0)
-    for number, line in enumerate(text.splitlines(), 1):
-        words = line.partition("#")[0].split()
-        if not words or line.strip() == FIRST_LINE:
-            continue
-        try:
-            plan = _with(plan, words)
-        except (ValueError, IndexError, KeyError) as error:
-            raise CaseError(f"{line!r}: {error}", line=number) from error
-    if not plan.nodes:
-        raise CaseError("the plan names no nodes")
-    return plan
-
-
-def _with(plan: Plan, words: list[str]) -> Plan:
-    match words[0]:
-        case "seed":
-            return replace(plan, seed=int(words[1]))
-        case "pacing":
-            return replace(plan, pacing=Pacing(words[1]))
-        case "node":
-            return replace(plan, nodes=plan.nodes | {words[1]: words[2:] != ["no-watchdog"]})
-        case "guest":
-            return replace(plan, guests=(*plan.guests, _guest(words[1:])))
-        case "rule":
-            return replace(plan, rules=(*plan.rules, _rule(words[1:], len(plan.rules) + 1)))
-        case "options":
-            return replace(plan, options=(*plan.options, (words[1], words[2])))
-        case "heal":
-            return replace(plan, heal_s=float(words[1]))
-        case "end":
-            return replace(plan, end_s=float(words[1]))
-        case "at":
-            return replace(plan, events=(*plan.events, Event(float(words[1]), " ".join(words[2:]))))
-    raise ValueError("expected seed, pacing, node, guest, rule, options, heal, end or at")
-
-
-def _guest(words: list[str]) -> PlannedGuest:
-    sid, node, wanted, *settings = words
-    given = dict(setting.split("=") for setting in settings)
-    return PlannedGuest(
-        sid,
-        node,
-        Wanted(wanted),
-        int(given["max_restart"]),
-        int(given["max_relocate"]),
-        _FLAGS[given["failback"]],
-        RestartOn(given["restart_on"]),
-    )
-
-
-def _rule(words: list[str], order: int) -> Rule:
-    kind, name, resources = words[0], words[1], tuple(words[2].split(","))
-    if kind in ("together", "apart"):
-        affinity = Affinity.POSITIVE if kind == "together" else Affinity.NEGATIVE
-        return ResourceAffinityRule(name, order, resources, affinity)
-    if kind not in ("strict", "prefer"):
-        raise ValueError(f"rule {kind}: expected strict, prefer, together or apart")
-    return NodeAffinityRule(name, order, resources, dict.fromkeys(words[3].split(","), 0), kind == "strict")

@@ -8,10 +8,12 @@ from haven.core.words import ServiceState
 from haven.sim.cluster import Cluster
 from haven.sim.commands import CommandError
 from haven.sim.fast.checkers import Violation
+from haven.sim.fast.let_go import LetGo
 from haven.sim.fast.plan import Plan
 from haven.sim.fast.trial import Outcome, figures_of, records_of
 from haven.sim.inputs import Inputs, NodeInput
-from haven.sim.rounds import Rounds, RunError
+from haven.sim.rounds import Rounds
+from haven.sim.told import Told
 
 LIST_EVERY_S = 100
 MOST_FAILED_NODES = 40
@@ -23,8 +25,13 @@ class PveCheckers:
     def __init__(self) -> None:
         self.cluster: Cluster | None = None
         self.starts = 0
+        self._let_go = LetGo()
         self._running: frozenset[tuple[str, str]] = frozenset()
         self._services: View | None = None
+
+    def hear(self, told: Told) -> None:
+        if self.cluster:
+            self._let_go.hear(told, frozenset(self.cluster.guests.running))
 
     def look(self, now_s: float) -> None:
         cluster = self.cluster
@@ -40,9 +47,12 @@ class PveCheckers:
 
     def _never_twice(self, cluster: Cluster, running: frozenset[tuple[str, str]], now_s: float) -> None:
         where: dict[str, str] = {}
+        given_up = self._let_go.given_up(running)
         for node, sid in sorted(running):
             if not cluster.hosts[node].power:
                 raise Violation(now_s, f"a guest runs on a host without power: {sid} on {node}")
+            if (node, sid) in given_up:
+                continue
             if sid in where:
                 raise Violation(now_s, f"two running copies: {sid} on {where[sid]} and {node}")
             where[sid] = node
@@ -69,19 +79,18 @@ class PveCheckers:
 
 
 def carry_out(plan: Plan) -> Outcome:
-    """Its events come in the round that follows their time. Raises CommandError for a line that is none."""
+    """Its events come in the round that follows their time. Raises CommandError for a line that is none,
+    and RunError for a cluster that is too large."""
     checkers = PveCheckers()
     nodes = {name: NodeInput() for name in plan.nodes}
     inputs = Inputs(nodes, _records(plan), dict(figures_of(plan).guests))
-    cluster = Cluster(inputs, lambda _told: None)
+    cluster = Cluster(inputs, checkers.hear)
     checkers.cluster = cluster
     violation = None
     try:
         _run(plan, Rounds(cluster, checkers.look), cluster)
     except Violation as found:
         violation = found
-    except RunError as error:
-        violation = Violation(cluster.now_s, f"the run broke off: {error}")
     except CommandError:
         raise
     except (AssertionError, KeyError, ValueError, TypeError, AttributeError) as error:

@@ -3,18 +3,33 @@
 import argparse
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from haven.core.words import Pacing
-from haven.sim.fast.generate import Scope, kinds
-from haven.sim.fast.plan import read_plan
+from haven.sim.commands import CommandError
+from haven.sim.errors import CaseError
+from haven.sim.fast.generate import QUIET_S, Scope, kinds
+from haven.sim.fast.people import LineError
+from haven.sim.fast.read_plan import line_of, read_plan
 from haven.sim.fast.search import Report, carry_out, save, search
+from haven.sim.rounds import RunError
+from haven.sim.scenario.parts import MAX_NODES
+
+T = TypeVar("T")
 
 EXIT_FOUND = 1
+MOST_GUESTS = 1000
+MOST = 1_000_000.0
 
 DESCRIPTION = """Random clusters, rules, commands and faults, seed after seed on every core; checkers look on.
 A broken promise is shrunk to a small plan (text, one thing a line), printed, and written to DIR:
 `haven sim run FILE` replays it. The same seed is the same run."""
+
+
+FEWEST_SECONDS = QUIET_S + 20.0
+"""In less there is no time for a fault before the quiet end of a run."""
 
 
 def _span(text: str) -> tuple[int, int]:
@@ -22,6 +37,27 @@ def _span(text: str) -> tuple[int, int]:
     if not match or int(match[2] or match[1]) < int(match[1]):
         raise argparse.ArgumentTypeError(f"{text!r}: expected a number or a range such as 3..5")
     return int(match[1]), int(match[2] or match[1])
+
+
+def _some(most: int) -> Callable[[str], tuple[int, int]]:
+    def span(text: str) -> tuple[int, int]:
+        fewest, last = _span(text)
+        if fewest < 1 or last > most:
+            raise argparse.ArgumentTypeError(f"{text!r}: expected 1 to {most}")
+        return fewest, last
+
+    return span
+
+
+def _from(least: float, kind: Callable[[str], T]) -> Callable[[str], T]:
+    def number(text: str) -> T:
+        value = kind(text)
+        if not least <= float(text) <= MOST:
+            raise ValueError
+        return value
+
+    number.__name__ = f"number from {least:g} to {MOST:g}"  # argparse shows it in its complaint
+    return number
 
 
 def _kinds(text: str) -> frozenset[str]:
@@ -34,10 +70,11 @@ def _kinds(text: str) -> frozenset[str]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.formatter_class = DESCRIPTION, argparse.RawDescriptionHelpFormatter
     parser.add_argument("--seeds", type=_span, default=(1, 100_000), help="a seed, or FIRST..LAST (1..100000)")
-    parser.add_argument("--nodes", type=_span, default=(3, 5), help="hosts (3..5)")
-    parser.add_argument("--guests", type=_span, default=(1, 8), help="VMs (1..8)")
-    parser.add_argument("--faults", type=int, default=10, help="faults in a run, at most (10)")
-    parser.add_argument("--seconds", type=float, default=600.0, help="virtual seconds of a run (600)")
+    parser.add_argument("--nodes", type=_some(MAX_NODES), default=(3, 5), help="hosts (3..5)")
+    parser.add_argument("--guests", type=_some(MOST_GUESTS), default=(1, 8), help="VMs (1..8)")
+    parser.add_argument("--faults", type=_from(0, int), default=10, help="faults in a run, at most (10)")
+    seconds = _from(FEWEST_SECONDS, float)
+    parser.add_argument("--seconds", type=seconds, default=600.0, help="virtual seconds of a run (600)")
     parser.add_argument("--pacing", choices=[pacing.value for pacing in Pacing], default=Pacing.FAST.value)
     parser.add_argument(
         "--only",
@@ -46,8 +83,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=frozenset(),
         help="faults and wishes of these kinds only: power,freeze",
     )
-    parser.add_argument("--minutes", type=float, help="stop after so long")
-    parser.add_argument("--findings", type=int, default=1, help="stop after so many (1)")
+    parser.add_argument("--minutes", type=_from(0, float), help="stop after so long")
+    parser.add_argument("--findings", type=_from(1, int), default=1, help="stop after so many (1)")
     parser.add_argument("--save", metavar="DIR", type=Path, default=Path("build"), help="for figures and plans")
 
 
@@ -76,7 +113,13 @@ def _show(report: Report) -> None:
 
 def replay(text: str) -> int:
     """`haven sim run` of a plan: which promise it breaks, if any. Raises CaseError."""
-    outcome = carry_out(read_plan(text))
+    plan = read_plan(text)
+    try:
+        outcome = carry_out(plan)
+    except (LineError, CommandError) as error:
+        raise CaseError(str(error), line=line_of(text, str(error))) from error
+    except RunError as error:
+        raise CaseError(str(error)) from error
     if outcome.violation is None:
         print(f"no promise broken: {outcome.began} starts, {outcome.ordered} orders")
         return 0

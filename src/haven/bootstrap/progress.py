@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from haven.lab.errors import LabError
+from haven.bootstrap.errors import SetupError
 
 _REDRAW_S = 0.2
 _TAIL_LINES = 15
@@ -76,7 +76,7 @@ class Progress:
     def run(
         self, step: Step, argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
     ) -> None:
-        """Runs a command of a step, redrawing meanwhile; LabError with its last lines if it fails."""
+        """Runs a command of a step, redrawing meanwhile; SetupError with its last lines if it fails."""
         tail: deque[str] = deque(maxlen=_TAIL_LINES)
         with self._log.open("a") as log, _started(argv, env, cwd) as process:
             log.write(f"$ {' '.join(argv)}\n")
@@ -86,7 +86,7 @@ class Progress:
         if process.returncode != 0:
             command = " ".join(argv)[:_COMMAND_CHARACTERS]
             message = f"`{command}` failed with status {process.returncode}; see {self._log}"
-            raise LabError(message, "\n".join(tail))
+            raise SetupError(message, "\n".join(tail))
 
 
 @contextmanager
@@ -108,7 +108,7 @@ def _started(
             stderr=subprocess.STDOUT,
         )
     except FileNotFoundError:
-        raise LabError(f"{argv[0]} is not on this machine") from None
+        raise SetupError(f"{argv[0]} is not on this machine") from None
     try:
         yield process
     finally:

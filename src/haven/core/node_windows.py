@@ -1,0 +1,129 @@
+"""Maintenance windows and locks that people opened: reminded of, ended when their time is up, and told.
+
+What they keep haven from is judged elsewhere, by the clock: a window whose end cannot be written has ended all the
+same.
+"""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from haven.core.clock import Deadline
+from haven.core.contract import NodeObservation
+from haven.core.event import Event, Scalar
+from haven.core.hands_off import lock_of
+from haven.core.node_memory import NodeMemory, own_configs
+from haven.core.records import Maintenance, VmLock
+from haven.core.sentences import by, duration
+from haven.core.transaction import Delete, Put
+from haven.core.words import Kind, Level
+
+if TYPE_CHECKING:
+    from haven.core.node_plan import Plan
+
+REMINDED_BEFORE_S = 600.0
+REMINDED_SHARE = 0.1
+"""A window is reminded of 10 min before its end; a short one when a tenth of it is left."""
+
+
+class Windows:
+    """The part of a plan that is about windows and locks."""
+
+    def __init__(self, plan: "Plan", memory: NodeMemory, seen: NodeObservation) -> None:
+        self._plan = plan
+        self._seen = seen
+        self._view = seen.view
+        self._now = plan.now
+        self._told = memory.windows_told
+        self._tells: set[str] = set()
+
+    def run(self) -> frozenset[str]:
+        """Returns what was told of windows that are still there."""
+        for window in self._view.maintenances().values():
+            if self._is_ours(window.sids):
+                self._maintenance(window)
+        for lock in self._view.vm_locks().values():
+            if self._is_ours((lock.sid,)):
+                self._lock(lock)
+        for config in own_configs(self._seen).values():
+            self._tell_lock(config.uuid, config.sid)
+        return frozenset(self._tells)
+
+    def _is_ours(self, sids: tuple[str, ...]) -> bool:
+        """One node of a cluster looks after each window: that of its first VM that is still protected."""
+        configs = self._view.configs()
+        nodes = [configs[sid].node for sid in sids if sid in configs]
+        return self._seen.lease is None or self._seen.node in (nodes or sorted(self._view.lrms()))[:1]
+
+    def _maintenance(self, window: Maintenance) -> None:
+        key, remaining_s = f"maintenance/{window.id}", window.until.remaining_s(self._now)
+        remind_s = min(REMINDED_BEFORE_S, REMINDED_SHARE * window.until.length_s)
+        vms = ", ".join(window.sids)
+        if remaining_s <= 0:
+            self._plan.windows.append(Delete(key))
+            sentence = f"maintenance of {vms} is over, its time is up: what should run is started"
+            self._tell(f"end {window.id}", Kind.MAINTENANCE_ENDED, sentence, window)
+            return
+        if window.reminded or remaining_s > remind_s:
+            self._rebase(key, window)
+            self._plan.wake(self._now.boottime_s + remaining_s - (0.0 if window.reminded else remind_s))
+            return
+        self._plan.windows.append(Put(key, replace(window, reminded=True)))
+        sentence = (
+            f"maintenance of {vms} ends in {duration(remaining_s)}, then what should run is started;"
+            f" to go on: haven maintenance extend {window.id} --for 1h"
+        )
+        self._tell(f"remind {window.id}", Kind.MAINTENANCE_REMINDER, sentence, window)
+
+    def _lock(self, lock: VmLock) -> None:
+        """Its end is told with that of a job, when the VM is free."""
+        key, remaining_s = f"vmlock/{lock.sid}", lock.until.remaining_s(self._now)
+        if remaining_s <= 0:
+            self._plan.windows.append(Delete(key))
+        else:
+            self._rebase(key, lock)
+            self._plan.wake(self._now.boottime_s + remaining_s)
+
+    def _rebase(self, key: str, record: Maintenance | VmLock) -> None:
+        """After a boot the rest of its time counts in the new one: a clock set wrong cannot stretch it."""
+        until: Deadline = record.until
+        if until.boot_id != self._now.boot_id:
+            self._plan.windows.append(Put(key, replace(record, until=until.rebased(self._now))))
+
+    def _tell(self, key: str, kind: Kind, sentence: str, window: Maintenance) -> None:
+        """Once, however often it takes to write it."""
+        self._tells.add(key)
+        if key in self._told:
+            return
+        sid = window.sids[0] if len(window.sids) == 1 else None
+        level = Level.NOTICE if kind is Kind.MAINTENANCE_REMINDER else Level.INFO
+        fields: dict[str, Scalar | tuple[str, ...]] = {"id": window.id, "sids": window.sids}
+        self._plan.events.append(Event(kind, sentence, sid, "maintenance", level, fields))
+
+    def _tell_lock(self, uuid: str, sid: str) -> None:
+        """Told when it begins and when it ends, whoever locked it."""
+        known, vms = self._plan.vms.get(uuid), self._seen.vms
+        if known is None or vms is None:
+            return
+        lock = lock_of(self._view, sid, vms.get(uuid), self._now)
+        sentence = lock.sentence if lock else ""
+        if sentence == known.locked:
+            return
+        self._plan.vms[uuid] = replace(known, locked=sentence)
+        if lock:
+            length = f" for {duration(lock.remaining_s)}" if lock.remaining_s is not None else ""
+            said = f"{sentence}{length}: neither stopped nor reset, and not started, until it ends"
+            self._say_lock(Kind.VM_LOCKED, said, sid, sentence)
+        else:
+            self._say_lock(Kind.VM_UNLOCKED, f"no longer {known.locked}", sid, known.locked)
+
+    def _say_lock(self, kind: Kind, said: str, sid: str, lock: str) -> None:
+        self._plan.events.append(Event(kind, said, sid, "locked", fields={"lock": lock}))
+
+
+def begun(window: Maintenance, off: tuple[str, ...]) -> str:
+    """The sentence that opens a window: what haven does not do, until when, and what follows."""
+    then = f" ({', '.join(off)} too, which {'is' if len(off) == 1 else 'are'} off now)" if off else ""
+    return (
+        f"maintenance of {', '.join(window.sids)} for {duration(window.until.length_s)}{by(window.origin)}:"
+        f" {window.reason}; nothing is started, stopped or reset; when it ends, what should run is started{then}"
+    )

@@ -1,0 +1,88 @@
+"""The lines of the scenarios about hands off: observe, maintenance, locks, drills."""
+
+from dataclasses import replace
+
+from haven.core.clock import deadline_after
+from haven.core.hypervisor import Moment
+from haven.core.order import Stop
+from haven.core.records import Maintenance, VmCare, VmLock
+from haven.core.transaction import Delete, Put
+from tests.core.story import Story, step
+
+
+@step("root runs: haven observe <sid>")
+def observe(story: Story, sid: str) -> None:
+    _care(story, sid, observe=True)
+
+
+@step("root runs: haven protect <sid>")
+def protect(story: Story, sid: str) -> None:
+    _care(story, sid, observe=False)
+
+
+def _care(story: Story, sid: str, **wishes: object) -> None:
+    entry = story.world.store.entries.get(f"care/{sid}")
+    care = entry.record if entry and isinstance(entry.record, VmCare) else VmCare(sid)
+    story.world.write(Put(f"care/{sid}", replace(care, **wishes)))  # type: ignore[arg-type]
+
+
+@step("root runs: haven maintenance ([\\w: ]+) --for <n> min")
+def maintenance(story: Story, sids: str, minutes: str) -> None:
+    world = story.world
+    until = deadline_after(world.now(), float(minutes) * 60.0)
+    origin = world.origin("haven maintenance")
+    window = Maintenance("m1", tuple(sids.split()), "new NIC", until, world.wall_s, origin)
+    world.write(Put("maintenance/m1", window))
+
+
+@step("root runs: haven maintenance end")
+def maintenance_end(story: Story) -> None:
+    story.world.write(Delete("maintenance/m1"))
+
+
+@step("root runs: haven lock <sid> --reason (\\w+) --for <n> min")
+def lock(story: Story, sid: str, reason: str, minutes: str) -> None:
+    world = story.world
+    until = deadline_after(world.now(), float(minutes) * 60.0)
+    world.write(Put(f"vmlock/{sid}", VmLock(sid, reason, until, world.wall_s, world.origin("haven lock"))))
+
+
+@step("root runs: qm unlock (\\d+)")
+def unlock(story: Story, vmid: str) -> None:
+    story.world.write(Delete(f"vmlock/vm:{vmid}"))
+
+
+@step("a backup of <sid> begins(, unseen)?")
+def backup_begins(story: Story, sid: str, unseen: str | None) -> None:
+    guest = story.world.guest(sid)
+    guest.job, guest.job_unseen = "backup", bool(unseen)
+    if not unseen:
+        story.world.host.say(guest, Moment.JOB)
+        story.world.tell_lrm()
+
+
+@step("the backup of <sid> ends")
+def backup_ends(story: Story, sid: str) -> None:
+    guest = story.world.guest(sid)
+    guest.job = ""
+    story.world.host.say(guest, Moment.JOB)
+    story.world.tell_lrm()
+
+
+@step("<sid> was not touched")
+def untouched(story: Story, sid: str) -> None:
+    """Nothing was ordered since the last `when` but to read."""
+    ordered = [order for at_s, order in story.world.ordered if at_s >= story.when_s and order.sid == sid]
+    assert not [order for order in ordered if type(order).__name__ != "CollectEvidence"], ordered
+
+
+@step("<sid> was not stopped")
+def unstopped(story: Story, sid: str) -> None:
+    ordered = [order for at_s, order in story.world.ordered if at_s >= story.when_s and order.sid == sid]
+    assert not [order for order in ordered if isinstance(order, Stop)], ordered
+
+
+@step("no window is stored")
+def no_window(story: Story) -> None:
+    left = [key for key in story.world.store.entries if key.startswith(("maintenance/", "vmlock/", "drill/"))]
+    assert not left, left

@@ -1,0 +1,365 @@
+"""What people are told: one message per incident opened, escalated and closed; never twice, never lost."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from haven.core.codec import decode, encode
+from haven.core.event import Event, Scalar
+from haven.core.message import Message, MessageKind
+from haven.core.notices import Happened, NoticeMemory, Terms, step
+from haven.core.words import Cause, HoldCause, Kind, Level
+
+NOW_S = 1_000_000.0
+
+
+def clock(wall_s: float) -> str:
+    return f"+{wall_s - NOW_S:g} s"
+
+
+TERMS = Terms("pve", clock, {"vm:101": "opnsense-101", "vm:102": "maas-102"}.get, 1000)  # type: ignore[arg-type]
+
+
+@dataclass
+class Story:
+    """Lines of the story, and what people were told of them."""
+
+    terms: Terms = TERMS
+    memory: NoticeMemory = field(default_factory=NoticeMemory)
+    lines: int = 0
+    messages: list[Message] = field(default_factory=list)
+    wake_s: float | None = None
+
+    def line(
+        self,
+        at_s: float,
+        kind: Kind,
+        sentence: str = "",
+        sid: str | None = "vm:102",
+        level: Level = Level.INFO,
+        **fields: Scalar | tuple[str, ...],
+    ) -> Happened:
+        self.lines += 1
+        return Happened(self.lines, NOW_S + at_s, Event(kind, sentence, sid, "", level, fields))
+
+    def look(self, at_s: float, *lines: Happened) -> list[Message]:
+        told = step(self.memory, lines, NOW_S + at_s, self.terms)
+        self.memory, self.wake_s = told.memory, told.wake_at_wall_s
+        self.messages += told.messages
+        return list(told.messages)
+
+    def down(self, at_s: float, incident: str = "102-a", sid: str = "vm:102") -> Happened:
+        return self.line(
+            at_s,
+            Kind.VM_DOWN,
+            "its QEMU process died",
+            sid,
+            Level.ERR,
+            incident=incident,
+            name="maas-102",
+            cause=Cause.CRASH,
+            opened_wall_s=NOW_S + at_s,
+            evidence=("state: off (crashed)",),
+        )
+
+    def up(self, at_s: float, incident: str = "102-a", sid: str = "vm:102", outage_s: float = 0.4) -> Happened:
+        return self.line(
+            at_s,
+            Kind.VM_UP,
+            "runs again",
+            sid,
+            incident=incident,
+            recovered_wall_s=NOW_S + at_s,
+            called_wall_s=NOW_S + at_s - 0.1,
+            outage_s=outage_s,
+        )
+
+    def held(
+        self, at_s: float, cause: HoldCause = HoldCause.DISK_MISSING, incident: str | None = "102-a"
+    ) -> Happened:
+        return self.line(
+            at_s,
+            Kind.VM_HELD,
+            "held for 60 s (disk a.raw is missing); tried again at once when the disk is back",
+            level=Level.ERR,
+            incident=incident,
+            cause=cause,
+            detail="disk a.raw is missing",
+        )
+
+
+def titles(messages: Sequence[Message]) -> list[str]:
+    return [message.title for message in messages]
+
+
+def test_a_short_outage_is_one_message_that_says_both() -> None:
+    story = Story()
+    assert story.look(0.1, story.down(0)) == []
+    [message] = story.look(0.5, story.up(0.4))
+    assert message.title == "vm:102 (maas-102) is back after 0.4 s: its QEMU process died"
+    assert message.body == (
+        "Its QEMU process died, at +0 s. Restarted by haven on pve at +0.4 s.\n- state: off (crashed)"
+    )
+    assert (message.kind, message.cause, message.incident) == (MessageKind.CLOSED, "crash", "102-a")
+    assert message.outage_s is not None
+    assert abs(message.outage_s - 0.4) < 0.01
+
+
+def test_an_outage_that_lasts_is_told_when_it_opens_and_when_it_is_over() -> None:
+    story = Story()
+    story.look(0.1, story.down(0))
+    assert story.wake_s == NOW_S + 2
+    [opened] = story.look(2.0)
+    assert (opened.kind, opened.level) == (MessageKind.OPENED, Level.ERR)
+    assert opened.title == "vm:102 (maas-102) is down: its QEMU process died"
+    [closed] = story.look(840.1, story.up(840))
+    assert closed.title == "vm:102 (maas-102) is back after 14 min: its QEMU process died"
+    assert story.wake_s is None
+    assert not story.memory.troubles
+
+
+def test_a_held_vm_is_one_more_message_and_its_repeats_are_counted() -> None:
+    story = Story()
+    story.look(3, story.down(0))
+    [held] = story.look(7, story.held(7))
+    assert held.title == "vm:102 (maas-102) is held: disk a.raw is missing"
+    assert "haven explain vm:102" in held.body
+    assert "its QEMU process died" in held.body
+    assert story.look(3000, *(story.held(at_s) for at_s in (67, 200, 900))) == []
+    [again] = story.look(3607)
+    assert again.title.startswith("vm:102 (maas-102): 3 times more since +7 s: held for 60 s")
+    assert story.look(7300) == []
+    [closed] = story.look(7400, story.up(7400))
+    assert closed.kind is MessageKind.CLOSED
+    assert story.memory.troubles == {}
+
+
+def test_a_crash_loop_is_told_once_with_the_end_that_filled_it() -> None:
+    story = Story()
+    [held] = story.look(0.1, story.down(0), story.held(0.01, HoldCause.CRASH_LOOP))
+    assert "keeps crashing, and is held" in held.title
+    assert held.incident == "102-a"
+    assert story.look(100) == []
+
+
+def test_a_hold_for_another_cause_is_news() -> None:
+    story = Story()
+    story.look(3, story.down(0))
+    story.look(7, story.held(7))
+    [held] = story.look(8, story.held(8, HoldCause.NOT_ENOUGH_MEMORY))
+    assert held.kind is MessageKind.ESCALATED
+
+
+def test_a_held_vm_without_an_incident_is_told_to_run_at_last() -> None:
+    story = Story()
+    story.look(0, story.held(0, incident=None))
+    started = story.line(60, Kind.EXEC, "started", action="start", phase="ok")
+    [runs] = story.look(60, started)
+    assert runs.title == "vm:102 (maas-102) runs, after it was held for 60 s"
+    assert story.look(61, story.line(61, Kind.EXEC, "started", action="start", phase="ok")) == []
+
+
+def test_an_incident_that_is_closed_without_a_restart_is_told() -> None:
+    story = Story()
+    story.look(3, story.down(0))
+    closing = story.line(180, Kind.INCIDENT_CLOSED, "x", incident="102-a", how="stopped by root with qm stop")
+    [closed] = story.look(180, closing)
+    assert closed.title == "vm:102 (maas-102) is no longer brought back: stopped by root with qm stop"
+    assert "3 min" in closed.body or "180 s" in closed.body
+
+
+def test_what_was_told_of_an_incident_is_not_told_again_when_the_history_began_anew() -> None:
+    story = Story()
+    story.look(1, story.down(0), story.up(0.4))
+    assert story.look(2, story.down(0), story.up(0.4)) == []
+    assert story.look(60) == []
+
+
+def test_the_end_of_an_incident_whose_beginning_is_lost_is_told() -> None:
+    story = Story()
+    [back] = story.look(5, story.up(5, outage_s=5))
+    assert back.title == "vm:102 (maas-102) is back after 5.0 s: nobody told why"
+
+
+def test_a_trouble_of_the_host_opens_and_closes() -> None:
+    story = Story()
+    low = story.line(0, Kind.STORAGE_LOW, "/srv: 4 % free", None, Level.WARN, mount="/srv")
+    other = story.line(0, Kind.STORAGE_LOW, "/var: 3 % free", None, Level.WARN, mount="/var")
+    assert titles(story.look(2, low, other)) == ["pve: /srv: 4 % free", "pve: /var: 3 % free"]
+    [over] = story.look(600, story.line(600, Kind.STORAGE_OK, "/srv: 20 % free", None, mount="/srv"))
+    assert over.title == "pve: /srv: 20 % free"
+    assert "Before, for 10 min: pve: /srv: 4 % free" in over.body
+
+
+def test_a_restart_of_libvirt_is_one_message() -> None:
+    story = Story()
+    story.look(0.5, story.line(0, Kind.HYPERVISOR_LOST, "libvirt does not answer", None, Level.ERR))
+    back = story.line(1.2, Kind.HYPERVISOR_BACK, "libvirt answers again", None)
+    [message] = story.look(1.3, back)
+    assert "libvirt does not answer" in message.body
+    assert story.look(60) == []
+
+
+def test_a_check_that_fails_and_recovers() -> None:
+    story = Story()
+    ill = story.line(0, Kind.VM_CHECK, "unhealthy: no answer on port 5240", level=Level.WARN, check="web")
+    [told] = story.look(3, ill)
+    assert told.title == "vm:102 (maas-102): unhealthy: no answer on port 5240"
+    [well] = story.look(9, story.line(9, Kind.VM_CHECK, "healthy again", check="web"))
+    assert well.kind is MessageKind.CLOSED
+    assert story.look(10, story.line(10, Kind.VM_CHECK, "healthy", check="web")) == []
+
+
+def test_an_error_of_a_daemon_that_repeats_each_second_is_told_twice_an_hour() -> None:
+    story = Story()
+    errors = [
+        story.line(n, Kind.DAEMON_ERROR, f"lrm: a look failed (number {n} since the start)", None, Level.ERR)
+        for n in range(3000)
+    ]
+    [first] = story.look(3000, *errors)
+    assert "a look failed" in first.title
+    [again] = story.look(3700)
+    assert "2999 times more" in again.title
+
+
+def test_what_an_incident_tells_is_not_told_beside_it() -> None:
+    story = Story()
+    assert story.look(9, story.line(0, Kind.VM_HANG, "it hung", level=Level.ERR, incident="102-a")) == []
+
+
+def test_a_reminder_is_told_at_once_and_each_time() -> None:
+    story = Story()
+    for at_s in (0, 10):
+        line = story.line(at_s, Kind.MAINTENANCE_REMINDER, "maintenance ends in 10 min: new NIC")
+        assert len(story.look(at_s, line)) == 1
+
+
+def test_over_the_limit_everything_is_summed_up_in_one_message() -> None:
+    story = Story(replace(TERMS, per_hour=3))
+    lines = [line for n in range(5) for line in (story.down(n, f"i{n}"), story.up(n + 0.4, f"i{n}"))]
+    sent = story.look(5, *lines)
+    assert len(sent) == 3
+    assert "summed up at +3605 s" in sent[-1].body
+    assert story.wake_s == NOW_S + 3605
+    assert story.look(3604) == []
+    [summary] = story.look(3605)
+    assert (summary.kind, summary.stands_for) == (MessageKind.SUMMARY, 2)
+    assert summary.title == "pve: 2 messages more, kept back by the limit per hour"
+    assert summary.body.count("is back after 0.4 s") == 2
+
+
+def test_a_clock_that_is_set_back_does_not_block_messages() -> None:
+    story = Story(replace(TERMS, per_hour=1))
+    story.look(0.5, story.down(0, "i0"), story.up(0.4, "i0"))
+    story.look(-86400, story.line(-86400, Kind.MAINTENANCE_REMINDER, "one"))
+    assert len(story.messages) == 2
+
+
+# -- any story
+
+SIDS = ("vm:101", "vm:102", "vm:103")
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> list[Happened]:
+    """Incidents of a few VMs, one after the other for each, told with repeats, mixed with the host's troubles."""
+    story, lines = Story(), []
+    at_s = 0.0
+    open_now: dict[str, str] = {}
+    for number in range(draw(st.integers(0, 25))):
+        at_s += draw(st.sampled_from((0.0, 0.3, 1.0, 2.0, 5.0, 700.0, 4000.0)))
+        sid = draw(st.sampled_from(SIDS))
+        what = draw(st.sampled_from(("turn", "turn", "turn", "held", "repeat", "low", "ok", "close")))
+        if what == "turn" and sid in open_now:
+            lines.append(story.up(at_s, open_now.pop(sid), sid))
+        elif what == "turn":
+            open_now[sid] = f"{sid}-{number}"
+            lines.append(story.down(at_s, open_now[sid], sid))
+        elif what == "held" and sid in open_now:
+            lines.append(replace(story.held(at_s, incident=open_now[sid])))
+        elif what == "close" and sid in open_now:
+            incident = open_now.pop(sid)
+            lines.append(story.line(at_s, Kind.INCIDENT_CLOSED, "stopped", sid, incident=incident, how="stopped"))
+        elif what == "repeat" and lines:
+            again = draw(st.sampled_from(lines))
+            if again.event.kind in (Kind.VM_DOWN, Kind.VM_UP):
+                story.lines += 1
+                lines.append(Happened(story.lines, again.at_wall_s, again.event))
+        elif what in ("low", "ok"):
+            kind = Kind.STORAGE_LOW if what == "low" else Kind.STORAGE_OK
+            lines.append(story.line(at_s, kind, what, None, Level.WARN, mount="/srv"))
+    return lines
+
+
+def heard(
+    lines: Sequence[Happened], cuts: Sequence[int], per_hour: int = 10_000, restart: bool = False
+) -> tuple[list[Message], Story]:
+    """The messages when the story is read in such pieces, and an hour of silence after it."""
+    story = Story(replace(TERMS, per_hour=per_hour))
+    at = 0
+    for cut in [*sorted(cuts), len(lines)]:
+        piece = lines[at:cut]
+        at = max(at, cut)
+        if piece:
+            story.look(piece[-1].at_wall_s - NOW_S, *piece)
+        if restart:  # the process died: only what is on disk is left
+            story.memory = decode(NoticeMemory, encode(story.memory))
+    last_s = max((line.at_wall_s for line in lines), default=NOW_S) - NOW_S
+    for hour in range(1, 200):
+        story.look(last_s + 3601.0 * hour)
+    return story.messages, story
+
+
+CUTS = st.lists(st.integers(0, 25), max_size=6)
+
+
+@given(stories(), CUTS)
+def test_no_incident_is_told_twice_and_none_is_lost(lines: list[Happened], cuts: list[int]) -> None:
+    messages, _ = heard(lines, cuts)
+    keys = [message.key for message in messages]
+    assert len(keys) == len(set(keys))
+    begun = {str(line.event.fields["incident"]) for line in lines if line.event.kind is Kind.VM_DOWN}
+    ended = {
+        str(line.event.fields["incident"])
+        for line in lines
+        if line.event.kind in (Kind.VM_UP, Kind.INCIDENT_CLOSED)
+    }
+    closed = [message.incident for message in messages if message.kind is MessageKind.CLOSED and message.incident]
+    opened = [message.incident for message in messages if message.kind is MessageKind.OPENED]
+    escalated = {message.incident for message in messages if message.kind is MessageKind.ESCALATED}
+    assert sorted(closed) == sorted(ended)
+    assert len(opened) == len(set(opened))
+    assert begun - ended <= set(opened) | escalated
+
+
+@given(stories(), CUTS)
+def test_the_same_messages_come_of_a_story_however_it_is_read(lines: list[Happened], cuts: list[int]) -> None:
+    if any(later.at_wall_s < earlier.at_wall_s for earlier, later in pairwise(lines)):
+        return  # a line that is told late cannot be known early
+    whole, _ = heard(lines, [])
+    pieces, _ = heard(lines, cuts, restart=True)
+    assert [(m.key, m.title) for m in whole] == [(m.key, m.title) for m in pieces]
+
+
+@given(stories(), CUTS, st.integers(1, 4))
+def test_the_limit_delays_and_sums_up_and_drops_nothing(
+    lines: list[Happened], cuts: list[int], per_hour: int
+) -> None:
+    free, _ = heard(lines, cuts)
+    limited, story = heard(lines, cuts, per_hour)
+    assert sum(message.stands_for for message in limited) == len(free)
+    assert story.memory.held_back.count == 0
+
+
+@given(stories(), st.integers(1, 4))
+def test_never_more_than_the_limit_in_one_hour(lines: list[Happened], per_hour: int) -> None:
+    story = Story(replace(TERMS, per_hour=per_hour))
+    sent_s: list[float] = []
+    for line in lines:
+        at_s = max([line.at_wall_s - NOW_S, *sent_s[-1:]])
+        sent_s += [at_s] * len(story.look(at_s, line))
+    for start_s in sent_s:
+        assert sum(start_s <= at_s < start_s + 3600 for at_s in sent_s) <= per_hour
