@@ -12,6 +12,7 @@ from haven.core.order import (
     Order,
     OrderResult,
     Probe,
+    Reset,
     Resume,
     Settle,
     Start,
@@ -19,12 +20,13 @@ from haven.core.order import (
 )
 from haven.core.records import Instance
 from haven.core.words import HoldCause
+from tests.core.fake_life import Life
 
 GUEST_SHUTDOWN_S = 1.0
 """How long a guest that obeys takes to shut down."""
 
 QUICK_S = 0.01
-ORDER_S = {"Start": 0.2, "Stop": 0.1, "Resume": 0.5}
+ORDER_S = {"Start": 0.2, "Stop": 0.1, "Resume": 0.5, "Reset": 0.05}
 """All others are quick."""
 
 
@@ -43,6 +45,7 @@ class Guest:
     power: Power = Power.OFF
     why: Why = Why.OTHER
     pid: int | None = None
+    started_s: float = 0.0
     signal: int | None = None
     autostart: bool = False
     vmid_hint: int | None = None
@@ -61,6 +64,7 @@ class Guest:
     full: bool = False
     failing: bool = False
     unsent: list[Moment] = field(default_factory=list)
+    life: Life = field(default_factory=Life)
 
 
 class FakeHost:
@@ -100,6 +104,7 @@ class FakeHost:
             hugepages=guest.hugepages,
             resident_mib=guest.resident_mib if guest.pid else 0,
             oom_score_adj=guest.oom_score_adj if guest.pid else None,
+            uptime_s=self.clock[0] - guest.started_s if guest.pid else None,
             job="" if guest.job_unseen else guest.job,
             images=(f"/srv/{guest.name}.qcow2",),
         )
@@ -115,6 +120,8 @@ class FakeHost:
             self._pids += 1
             guest.power, guest.why, guest.pid, guest.signal = Power.RUNNING, Why.OTHER, self._pids, None
             guest.oom_score_adj = 0
+            guest.started_s = self.clock[0]
+            guest.life.begin(self.clock[0])
             self.say(guest, Moment.RESUMED, Moment.STARTED)  # in libvirt's order, which surprises
 
     def end(self, guest: Guest, why: Why, *moments: Moment, signal: int | None = None) -> None:
@@ -166,6 +173,8 @@ class FakeHost:
                 return self._start(guest, blank)
             case Stop():
                 return self._stop(guest, order, pid, blank)
+            case Reset():
+                return self._reset(guest, order, blank)
             case Probe():
                 return _but(blank, ok=True, obstacle=None if guest.disk else _missing(guest))
             case Inspect():
@@ -204,6 +213,22 @@ class FakeHost:
             guest.short_lived = False
             self.end(guest, Why.SHUTDOWN, Moment.SHUTDOWN_HOST, Moment.STOPPED_SHUTDOWN)
         return started
+
+    def _reset(self, guest: Guest, order: Reset, blank: OrderResult) -> OrderResult:
+        if order.instance != self._fact(guest).instance:
+            return _but(blank, obstacle=Obstacle(HoldCause.STOP_FAILED, "it is another process by now"))
+        if order.hard and not guest.immortal:
+            self.end(guest, Why.CRASHED, Moment.STOPPED_FAILED)
+            return _but(blank, ok=True)
+        if order.hard or not guest.life.reset_works:
+            return _but(blank, obstacle=Obstacle(HoldCause.STOP_FAILED, "QEMU does not answer"))
+        self.say(guest, Moment.REBOOT, Moment.REBOOT)
+        if guest.life.reset_helps:
+            guest.life.begin(self.clock[0])
+            if guest.power is Power.PAUSED:
+                guest.power, guest.why = Power.RUNNING, Why.OTHER
+                self.say(guest, Moment.RESUMED)
+        return _but(blank, ok=True)
 
     def _trouble(self, guest: Guest) -> DiskTrouble:
         if guest.failing:

@@ -6,7 +6,7 @@ from typing import Any
 
 from haven.core.host import Space
 from haven.core.hypervisor import Happening, Moment, Power, Why
-from haven.core.records import RunKey, VmCare
+from haven.core.records import ClusterOptions, RunKey, VmCare
 from haven.core.transaction import Delete, Put
 from haven.core.words import RestartOn, Wanted
 from tests.core.fake_store import Mood
@@ -37,6 +37,12 @@ def runs_already(story: Story, sid: str) -> None:
 @step("max_workers is <n>")
 def max_workers(story: Story, count: str) -> None:
     story.world.settings = replace(story.world.settings, max_workers=int(count))
+
+
+@step("the cluster's max_workers is <n>")
+def cluster_max_workers(story: Story, count: str) -> None:
+    options = ClusterOptions(max_workers=int(count), given=frozenset({"max_workers"}))
+    story.world.write(Put("options", options))
 
 
 @step("<sid> does not obey a shutdown")

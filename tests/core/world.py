@@ -12,7 +12,8 @@ from haven.core import manager, node
 from haven.core.clock import Now
 from haven.core.contract import ManagerObservation, NodeObservation
 from haven.core.event import Event
-from haven.core.hypervisor import Happening, Vm
+from haven.core.host import Pulse
+from haven.core.hypervisor import Happening, Power, Vm
 from haven.core.manager import ManagerMemory
 from haven.core.node_memory import NodeMemory
 from haven.core.order import Order, OrderResult, Start, Stop
@@ -22,6 +23,7 @@ from haven.core.transaction import Committed, Delete, Guard, Outcome, Put, Refus
 from haven.core.view import View
 from haven.core.words import ServiceState, Verb, Wanted
 from tests.core.fake_host import FakeHost, Guest
+from tests.core.fake_life import pulses
 from tests.core.fake_store import FakeStore
 
 R = TypeVar("R", bound=Record)
@@ -52,6 +54,7 @@ class Daemon:
     stale: set[str] = field(default_factory=set)
     happenings: list[Happening] = field(default_factory=list)
     results: list[OrderResult] = field(default_factory=list)
+    watched_since_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -134,7 +137,8 @@ class World:
 
     def _process(self, name: str, memory: Any) -> Daemon:
         self._processes += 1
-        return Daemon(f"{name}-{self._processes}", memory, next_tick_s=self.boottime_s)
+        holder = f"{name}-{self._processes}"
+        return Daemon(holder, memory, next_tick_s=self.boottime_s, watched_since_s=self.boottime_s)
 
     def kill_lrm(self) -> None:
         """What libvirtd was asked to do goes on; what only this process waited for does not."""
@@ -225,8 +229,17 @@ class World:
             host_stopping=self.stopping,
             settings=self.settings,
             host=self.host.memory,
+            pulses=self._pulses(lrm, view) if lrm.facts is not None else {},
             spaces=dict(self.host.spaces),
         )
+
+    def _pulses(self, lrm: Daemon, view: View) -> dict[str, Pulse]:
+        lives = {
+            config.uuid: (view.care(sid), self.host.guests[config.uuid].life)
+            for sid, config in view.configs().items()
+            if self.host.guests[config.uuid].power is Power.RUNNING
+        }
+        return pulses(lives, lrm.watched_since_s, self.boottime_s)
 
     def _refresh(self, lrm: Daemon, *, everything: bool) -> None:
         """As the daemon does: all states on a tick or a new connection, else those that may have changed."""
@@ -320,6 +333,7 @@ class World:
         self.tell_lrm()
         if self.lrm:
             self.lrm.facts, self.lrm.woken = None, True
+            self.lrm.watched_since_s = self.boottime_s
 
     def boot(self) -> None:
         """The power was lost and is back after 30 s; every daemon and every guest with it."""

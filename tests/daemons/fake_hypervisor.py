@@ -18,6 +18,7 @@ class FakeHypervisor:
     def __init__(self) -> None:
         self.down = False
         self.starts: list[str] = []
+        self.resets: list[tuple[str, bool]] = []  # VMs, and whether their QEMU was ended
         self.missing: set[str] = set()
         self.bugs = 0  # so many starts end in an error that nobody thought of
         self.dead_mount: threading.Event | None = None  # while it is not set, a look at a disk hangs
@@ -81,6 +82,14 @@ class FakeHypervisor:
     def resume(self, uuid: str) -> None:
         self._reach()
         self._vms[uuid] = replace(self._vms[uuid], power=Power.RUNNING, why=Why.OTHER)
+
+    def reset(self, uuid: str, instance: Instance | None, *, hard: bool) -> None:
+        self._reach()
+        self.resets.append((uuid, hard))
+        if self._vms[uuid].instance != instance:
+            raise HypervisorError("another process by now")
+        if hard:
+            self._vms[uuid] = replace(self._vms[uuid], power=Power.OFF, why=Why.CRASHED, instance=None)
 
     def obstacle(self, uuid: str) -> Obstacle | None:
         self._reach()

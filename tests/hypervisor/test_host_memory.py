@@ -7,7 +7,7 @@ import pytest
 from haven.core.host import HostFacts
 from haven.core.records import Instance
 from haven.hypervisor.host_memory import read_host
-from haven.hypervisor.processes import Processes, start_ticks
+from haven.hypervisor.processes import Processes, started_ticks
 from haven.hypervisor.sizes import uses_hugepages
 
 MEMINFO = "MemTotal:       24684344 kB\nMemFree:        21908480 kB\nMemAvailable:   22776832 kB\nBuffers: 1 kB\n"
@@ -53,7 +53,7 @@ def test_a_score_is_set_on_that_very_process_only(tmp_path: Path) -> None:
     score = tmp_path / "42/oom_score_adj"
     score.write_text("0\n")
     processes = Processes(tmp_path, tmp_path)
-    assert start_ticks(tmp_path, 42) == 7
+    assert started_ticks(tmp_path, 42) == 7
     assert processes.set_oom_score_adj(Instance(42, 7), -300)
     assert processes.oom_score_adj(Instance(42, 7)) == -300
     assert not processes.set_oom_score_adj(Instance(42, 8), -900), "another process has its pid now"

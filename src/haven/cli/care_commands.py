@@ -65,7 +65,8 @@ def set_options(
 ) -> int:
     """Set what haven does for one VM.
 
-    Hangs, checks from outside, boot order, memory, drills, of a protected VM. Shown by `haven options SID`. A value of `off` puts an option back to its default.
+    Hangs, checks from outside, boot order, memory, drills: of a protected VM. `haven options SID` shows them. A
+    value of `off` puts an option back to its default.
     """
     given = {name: value for name, value in locals().items() if value is not None and name not in ("sid", "check")}
     if check:

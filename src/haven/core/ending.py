@@ -16,7 +16,7 @@ class Seen:
     """Everything known about an end.
 
     `vm` is None when its definition is gone from libvirt. `trail`: the happenings since it last ran, in
-    order. `own_stop`: haven had ordered a stop.
+    order. `own_stop`: haven had ordered a stop; `own_reset`: it had ended its QEMU, which hung.
     `booted`: the VM was last seen running in another boot of the host. `host_stopping`: the host is on its
     way down.
     """
@@ -24,6 +24,7 @@ class Seen:
     vm: Vm | None
     trail: tuple[Happening, ...] = ()
     own_stop: bool = False
+    own_reset: bool = False
     booted: bool = False
     host_stopping: bool = False
 
@@ -86,6 +87,14 @@ _ROWS = (
     _Row(
         lambda seen: seen.vm is None,
         Ending(Cause.UNKNOWN, False, "its definition is gone from libvirt"),
+    ),
+    _Row(
+        lambda seen: seen.own_reset,
+        Ending(Cause.HANG, False, "it hung; haven ended its QEMU to start it anew"),
+    ),
+    _Row(
+        lambda seen: seen.had(Moment.WATCHDOG_OFF) and _power(seen) is Power.OFF,
+        Ending(Cause.GUEST_WATCHDOG, False, "the guest's own watchdog ran out and turned it off"),
     ),
     _Row(
         lambda seen: _power(seen) is Power.CRASHED or seen.had(Moment.PANICKED),

@@ -44,22 +44,27 @@ class DiskTrouble:
 
 @dataclass(frozen=True, slots=True)
 class CheckSeen:
-    """The last outcome of a health check: `ok`, failures in a row, and what was seen in words."""
+    """The last outcome of a health check: `ok`, failures in a row, and what was seen in words. `ok_s`: when it
+    was last good, None: never since it is made."""
 
     ok: bool
     fails: int
     detail: str
     boottime_s: float
+    ok_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """Signs of life of a VM, by boottime. `watched_since_s`: they are looked for since then. `agent_s`: its agent
-    last answered; None: never since then. `io_s`: its disks or network last moved. `frozen`: its file systems are
-    frozen for a backup, by its agent's word. `checks` by name."""
+    """Signs of life of a VM, by boottime. `watched_since_s`: they are looked for since then without a gap;
+    `looked_s`: as far as is known for certain, be it life or silence. `agent_s`: its agent last answered; None:
+    never since then. `io_s`: its disks worked, or it sent something. `stuck_s`: its QEMU answers nothing since
+    then. `frozen`: its file systems are frozen for a backup, by its agent's word. `checks` by name."""
 
     watched_since_s: float
+    looked_s: float = 0.0
     agent_s: float | None = None
     io_s: float | None = None
+    stuck_s: float | None = None
     frozen: bool = False
     checks: Mapping[str, CheckSeen] = field(default_factory=dict)

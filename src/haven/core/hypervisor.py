@@ -30,6 +30,7 @@ class Why(StrEnum):
     UNKNOWN = "unknown"  # shutoff/unknown: libvirtd started and found it off
     USER = "user"  # paused by a client
     IO_ERROR = "io_error"  # paused by QEMU: disk trouble
+    WATCHDOG = "watchdog"  # paused by QEMU: the guest's watchdog ran out
     OTHER = "other"
 
 
@@ -87,7 +88,10 @@ class Moment(StrEnum):
     SUSPENDED_OTHER = "suspended/other"
     IO_ERROR = "io error"  # of a disk; the VM runs on
     REBOOT = "reboot"
-    WATCHDOG = "watchdog"
+    WATCHDOG = "watchdog"  # and nothing was done about it
+    WATCHDOG_RESET = "watchdog/reset"
+    WATCHDOG_PAUSE = "watchdog/pause"
+    WATCHDOG_OFF = "watchdog/poweroff"
     JOB = "job"  # something that libvirt did to it has begun or ended: to be looked at
     DEFINED = "defined"
     UNDEFINED = "undefined"

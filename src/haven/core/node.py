@@ -126,6 +126,7 @@ def _record(plan: Plan, observation: NodeObservation, now: Now) -> list[Put | De
         results=dict(plan.results),
         ended_causes=plan.ended_causes,
         waiting=plan.waiting,
+        signs=plan.signs,
         low=dict(plan.memory().low),
         boot=plan.memory().boot,
         pending={sid: PendingWork(what, at_wall_s) for sid, (what, at_wall_s) in plan.pending.items()},

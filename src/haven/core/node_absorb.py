@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from haven.core import node_checks, node_hang
 from haven.core.clock import Now
 from haven.core.contract import NodeObservation
 from haven.core.ending import Ending, Seen, classify, evidence
@@ -10,6 +11,7 @@ from haven.core.hypervisor import Moment, Power, Vm
 from haven.core.io_pause import error_reported, pause_cut_short, paused, resumed
 from haven.core.node_afar import ended_in_maintenance, is_observed, observed_up, restarted_in_maintenance
 from haven.core.node_book import Book
+from haven.core.node_in_place import recovered_in_place
 from haven.core.node_memory import (
     Intention,
     NodeMemory,
@@ -66,6 +68,8 @@ class Absorb:
         for uuid, config in self.book.configs.items():
             if self._seen.vms is not None:
                 self._compare(config, self._seen.vms.get(uuid))
+        node_hang.absorb(self.book)
+        node_checks.absorb(self.book)
         if self._seen.tick:
             watch_spaces(self.book)
 
@@ -160,10 +164,7 @@ class Absorb:
 
     def _as_before(self, config: ServiceConfig, known: VmMemory, vm: Vm) -> None:
         """The trail stays: a clean end announces itself a moment before the VM is off."""
-        if had(known.trail, Moment.PANICKED) and not had(last_sequence(known.trail), Moment.PANICKED):
-            sentence = "the guest's kernel panicked; libvirt reset it in place"
-            self.book.say(Kind.VM_NOTE, config.sid, sentence, "cause", Level.WARN)
-            known = replace(known, trail=last_sequence(known.trail))
+        known = recovered_in_place(self.book, config, known)
         if io_paused(vm):
             since_s = end_began_wall_s(last_sequence(known.trail)) or self._last_look_wall_s()
             known = paused(self.book, config, known, since_s)
@@ -187,8 +188,7 @@ class Absorb:
         ending = Ending(cause, False, sentence)
         lines = ("its QEMU process is another one than before",)
         since_s = self._last_look_wall_s()
-        incident = self.book.say_down(config, known, ending, since_s, lines)
-        opened = replace(known, incident=incident, down_since_wall_s=since_s, last_cause=cause)
+        opened = replace(self._opened(config, known, ending, since_s, lines), last_cause=cause)
         self.book.say_up(config.sid, opened, self._now.wall_s, sentence)
         return opened if booted else self._counted(opened)
 
@@ -243,9 +243,26 @@ class Absorb:
         if self._is_meant(config, ending):
             self.book.vms[config.uuid] = self._intended_end(config, down, ending, told=bool(known.trail))
             return
-        incident = self.book.say_down(config, known, ending, since_s, evidence(seen))
-        opened = replace(down, incident=incident, down_since_wall_s=since_s, ending=ending, unexplained=incident)
+        known = self._opened(config, known, ending, since_s, evidence(seen))
+        opened = replace(
+            down,
+            incident=known.incident,
+            down_since_wall_s=known.down_since_wall_s,
+            ending=ending,
+            unexplained=known.incident or "",
+        )
         self.book.vms[config.uuid] = self._failed(config, opened)
+
+    def _opened(
+        self, config: ServiceConfig, known: VmMemory, ending: Ending, since_s: float, lines: tuple[str, ...]
+    ) -> VmMemory:
+        """An end belongs to the incident that is open already: a VM that hung was ended, or died."""
+        if known.incident is None:
+            incident = self.book.say_down(config, known, ending, since_s, lines)
+            return replace(known, incident=incident, down_since_wall_s=since_s)
+        more = (ending.sentence, *lines)
+        self.book.say(Kind.VM_EVIDENCE, config.sid, ending.sentence, "cause", incident=known.incident, lines=more)
+        return known
 
     def _what_was_seen(self, config: ServiceConfig, known: VmMemory, vm: Vm | None) -> Seen:
         service = self.book.services.get(config.sid)
@@ -254,6 +271,7 @@ class Absorb:
             vm=vm,
             trail=known.trail,
             own_stop=stopping or config.wanted in (Wanted.STOPPED, Wanted.DISABLED),
+            own_reset=node_hang.ended_by_haven(known, self._now),
             booted=known.boot_id != self._now.boot_id,
             host_stopping=self._seen.host_stopping,
         )

@@ -8,8 +8,8 @@ from haven.core.contract import NodeObservation
 from haven.core.ending import Ending
 from haven.core.host import DiskTrouble, HostFacts
 from haven.core.hypervisor import Happening, Moment, Power, Vm, Why
-from haven.core.order import Favour, Inspect, Move, Resume, Start, Stop
-from haven.core.records import BootPhase, Instance, Origin, Rehearsal, Result, ServiceConfig, VmJournal
+from haven.core.order import Favour, Inspect, Move, Reset, Resume, Start, Stop
+from haven.core.records import BootPhase, HangState, Instance, Origin, Rehearsal, Result, ServiceConfig, VmJournal
 from haven.core.words import Cause, LrmMode, LrmState, RestartOn, ShutdownKind, Wanted
 
 SEQUENCE_GAP_S = 30.0
@@ -21,7 +21,14 @@ TAKEOVER_S = 60.0
 LIFE = frozenset({Moment.STARTED, Moment.RESUMED, Moment.REBOOT})
 """After these it lived: what came before belongs to no later end."""
 
-NO_PART_OF_AN_END = LIFE | {Moment.DEFINED, Moment.UNDEFINED, Moment.WATCHDOG, Moment.OTHER}
+NO_PART_OF_AN_END = LIFE | {
+    Moment.DEFINED,
+    Moment.UNDEFINED,
+    Moment.WATCHDOG,
+    Moment.WATCHDOG_RESET,
+    Moment.WATCHDOG_PAUSE,
+    Moment.OTHER,
+}
 
 TRAIL_LIMIT = 16
 """Happenings kept per VM: an end needs the last few; an `ignore` error policy sends hundreds."""
@@ -93,6 +100,8 @@ class VmMemory:
     `unexplained`: an incident whose evidence is still to be read; `host_before`: the host's memory at the last
     look before it. `claim_mib`: memory reckoned for its last start, at boottime `claimed_s`; `short_since_s`:
     since when there is too little for it. `favoured`: what the kernel was last told of its process.
+    `life_s`: it began to run, or anew, in this boottime; before `excused_s` its silence had a reason. `unwell`:
+    the checks that were told to fail.
     Of an observed VM: `would`, what was last told that haven would do, and `would_wall_s`, when it would have
     started it. `locked`: the lock that was told; `blocked`: what was last told to wait for it; `stop_again_s`:
     boottime before which no stop is tried, for a job was in its way. `drill`: the drill under way;
@@ -121,7 +130,7 @@ class VmMemory:
     retry_at_s: float = 0.0
     tries: int = 0
     tries_uid: str = ""
-    inflight: Start | Stop | Move | None = None
+    inflight: Start | Stop | Move | Reset | None = None
     number: int = 0
     probed_at_s: float = 0.0
     probing: bool = False
@@ -133,6 +142,10 @@ class VmMemory:
     claimed_s: float = 0.0
     short_since_s: float | None = None
     favoured: Favour | None = None
+    hang: HangState = field(default_factory=HangState)
+    life_s: float = 0.0
+    excused_s: float = 0.0
+    unwell: frozenset[str] = frozenset()
     would: str = ""
     would_wall_s: float | None = None
     locked: str = ""
@@ -216,7 +229,6 @@ def had(trail: tuple[Happening, ...], *moments: Moment) -> bool:
 def from_journal(journal: VmJournal, boot_id: str) -> VmMemory:
     """What an earlier LRM process, perhaps of an earlier boot, knew of a VM."""
     paused_s = journal.paused_wall_s
-    down_s = journal.since_wall_s if paused_s is None else paused_s
     return VmMemory(
         running=journal.running,
         since_wall_s=journal.since_wall_s,
@@ -225,7 +237,8 @@ def from_journal(journal: VmJournal, boot_id: str) -> VmMemory:
         started_after_wall_s=journal.since_wall_s,
         crashes_s=journal.crashes_boottime_s if journal.boot_id == boot_id else (),
         incident=journal.incident,
-        down_since_wall_s=down_s if journal.incident else None,
+        hang=journal.hang if journal.boot_id == boot_id else HangState(),
+        down_since_wall_s=_down_since_wall_s(journal),
         last_cause=journal.last_cause,
         would_wall_s=journal.would_wall_s,
         locked=journal.locked,
@@ -234,6 +247,14 @@ def from_journal(journal: VmJournal, boot_id: str) -> VmMemory:
         pause=None if paused_s is None else IoPause(paused_s, 0.0, told=True),
         pauses=journal.pauses,
     )
+
+
+def _down_since_wall_s(journal: VmJournal) -> float | None:
+    if not journal.incident:
+        return None
+    if journal.paused_wall_s is not None:
+        return journal.paused_wall_s
+    return journal.hang.since_wall_s if journal.running and journal.hang.since_wall_s else journal.since_wall_s
 
 
 def to_journal(uuid: str, vm: VmMemory, node: str) -> VmJournal:
@@ -247,6 +268,7 @@ def to_journal(uuid: str, vm: VmMemory, node: str) -> VmJournal:
         incident=vm.incident,
         last_cause=vm.last_cause,
         node=node,
+        hang=vm.hang,
         would_wall_s=vm.would_wall_s,
         locked=vm.locked,
         drill=vm.drill,

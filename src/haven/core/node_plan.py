@@ -9,7 +9,9 @@ from haven.core.event import Event, Scalar
 from haven.core.favour import favour
 from haven.core.hypervisor import Vm
 from haven.core.lrm.queue import MOVES
+from haven.core.node_checks import signs
 from haven.core.node_hands import Hands
+from haven.core.node_hang import Hangs
 from haven.core.node_memory import Intention, NodeMemory, VmMemory, own_configs, suspended
 from haven.core.node_moves import Moves
 from haven.core.node_resume import attend
@@ -39,6 +41,7 @@ class Plan:
         self.run_keys: list[Put | Delete] = []
         self.pending: dict[str, tuple[str, float]] = {}
         self.waiting: dict[str, str] = {}
+        self.signs = signs(memory, observation, now)
         self.wake_at_s: float | None = None
         self.vms = dict(memory.vms)
         self.results = dict(memory.results)
@@ -50,7 +53,7 @@ class Plan:
         self._pve = observation.settings.policy is Policy.PVE
         self.now = self._now = now
         self.hands = Hands(self, observation)
-        self._workers = observation.settings.max_workers
+        self.workers = _workers(observation)
         self.not_after_s = observation.lease.act_until_s if observation.lease else None
         self.moving = sum(isinstance(vm.inflight, Move) for vm in self.vms.values())
         self._starting = sum(isinstance(vm.inflight, Start) for vm in self.vms.values())
@@ -150,6 +153,7 @@ class Plan:
         if known.running:
             self._report_success(service, config)
             self._claim_run_key(config, service)
+            Hangs(self, self._seen, self._now).plan(config, service, known)
             if known.pause and not self._pve:
                 attend(self, self._view, config, known, self._now)
         elif self._seen.host_stopping or self.standing.shutdown:
@@ -195,8 +199,8 @@ class Plan:
         if not self._holds_run_key(config):
             self._claim_run_key(config, service)
             return
-        if self._starting >= self._workers:  # a finished order wakes the step again
-            self.waiting[config.sid] = f"its start waits for one of {self._workers} other starts to end"
+        if self._starting >= self.workers:  # a finished order wakes the step again
+            self.waiting[config.sid] = f"its start waits for one of {self.workers} other starts to end"
             return
         if not Room(self, self._seen, self._now).admits(config, service, known):
             return
@@ -277,8 +281,8 @@ class Plan:
         if self.hands.from_stop(config, service, known):
             return
         timeout_s = DEFAULT_STOP_TIMEOUT_S if service.timeout_s is None else service.timeout_s
-        if timeout_s > 0 and self._stopping >= self._workers and not known.inflight:
-            self.waiting[config.sid] = f"its stop waits for one of {self._workers} other stops to end"
+        if timeout_s > 0 and self._stopping >= self.workers and not known.inflight:
+            self.waiting[config.sid] = f"its stop waits for one of {self.workers} other stops to end"
             return  # a finished order wakes the step again
         order = Stop(config.uuid, config.sid, service.uid, service.reason, timeout_s, known.number + 1)
         self.orders.append(order)
@@ -368,3 +372,9 @@ class Plan:
     def _say_begin(self, sid: str, action: str, sentence: str) -> None:
         fields: dict[str, Scalar] = {"action": action, "phase": "begin"}
         self.events.append(Event(Kind.EXEC, sentence, sid, "5.2", fields=fields))
+
+
+def _workers(seen: NodeObservation) -> int:
+    """The host's setting holds, and the cluster's, too, once a person has set it."""
+    options, host = seen.view.options(), seen.settings.max_workers
+    return min(host, options.max_workers) if "max_workers" in options.given else host

@@ -6,9 +6,21 @@ from haven.core import oom_note
 from haven.core.brake import retry_pause_s
 from haven.core.io_pause import inspected, resume_ended
 from haven.core.node_book import Book
+from haven.core.node_hang import reset_done
 from haven.core.node_memory import MoveEnded, MoveOutcome, VmMemory, last_sequence
 from haven.core.oom import OomKill, judge
-from haven.core.order import CollectEvidence, Favour, Inspect, Move, OrderResult, Probe, Resume, Start, Stop
+from haven.core.order import (
+    CollectEvidence,
+    Favour,
+    Inspect,
+    Move,
+    OrderResult,
+    Probe,
+    Reset,
+    Resume,
+    Start,
+    Stop,
+)
 from haven.core.records import Result
 from haven.core.words import Cause, ExitCode, HoldCause, Kind, Level, ServiceState
 
@@ -23,7 +35,7 @@ def order_done(book: Book, result: OrderResult) -> None:
     """Take one result in. One that an order given later has overtaken says nothing any more."""
     order = result.order
     vm = book.vms.get(order.uuid)
-    if vm is None or (isinstance(order, (Start, Stop, Move)) and vm.inflight != order):
+    if vm is None or (isinstance(order, (Start, Stop, Move, Reset)) and vm.inflight != order):
         return
     match order:
         case Start() | Stop():
@@ -31,6 +43,8 @@ def order_done(book: Book, result: OrderResult) -> None:
             book.vms[order.uuid] = vm if result.unreachable else _done(book, order, vm, result)
         case Move():
             book.vms[order.uuid] = _move_ended(book, order, vm, result)
+        case Reset():
+            book.vms[order.uuid] = reset_done(book, order, vm, result)
         case Probe():
             _probe_done(book, order, vm, result)
         case Inspect():

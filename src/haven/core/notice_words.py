@@ -9,7 +9,7 @@ from haven.core.message import Message
 from haven.core.sentences import duration
 from haven.core.words import HoldCause, Kind, Level
 
-EVIDENCE_SHOWN = 8
+EVIDENCE_SHOWN = 12
 _LEVELS = (Level.INFO, Level.NOTICE, Level.EMAIL, Level.WARN, Level.ERR)
 _ABOUT = ("mount", "path", "space", "disk", "check")
 """Fields that tell one trouble of a kind from another of the same VM."""

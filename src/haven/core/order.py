@@ -38,6 +38,20 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Reset:
+    """Bring a VM without life back: reset it, and let it go on if it is paused; or, `hard`, end its QEMU so that
+    it can be started anew. It is meant for the process `instance` only. `number`: as in Start."""
+
+    uuid: str
+    sid: str
+    uid: str
+    why: str
+    hard: bool
+    instance: Instance | None
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Probe:
     """Look whether what stood in the way of a held VM's start is still there."""
 
@@ -132,7 +146,7 @@ class Exit:
     """End this daemon: it was asked to, and nothing keeps it."""
 
 
-Order = Start | Stop | Move | Probe | Inspect | Resume | Settle | CollectEvidence | Favour
+Order = Start | Stop | Move | Reset | Probe | Inspect | Resume | Settle | CollectEvidence | Favour
 Duty = FeedWatchdog | CloseWatchdog | RemoveLock | Exit
 
 

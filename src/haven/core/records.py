@@ -37,6 +37,7 @@ from haven.core.words import (
     DisarmMode,
     DisarmState,
     ExitCode,
+    HangStage,
     HoldCause,
     LrmMode,
     LrmState,
@@ -261,8 +262,8 @@ class LrmRecord:
     `looked_wall_s` is when the hypervisor last answered. `ended_causes` holds the uids of held services whose
     trouble has gone (disk back). `pending` says, per
     sid, what the LRM will do by itself and when (wall time), for people; `waiting`, per sid, what keeps it
-    from starting a VM that should run. `low`: file systems below VMs' images that are about to be full, by mount
-    point, in words. `boot`: how far this host's boot has come, while VMs wait for each other.
+    from starting a VM that should run; `signs`, per sid, what its signs of life say, when not all is well.
+    `low`: file systems below VMs' images that are about to be full, by mount point, in words. `boot`: how far this host's boot has come, while VMs wait for each other.
     """
 
     node: str
@@ -275,6 +276,7 @@ class LrmRecord:
     ended_causes: frozenset[str] = frozenset()
     pending: dict[str, "PendingWork"] = field(default_factory=dict)
     waiting: dict[str, str] = field(default_factory=dict)
+    signs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     low: dict[str, str] = field(default_factory=dict)
     boot: "BootPhase | None" = None
 
@@ -305,6 +307,24 @@ class Instance:
 
     pid: int
     started_ticks: int
+
+
+@dataclass(frozen=True, slots=True)
+class HangState:
+    """What is known of a VM's hangs. `answered`: its agent, or a check, was heard in the life `instance`: only
+    then its silence says anything. `resets_s`: when it was reset lately, by boottime. `stage` since `stage_s`;
+    `since_wall_s`: when the silence that was found began. `told_s`: the last sign of life before a silence that
+    was told and not acted on; `held`: it was told that there are no resets left. `incident`: the open one."""
+
+    instance: Instance | None = None
+    answered: bool = False
+    resets_s: tuple[float, ...] = ()
+    stage: HangStage = HangStage.NONE
+    stage_s: float = 0.0
+    since_wall_s: float = 0.0
+    told_s: float = -1.0
+    held: bool = False
+    incident: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +364,7 @@ class VmJournal:
     incident: str | None = None
     last_cause: Cause | None = None
     node: str = ""
+    hang: HangState = field(default_factory=HangState)
     would_wall_s: float | None = None
     locked: str = ""
     drill: Rehearsal | None = None

@@ -213,6 +213,20 @@ class CheckKind(StrEnum):
     HTTP = "http"
 
 
+class HangStage(StrEnum):
+    """How far haven is with a VM that shows no life.
+
+    `none`: it lives, or is not looked after. `found`: told, not reset yet. `reset`: reset, life is waited for.
+    `failed`: it could not be reset. `ended`: its QEMU was ended, to be started anew.
+    """
+
+    NONE = "none"
+    FOUND = "found"
+    RESET = "reset"
+    FAILED = "failed"
+    ENDED = "ended"
+
+
 class HandsOff(StrEnum):
     """Why haven does nothing to a VM just now.
 

@@ -32,7 +32,7 @@ class Eyes:
         self,
         hypervisor: Hypervisor,
         wake: Callable[[], None],
-        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self.vms: dict[str, Vm] | None = None
         self.opened = asyncio.Event()

@@ -12,10 +12,11 @@ from typing import Any
 
 from haven.core import node
 from haven.core.contract import Asked, Decision, NodeObservation
+from haven.core.hang import all_watched
 from haven.core.host import Space
 from haven.core.hypervisor import Happening, Moment
 from haven.core.node_memory import NodeMemory
-from haven.core.order import Order, OrderResult, Resume, Start, Stop
+from haven.core.order import Order, OrderResult, Reset, Resume, Start, Stop
 from haven.core.settings import Settings
 from haven.core.transaction import Committed
 from haven.core.view import View
@@ -23,12 +24,13 @@ from haven.daemons.eyes import Eyes
 from haven.daemons.machine import now
 from haven.daemons.notify import Systemd
 from haven.daemons.orders import broken_off, perform
+from haven.daemons.pulse import Watch
 from haven.daemons.story import Story
 from haven.daemons.systemd import host_is_stopping
 from haven.daemons.wake import Waker
 from haven.daemons.worker import BoundedStore
 from haven.hypervisor.host_memory import read_host
-from haven.hypervisor.protocol import Hypervisor, HypervisorError
+from haven.hypervisor.protocol import Hypervisor, HypervisorError, LifeSigns
 from haven.hypervisor.spaces import SpaceReader
 
 log = logging.getLogger("haven.lrm")
@@ -59,6 +61,7 @@ class Lrm:
         hypervisor: Hypervisor,
         story: Story,
         waker: Waker,
+        signs: LifeSigns | None = None,
     ) -> None:
         self._settings = settings
         self._holder = holder
@@ -69,6 +72,7 @@ class Lrm:
         self._memory = NodeMemory()
         self._view: View | None = None
         self._eyes = Eyes(hypervisor, waker.wake, self._spawn)
+        self._watch = Watch(signs, waker.wake, self._spawn) if signs else None
         self._spaces = SpaceReader()
         self._systemd = Systemd()
         self._host_stopping = False
@@ -113,17 +117,21 @@ class Lrm:
             self._eyes.put_back(happenings)
             self._results = results + self._results
             return now().boottime_s + 1.0
+        vms = None if self._eyes.vms is None else dict(self._eyes.vms)
+        if self._watch:
+            self._watch.follow(all_watched(self._view, self._settings.node, vms))
         observation = NodeObservation(
             node=self._settings.node,
             holder=self._holder,
             view=self._view,
-            vms=None if self._eyes.vms is None else dict(self._eyes.vms),
+            vms=vms,
             happenings=tuple(happenings),
             results=tuple(results),
             tick=tick,
             host_stopping=self._host_stopping,
             settings=self._settings,
             host=read_host(),
+            pulses=self._watch.pulses() if self._watch else {},
             spaces=self._look_at_spaces(self._view, tick),
         )
         asked = Asked(observation, now())
@@ -169,7 +177,7 @@ class Lrm:
     async def _perform(self, order: Order) -> None:
         log.debug("order: %s", order)
         loop = asyncio.get_running_loop()
-        pool = self._workers if isinstance(order, (Start, Stop, Resume)) else self._helpers
+        pool = self._workers if isinstance(order, (Start, Stop, Reset, Resume)) else self._helpers
         try:
             result = await loop.run_in_executor(pool, perform, self._hypervisor, order)
         except Exception as error:
@@ -180,10 +188,11 @@ class Lrm:
         self._eyes.look_at(order.uuid)
         self._waker.wake()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
@@ -196,3 +205,5 @@ class Lrm:
             task.cancel()
         with contextlib.suppress(HypervisorError):
             await self._hypervisor.close()
+        if self._watch:
+            await asyncio.to_thread(self._watch.close)

@@ -11,6 +11,7 @@ from haven.core.order import (
     Order,
     OrderResult,
     Probe,
+    Reset,
     Resume,
     Settle,
     Start,
@@ -46,7 +47,7 @@ def broken_off(order: Order, error: Exception) -> OrderResult:
 
 
 def _hold_cause(order: Order) -> HoldCause:
-    return HoldCause.STOP_FAILED if isinstance(order, Stop) else HoldCause.START_FAILED
+    return HoldCause.STOP_FAILED if isinstance(order, (Stop, Reset)) else HoldCause.START_FAILED
 
 
 def _ended(result: OrderResult) -> OrderResult:
@@ -61,6 +62,8 @@ def _call(hypervisor: Hypervisor, order: Order, done: OrderResult) -> OrderResul
             return replace(done, instance=hypervisor.start(order.uuid))
         case Stop():
             hypervisor.stop(order.uuid, order.timeout_s)
+        case Reset():
+            hypervisor.reset(order.uuid, order.instance, hard=order.hard)
         case Probe():
             return replace(done, obstacle=hypervisor.obstacle(order.uuid))
         case Inspect():
@@ -71,15 +74,16 @@ def _call(hypervisor: Hypervisor, order: Order, done: OrderResult) -> OrderResul
             hypervisor.prepare(order.uuid, autostart=order.autostart, vmid=order.vmid)
         case Move(target=target):
             raise HypervisorError(f"cannot move to {target}: this host is in no cluster")
-        case CollectEvidence():
-            return _collect(hypervisor, order, done)
-        case Favour():
-            hypervisor.favour(order.instance, order.oom_score_adj)
+        case CollectEvidence() | Favour():
+            return _ask_kernel(hypervisor, order, done)
     return done
 
 
-def _collect(hypervisor: Hypervisor, order: CollectEvidence, done: OrderResult) -> OrderResult:
+def _ask_kernel(hypervisor: Hypervisor, order: CollectEvidence | Favour, done: OrderResult) -> OrderResult:
     """The kernel's part does not depend on the hypervisor's: it may have died for memory as well."""
+    if isinstance(order, Favour):
+        hypervisor.favour(order.instance, order.oom_score_adj)
+        return done
     traces = hypervisor.traces(order.instance) if order.instance else None
     try:
         lines = hypervisor.evidence(order.uuid)

@@ -30,9 +30,11 @@ def run_lrm(settings: Settings) -> int:
     """Run the node daemon until SIGTERM or SIGINT. Raises StoreError when it cannot start."""
     from haven.daemons.lrm import Lrm
     from haven.hypervisor.libvirt_hypervisor import LibvirtHypervisor
+    from haven.hypervisor.life_signs import LibvirtLifeSigns
 
     async def work(holder: str, store: BoundedStore, story: Story, waker: Waker) -> None:
-        lrm = Lrm(settings, holder, store, LibvirtHypervisor(settings), story, waker)
+        signs = LibvirtLifeSigns(settings)
+        lrm = Lrm(settings, holder, store, LibvirtHypervisor(settings), story, waker, signs)
         try:
             await lrm.run()
         finally:

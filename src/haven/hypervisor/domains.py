@@ -146,6 +146,7 @@ class Reader:
             hugepages=size.hugepages,
             resident_mib=usage.resident_bytes // _MIB if usage else 0,
             oom_score_adj=self._processes.oom_score_adj(instance) if instance else None,
+            uptime_s=usage.age_s if usage else None,
             job="" if power is Power.OFF else self._jobs.job(name),
             images=self.images.of(domain, uuid, instance),
         )

@@ -52,10 +52,10 @@ LIFECYCLE: dict[tuple[int, int], Moment] = {
 # VIR_DOMAIN_EVENT_ID_WATCHDOG: the action that QEMU took
 WATCHDOG: dict[int, Moment] = {
     0: Moment.WATCHDOG,  # WATCHDOG_NONE
-    1: Moment.WATCHDOG,  # WATCHDOG_PAUSE
-    2: Moment.WATCHDOG,  # WATCHDOG_RESET
-    3: Moment.WATCHDOG,  # WATCHDOG_POWEROFF: STOPPED_FAILED follows
-    4: Moment.WATCHDOG,  # WATCHDOG_SHUTDOWN
+    1: Moment.WATCHDOG_PAUSE,  # WATCHDOG_PAUSE: SUSPENDED_WATCHDOG follows
+    2: Moment.WATCHDOG_RESET,  # WATCHDOG_RESET: REBOOT follows
+    3: Moment.WATCHDOG_OFF,  # WATCHDOG_POWEROFF: STOPPED_FAILED follows
+    4: Moment.WATCHDOG_OFF,  # WATCHDOG_SHUTDOWN: the guest is asked to go down
     5: Moment.WATCHDOG,  # WATCHDOG_DEBUG
     6: Moment.WATCHDOG,  # WATCHDOG_INJECTNMI
 }
@@ -84,6 +84,7 @@ POWER: dict[int, Power] = {
 WHY: dict[tuple[int, int], Why] = {
     (3, 1): Why.USER,  # PAUSED_USER
     (3, 5): Why.IO_ERROR,  # PAUSED_IOERROR
+    (3, 6): Why.WATCHDOG,  # PAUSED_WATCHDOG
     (5, 0): Why.UNKNOWN,  # SHUTOFF_UNKNOWN
     (5, 1): Why.SHUTDOWN,  # SHUTOFF_SHUTDOWN
     (5, 2): Why.DESTROYED,  # SHUTOFF_DESTROYED

@@ -15,7 +15,7 @@ from haven.core.hypervisor import Happening, Moment, Obstacle, Vm
 from haven.core.oom import OomTraces
 from haven.core.records import Instance
 from haven.core.settings import Settings
-from haven.hypervisor import definition, disks, domains, events, qemu_log
+from haven.hypervisor import definition, disks, domains, events, qemu_log, reviving
 from haven.hypervisor.connection import Connection, Opener, Spares
 from haven.hypervisor.jobs import Jobs
 from haven.hypervisor.oom_watch import OomWatch
@@ -35,6 +35,7 @@ class LibvirtHypervisor:
         self._opener = Opener(settings.libvirt_uri)
         self._log_dir = Path(settings.qemu_log_dir)
         self._processes = Processes(Path(settings.qemu_pid_dir), proc_dir)
+        self._sees_own_processes = proc_dir == Path("/proc")
         self._jobs = Jobs(Path(settings.qemu_pid_dir))
         self._oom_watch = OomWatch(proc_dir)
         self._reader = domains.Reader(self._processes, self._log_dir, self._jobs, self._oom_watch)
@@ -128,6 +129,17 @@ class LibvirtHypervisor:
         with self._ordering(f"stop VM {uuid}") as raw:
             domain = domains.must_find(raw, uuid)
             domains.stop(domain, timeout_s, job=partial(self._jobs.job, domain.name()))
+
+    def reset(self, uuid: str, instance: Instance | None, *, hard: bool) -> None:
+        with self._ordering(f"{'end' if hard else 'reset'} VM {uuid}") as raw:
+            domain = domains.must_find(raw, uuid)
+            found = self._processes.instance(domain.name())
+            if instance is not None and found != instance:
+                raise HypervisorError(f"VM {domain.name()} was started anew meanwhile; that QEMU is left alone")
+            if hard:
+                reviving.end(domain, found if self._sees_own_processes else None)
+            else:
+                reviving.reset(domain)
 
     def obstacle(self, uuid: str) -> Obstacle | None:
         with self._ordering(f"read the disks of VM {uuid}") as raw:

@@ -12,7 +12,7 @@ from pathlib import Path
 from haven.core.oom import LATE_S, CounterRise, KernelKill, OomTraces
 from haven.core.records import Instance
 from haven.hypervisor import kernel_log
-from haven.hypervisor.processes import TICKS_PER_S, boottime_s, start_ticks
+from haven.hypervisor.processes import TICKS_PER_S, boottime_s, started_ticks
 
 KMSG = Path("/dev/kmsg")
 LIVES_KEPT = 4096
@@ -92,7 +92,7 @@ class OomWatch:
         return max(1, sum(not self._lives_on(instance) for instance in inside))
 
     def _lives_on(self, instance: Instance) -> bool:
-        return start_ticks(self._proc_dir, instance.pid) == instance.started_ticks
+        return started_ticks(self._proc_dir, instance.pid) == instance.started_ticks
 
     def _rise(self, life: _Life) -> CounterRise | None:
         """Of the nearest cgroup that is still there: its own may have gone with it."""

@@ -28,8 +28,8 @@ def boottime_s() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def start_ticks(proc_dir: Path, pid: int) -> int | None:
-    """When the process was started, in ticks since the boot; None when there is none."""
+def started_ticks(proc_dir: Path, pid: int) -> int | None:
+    """The kernel's start time of that process; None when it is gone."""
     fields = _stat(proc_dir, pid)
     return int(fields[_START_TICKS]) if fields else None
 
@@ -80,7 +80,7 @@ class Processes:
 
     def set_oom_score_adj(self, instance: Instance, value: int) -> bool:
         """False when that process is gone. Raises OSError when it may not be set."""
-        if start_ticks(self._proc_dir, instance.pid) != instance.started_ticks:
+        if started_ticks(self._proc_dir, instance.pid) != instance.started_ticks:
             return False
         try:
             (self._proc_dir / f"{instance.pid}/oom_score_adj").write_text(str(value))

@@ -59,6 +59,11 @@ class Hypervisor(Protocol):
         Raises LockedError.
         """
 
+    def reset(self, uuid: str, instance: Instance | None, *, hard: bool) -> None:
+        """Reset a VM without life, and let it go on if it is paused; or, `hard`, end its QEMU. Nothing is done to
+        another process than `instance`: HypervisorError. So it is for a QEMU that answers nothing, unless `hard`.
+        """
+
     def obstacle(self, uuid: str) -> Obstacle | None:
         """What would stand in the way of a start now (a disk image that is not there), or None."""
 
@@ -84,6 +89,30 @@ class Hypervisor(Protocol):
         """Set a running QEMU's oom_score_adj; one that is gone is success. Raises HypervisorError; asks nobody."""
 
     async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What was heard of a guest's agent. `frozen`: by its word, its file systems are frozen."""
+
+    answered: bool
+    frozen: bool = False
+
+
+class LifeSigns(Protocol):
+    """What the LRM listens to in VMs that are watched for hangs. All methods block, perhaps for as long as a VM
+    hangs: call them in threads of their own, several at once. Errors as for Hypervisor."""
+
+    def agent(self, uuid: str) -> Heard:
+        """Ask its agent; within about 5 s. No agent is one that does not answer."""
+
+    def work(self, uuid: str) -> int:
+        """A number that grows when its disks work or its network cards send. Does not return while QEMU hangs."""
+
+    def stuck_s(self, uuid: str) -> float | None:
+        """For how long its QEMU has not answered libvirt; None when nothing waits for it. Returns at once."""
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from haven.core.order import (
     OrderResult,
     Probe,
     RemoveLock,
+    Reset,
     Resume,
     Settle,
     Start,
@@ -201,7 +202,7 @@ def _do(cluster: Cluster, host: Host, order: Order) -> bool:
             return guests.stop(node, order.sid, say)
         case Move():
             return _move(cluster, host, order, say)
-        case Probe() | Inspect() | Resume() | Settle() | CollectEvidence() | Favour():
+        case Reset() | Probe() | Inspect() | Resume() | Settle() | CollectEvidence() | Favour():
             return True
 
 

@@ -1,0 +1,323 @@
+"""A node's VMs that show no life: found, told, reset, ended, seen alive again.
+
+The first half (`absorb`) belongs to a step's facts, the second (`Hangs`) to its plan. What was done is in the
+journal before it is done, so that an LRM that is killed in the middle neither forgets a hang nor repeats a reset.
+"""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from haven.core import hang
+from haven.core.clock import Now
+from haven.core.contract import NodeObservation
+from haven.core.ending import Ending
+from haven.core.event import Event
+from haven.core.hands_off import Reserve, reserve
+from haven.core.host import Pulse
+from haven.core.hypervisor import Moment, Vm
+from haven.core.node_book import Book
+from haven.core.node_memory import VmMemory
+from haven.core.order import OrderResult, Reset
+from haven.core.records import HangState, HangTerms, ServiceConfig, ServiceStatus
+from haven.core.sentences import duration
+from haven.core.words import Cause, HandsOff, HangStage, Kind, Level
+
+if TYPE_CHECKING:
+    from haven.core.node_plan import Plan
+
+LIVES_ANEW = (Moment.STARTED, Moment.RESUMED, Moment.REBOOT)
+LOOK_AGAIN_S = 1.0
+END_AGAIN_S = 60.0
+"""After an attempt to end a QEMU that did not work."""
+
+OWN_END_S = 60.0
+"""An end so long after haven ended the QEMU is no longer taken for its work."""
+
+
+def absorb(book: Book) -> None:
+    """Find hangs, and their ends, in this step's signs of life."""
+    if book.seen.vms is None:
+        return
+    for uuid, config in book.configs.items():
+        known = book.vms.get(uuid)
+        if known is not None and known.running and not known.inflight and not known.unsure:
+            vm, service = book.seen.vms.get(uuid), book.services.get(config.sid)
+            if vm is not None:
+                book.vms[uuid] = _Look(book, config, service, vm).at(known)
+
+
+def ended_by_haven(known: VmMemory, now: Now) -> bool:
+    """Whether an end that is found now is the one that haven brought about."""
+    return known.hang.stage is HangStage.ENDED and now.boottime_s - known.hang.stage_s < OWN_END_S
+
+
+class _Look:
+    """One look at one VM that runs."""
+
+    def __init__(self, book: Book, config: ServiceConfig, service: ServiceStatus | None, vm: Vm) -> None:
+        self._book, self._config, self._vm = book, config, vm
+        self._service = service
+        self._sid, self._now = config.sid, book.now
+        self._pulse = book.seen.pulses.get(config.uuid)
+        self._terms = book.view.care(config.sid).hang
+
+    def at(self, known: VmMemory) -> VmMemory:
+        is_open, paused = known.hang.stage is not HangStage.NONE, hang.paused_by_watchdog(self._vm)
+        if self._terms is None and not is_open and not paused:
+            return known
+        known = self._in_this_life(known)
+        if known.hang.stage is not HangStage.NONE:
+            return self._still_open(known)
+        if paused:
+            return self._paused(known)
+        if self._terms is None or self._pulse is None:
+            return known
+        return self._judged(self._heard(known, self._pulse), self._pulse, self._terms)
+
+    def _in_this_life(self, known: VmMemory) -> VmMemory:
+        """Another process, or a restart inside it: it has to be heard anew before its silence counts."""
+        if known.instance != known.hang.instance:
+            fresh = HangState(known.instance, resets_s=self._recent(known.hang))
+            return replace(known, hang=fresh, life_s=self._now.boottime_s)
+        anew = [
+            happening.boottime_s
+            for happening in self._book.seen.happenings
+            if happening.uuid == self._config.uuid and happening.moment in LIVES_ANEW
+        ]
+        if not anew:
+            return known
+        return replace(known, hang=replace(known.hang, answered=False), life_s=anew[-1])
+
+    def _recent(self, state: HangState) -> tuple[float, ...]:
+        return recent_resets(state, self._terms or hang.WATCHDOG_TERMS, self._now)
+
+    def _heard(self, known: VmMemory, pulse: Pulse) -> VmMemory:
+        at_s = hang.testified_s(pulse)
+        if known.hang.answered or at_s is None or at_s <= known.life_s:
+            return known
+        return replace(known, hang=replace(known.hang, answered=True))
+
+    def _judged(self, known: VmMemory, pulse: Pulse, terms: HangTerms) -> VmMemory:
+        kept_off = reserve(self._book.view, self._sid, self._vm, self._now)
+        observed = kept_off is not None and kept_off.why is HandsOff.OBSERVE
+        if (kept_off and not observed) or self._has_a_reason(terms):
+            return replace(known, excused_s=self._now.boottime_s)
+        silent_s = hang.silent_s(pulse, max(known.excused_s, known.life_s))
+        if not known.hang.answered or silent_s < terms.silence_s:
+            return known
+        if pulse.frozen or observed:
+            return self._only_told(known, pulse, silent_s, observed=observed)
+        return self._found(known, pulse, silent_s)
+
+    def _has_a_reason(self, terms: HangTerms) -> bool:
+        stops = self._book.seen.host_stopping or self._book.seen.shutdown is not None
+        unfit = hang.not_to_be_judged(self._config, self._service, self._vm, host_stops=stops)
+        return unfit or hang.too_young(self._vm, terms, self._now)
+
+    def _only_told(self, known: VmMemory, pulse: Pulse, silent_s: float, *, observed: bool) -> VmMemory:
+        """Once for each silence."""
+        sign_s = hang.last_sign_s(pulse)
+        if known.hang.told_s >= sign_s:
+            return known
+        said = f"no sign of life for {duration(silent_s)}"
+        if observed:
+            self._book.say(Kind.VM_WOULD, self._sid, f"{said}: it would be reset, but is only observed", "hang")
+        else:
+            sentence = f"{said}; its file systems are frozen for a backup: it is not reset"
+            self._book.say(Kind.VM_HANG, self._sid, sentence, "hang", Level.WARN)
+        return replace(known, hang=replace(known.hang, told_s=sign_s))
+
+    def _found(self, known: VmMemory, pulse: Pulse, silent_s: float) -> VmMemory:
+        ending = Ending(Cause.HANG, False, f"it hung: no sign of life for {duration(silent_s)}")
+        since_s = self._now.wall_s - (self._now.boottime_s - hang.last_sign_s(pulse))
+        return self._opened(known, ending, since_s, hang.evidence(pulse, self._vm, self._now))
+
+    def _paused(self, known: VmMemory) -> VmMemory:
+        ending = Ending(Cause.GUEST_WATCHDOG, False, "the guest's own watchdog ran out and paused it")
+        return self._opened(known, ending, self._now.wall_s, ("state: paused (watchdog)",))
+
+    def _opened(self, known: VmMemory, ending: Ending, since_s: float, lines: tuple[str, ...]) -> VmMemory:
+        incident = self._book.say_down(self._config, known, ending, since_s, lines)
+        state = replace(
+            known.hang,
+            stage=HangStage.FOUND,
+            stage_s=self._now.boottime_s,
+            since_wall_s=since_s,
+            held=False,
+            incident=incident,
+        )
+        return replace(
+            known, hang=state, incident=incident, down_since_wall_s=since_s, last_cause=ending.cause, ending=ending
+        )
+
+    # A hang that is open
+
+    def _still_open(self, known: VmMemory) -> VmMemory:
+        if known.incident != known.hang.incident:  # it was stopped, or has other trouble by now
+            self._book.close_incident(self._sid, known.hang.incident, "something else became of it")
+            return replace(known, hang=_no_hang(known.hang))
+        if known.last_cause is Cause.GUEST_WATCHDOG and not hang.paused_by_watchdog(self._vm):
+            return self._alive(known, "runs again")
+        if known.last_cause is Cause.HANG and self._terms is None:
+            self._book.close_incident(self._sid, known.incident, "hangs of it are no longer looked for")
+            return _closed(known, self._now)
+        if self._pulse and known.last_cause is Cause.HANG and self._lives(known, self._pulse):
+            return self._alive(known, "answers again")
+        return known
+
+    def _lives(self, known: VmMemory, pulse: Pulse) -> bool:
+        """Before a reset any sign is one of life; after it, only somebody who answers: disks move as it boots."""
+        signs = hang.last_sign_s(pulse) if known.hang.stage is HangStage.FOUND else hang.testified_s(pulse)
+        fresh = signs is not None and signs > known.hang.stage_s
+        return fresh and pulse.watched_since_s != signs
+
+    def _alive(self, known: VmMemory, sentence: str) -> VmMemory:
+        by_itself = known.hang.stage is HangStage.FOUND
+        self._book.say_up(self._sid, known, self._now.wall_s, sentence, restarts=0 if by_itself else 1)
+        return replace(_closed(known, self._now), since_wall_s=self._now.wall_s)
+
+
+def _no_hang(state: HangState) -> HangState:
+    return replace(state, stage=HangStage.NONE, stage_s=0.0, since_wall_s=0.0, held=False, incident="")
+
+
+def _closed(known: VmMemory, now: Now) -> VmMemory:
+    state = _no_hang(known.hang)
+    return replace(known, hang=state, incident=None, down_since_wall_s=None, ending=None, excused_s=now.boottime_s)
+
+
+def recent_resets(state: HangState, terms: HangTerms, now: Now) -> tuple[float, ...]:
+    return tuple(at_s for at_s in state.resets_s if now.boottime_s - at_s < terms.window_s)
+
+
+def reset_done(book: Book, order: Reset, vm: VmMemory, result: OrderResult) -> VmMemory:
+    """What came of a reset, or of ending a QEMU. A QEMU that was ended is found off like any other."""
+    vm = replace(vm, inflight=None, as_of_s=result.ended_boottime_s, unsure=result.unreachable)
+
+    def say(kind: Kind, sentence: str, level: Level = Level.INFO) -> None:
+        book.say(kind, order.sid, sentence, "hang", level, incident=vm.incident)
+
+    if result.unreachable:
+        return vm
+    if result.ok:
+        said = "its QEMU is ended, to be started anew" if order.hard else "was reset; its answer is waited for"
+        say(Kind.VM_RESET, said)
+        return vm
+    detail = result.obstacle.detail if result.obstacle else "nobody says why"
+    if order.hard:
+        sentence = f"its QEMU could not be ended: {detail}; tried again in {duration(END_AGAIN_S)}"
+        say(Kind.VM_HANG, sentence, Level.ERR)
+        return vm
+    say(Kind.VM_HANG, f"could not be reset: {detail}", Level.WARN)
+    return replace(vm, hang=replace(vm.hang, stage=HangStage.FAILED))
+
+
+class Hangs:
+    """The part of a plan that is about VMs without life."""
+
+    def __init__(self, plan: "Plan", seen: NodeObservation, now: Now) -> None:
+        self._plan, self._seen, self._view, self._now = plan, seen, seen.view, now
+
+    def plan(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> None:
+        """One VM that runs and should."""
+        terms, pulse = self._view.care(config.sid).hang, self._seen.pulses.get(config.uuid)
+        if known.hang.stage is HangStage.NONE:
+            if terms and pulse and known.hang.answered:
+                silent_s = hang.silent_s(pulse, max(known.excused_s, known.life_s))
+                self._plan.wake(self._now.boottime_s + max(terms.silence_s - silent_s, LOOK_AGAIN_S))
+            return
+        self._plan.wake(self._now.boottime_s + LOOK_AGAIN_S)
+        vm = (self._seen.vms or {}).get(config.uuid)
+        if kept_off := reserve(self._view, config.sid, vm, self._now):
+            self._plan.waiting[config.sid] = _not_reset(kept_off)
+            return
+        self._bring_back(config, service, known, terms or hang.WATCHDOG_TERMS, pulse)
+
+    def _bring_back(
+        self,
+        config: ServiceConfig,
+        service: ServiceStatus,
+        known: VmMemory,
+        terms: HangTerms,
+        pulse: Pulse | None,
+    ) -> None:
+        now_s, state = self._now.boottime_s, known.hang
+        match state.stage:
+            case HangStage.FOUND:
+                self._reset(config, service, known, terms)
+            case HangStage.FAILED:
+                self._end(config, service, known, "it hung, and could not be reset")
+            case HangStage.RESET:
+                self._after_reset(config, service, known, terms, pulse)
+            case HangStage.ENDED if now_s - state.stage_s >= END_AGAIN_S:
+                self._end(config, service, known, "it hung")
+
+    def _reset(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, terms: HangTerms) -> None:
+        resets_s = recent_resets(known.hang, terms, self._now)
+        if len(resets_s) >= terms.resets:
+            self._hold(config, known, terms, resets_s)
+            return
+        why = known.ending.sentence if known.ending else "it hung"
+        state = replace(
+            known.hang,
+            stage=HangStage.RESET,
+            stage_s=self._now.boottime_s,
+            resets_s=(*resets_s, self._now.boottime_s),
+        )
+        self._order(config, service, replace(known, hang=state), why, hard=False)
+
+    def _after_reset(
+        self,
+        config: ServiceConfig,
+        service: ServiceStatus,
+        known: VmMemory,
+        terms: HangTerms,
+        pulse: Pulse | None,
+    ) -> None:
+        """It is given the time that a start takes; while its disks move, it is booting."""
+        since_s = self._now.boottime_s - known.hang.stage_s
+        if known.last_cause is Cause.GUEST_WATCHDOG:
+            if since_s >= END_AGAIN_S:
+                self._end(config, service, known, "its watchdog paused it, and a reset did not help")
+            return
+        grace_s = max(terms.uptime_s, terms.silence_s)
+        silent = pulse is not None and hang.silent_s(pulse, known.hang.stage_s) >= terms.silence_s
+        if since_s >= grace_s and silent:
+            self._end(config, service, known, f"it hung, and did not answer {duration(grace_s)} after a reset")
+
+    def _hold(self, config: ServiceConfig, known: VmMemory, terms: HangTerms, resets_s: tuple[float, ...]) -> None:
+        """No reset is left: told once, with the way out; tried again when the oldest one no longer counts."""
+        sid = config.sid
+        way_out = f"to reset it now: qm reset {sid.partition(':')[2]}"
+        if terms.resets:
+            at_s = resets_s[-terms.resets] + terms.window_s
+            again_s = at_s - self._now.boottime_s
+            self._plan.pending[sid] = ("reset again", round(self._now.wall_s + again_s, 3))
+            self._plan.wake(at_s)
+            said = f"hung again after {len(resets_s)} resets: the next one in {duration(again_s)}; {way_out}"
+        else:
+            said = f"hung, and hangs of it are only told (hang_resets 0); {way_out}"
+        self._plan.waiting[sid] = said
+        if not known.hang.held:
+            self._say(Kind.VM_HELD, known, sid, said, Level.ERR)
+            self._plan.vms[config.uuid] = replace(known, hang=replace(known.hang, held=True))
+
+    def _end(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, why: str) -> None:
+        state = replace(known.hang, stage=HangStage.ENDED, stage_s=self._now.boottime_s)
+        self._order(config, service, replace(known, hang=state), why, hard=True)
+
+    def _order(
+        self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, why: str, *, hard: bool
+    ) -> None:
+        order = Reset(config.uuid, config.sid, service.uid, why, hard, known.instance, known.number + 1)
+        self._plan.orders.append(order)
+        self._plan.vms[config.uuid] = replace(known, inflight=order, number=order.number)
+        said = f"its QEMU is being ended, to be started anew: {why}" if hard else "is being reset"
+        self._say(Kind.VM_RESET, known, config.sid, said, Level.WARN)
+
+    def _say(self, kind: Kind, known: VmMemory, sid: str, sentence: str, level: Level) -> None:
+        self._plan.events.append(Event(kind, sentence, sid, "hang", level, {"incident": known.incident}))
+
+
+def _not_reset(kept_off: Reserve) -> str:
+    return f"hung, and not reset: {kept_off.sentence}"
