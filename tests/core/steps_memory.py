@@ -65,7 +65,7 @@ def last_cause(story: Story, cause: str, sid: str) -> None:
     assert story.journal(sid).last_cause is Cause(cause), story.journal(sid)
 
 
-@step("the evidence of <sid> says: <text>")
-def evidence(story: Story, sid: str, words: str) -> None:
+@step("the note about <sid> says: <text>")
+def note(story: Story, sid: str, words: str) -> None:
     told = [event.fields["lines"] for event in story.events(sid) if event.kind is Kind.VM_EVIDENCE]
     assert any(words in str(line) for lines in told if isinstance(lines, tuple) for line in lines), told
