@@ -73,12 +73,23 @@ def test_a_host_whose_memory_is_short_is_told_of_once_each_way(host: HavenHost) 
 def test_a_priority_reaches_the_kernel_in_each_life(vm: TestVm) -> None:
     """One below 0: to be killed sooner may be asked without CAP_SYS_RESOURCE, which containers lack."""
     store = open_store(vm.host.root / "var/lib/haven", vm.host.run_dir / "haven", "test")
-    care = Put(f"care/{vm.sid}", VmCare(vm.sid, priority=-3))
+    care = Put(f"care/{vm.sid}", VmCare(vm.sid, priority=-30))
     assert isinstance(store.commit(Transaction(store.read().incarnation, (), (care,))), Committed)
     store.close()
-    vm.host.wait_for(lambda: score(vm) == 300, 10.0, "its oom_score_adj")
+    vm.host.wait_for(lambda: score(vm) == 270, 10.0, "its oom_score_adj")
     vm.runs_anew(vm.kill())
-    vm.host.wait_for(lambda: score(vm) == 300, 10.0, "its oom_score_adj after a restart")
+    vm.host.wait_for(lambda: score(vm) == 270, 10.0, "its oom_score_adj after a restart")
+
+
+def test_a_higher_priority_is_applied_or_said_not_to_be(vm: TestVm) -> None:
+    typed(vm.host, "haven", "set", vm.sid, "--priority", "30")
+
+    def done() -> bool:
+        return score(vm) == -270 or any(
+            "its priority is not applied" in one for one in sentences(vm.host, "vm_note")
+        )
+
+    vm.host.wait_for(done, 10.0, "its priority")
 
 
 def score(vm: TestVm) -> int:

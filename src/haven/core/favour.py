@@ -1,7 +1,8 @@
 """Whom the kernel kills first when memory runs out: the VM with the lowest priority.
 
-A VM's priority (`haven set`) becomes its QEMU's oom_score_adj: 100 below 0 for each step, so that each step weighs
-as much as a tenth of the host's memory. Never -1000: what cannot be killed makes the kernel kill the host's own.
+A VM's priority (`haven set`, 0 to 100) becomes its QEMU's oom_score_adj: 9 below 0 for each step, so that priority
+100 weighs as much as nine tenths of the host's memory. Never -1000: what cannot be killed makes the kernel kill the
+host's own.
 """
 
 from haven.core.hypervisor import Vm
@@ -9,7 +10,7 @@ from haven.core.node_memory import VmMemory
 from haven.core.order import Favour
 from haven.core.records import VmCare
 
-STEP = 100
+STEP = 9
 LIMIT = 900
 
 

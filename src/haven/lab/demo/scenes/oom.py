@@ -30,7 +30,8 @@ def play(stage: Stage) -> Sequence[Row]:
     stage.check("VMs configured" in evidence, "and what the host's VMs may use together", evidence)
     stage.check(back.pause_s < 1.0, f"the start was called {ms(back.pause_s)} after the notice", back.pause_s)
     stage.type(f"haven incidents {MAAS.sid} | tail -n 16")
-    return [Row("102's memory limited, its guest fills it", "", ms(back.down_s), incident["sentence"])]
+    down = f"{ms(incident['outage_s'])} after its end"
+    return [Row("102's memory limited, its guest fills it", "", down, incident["sentence"])]
 
 
 def _grow(stage: Stage) -> None:
