@@ -1,8 +1,8 @@
 """Whom the kernel kills first when memory runs out: the VM with the lowest priority.
 
-A VM's priority (`haven set`, 0 to 100) becomes its QEMU's oom_score_adj: 9 below 0 for each step, so that priority
-100 weighs as much as nine tenths of the host's memory. Never -1000: what cannot be killed makes the kernel kill the
-host's own.
+A VM's priority (`haven set`, 0 to 100) becomes its QEMU's oom_score_adj: 9 below 0 for each step, so that
+priority 100 weighs as much as nine tenths of the host's memory. Never -1000: what cannot be killed makes the
+kernel kill the host's own.
 """
 
 from haven.core.hypervisor import Vm
