@@ -229,6 +229,7 @@ class World:
             tick=tick,
             host_stopping=self.stopping,
             settings=self.settings,
+            host=self.host.memory,
             pulses=self._pulses(lrm, view) if lrm.facts is not None else {},
             spaces=dict(self.host.spaces),
         )

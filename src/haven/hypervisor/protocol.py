@@ -6,6 +6,7 @@ from typing import Protocol
 
 from haven.core.host import DiskTrouble
 from haven.core.hypervisor import Happening, Obstacle, Vm
+from haven.core.oom import OomTraces
 from haven.core.records import Instance
 
 
@@ -92,6 +93,12 @@ class Hypervisor(Protocol):
 
     def agent_answers(self, uuid: str) -> bool:
         """Whether the guest's agent answers within a second."""
+
+    def traces(self, instance: Instance) -> OomTraces:
+        """What the kernel tells of the end of a QEMU process; asks no hypervisor."""
+
+    def favour(self, instance: Instance, oom_score_adj: int) -> None:
+        """Set a running QEMU's oom_score_adj; one that is gone is success. Raises HypervisorError; asks nobody."""
 
     async def close(self) -> None: ...
 

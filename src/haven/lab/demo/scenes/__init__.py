@@ -13,6 +13,7 @@ from haven.lab.demo.scenes import (
     intent,
     libvirtd,
     maintenance,
+    oom,
     protect,
     told,
 )
@@ -29,4 +30,5 @@ SCENES: tuple[Scene, ...] = (
     maintenance.SCENE,
     crash_loop.SCENE,
     told.SCENE,
+    oom.SCENE,
 )
