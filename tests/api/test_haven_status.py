@@ -88,6 +88,7 @@ def test_a_healthy_host_says_so(world: World) -> None:
         "sid": "vm:102", "vmid": 102, "name": "web", "protected": 1, "wanted": "started", "state": "started",
         "power": "running", "runs": 1, "since": NOW_S - 300, "checked_s": 1.0, "restarts_24h": 0,
         "off_reason": None, "hold": None, "pending": None, "trouble": None, "advice": None,
+        "hands_off": None, "schedule": None, "next_drill": None, "last_drill": None,
     }  # fmt: skip
 
 
