@@ -73,6 +73,7 @@ def _seen_sentence(vm: VmOutlook) -> str:
         last = " when it was last seen, it ran" if vm.runs else ""
         return f"libvirt does not answer;{last or ' it is not known whether it runs'}"
     word = f"running (QEMU's pid {vm.guest.pid})" if vm.power == "running" else vm.power
+    word = "; ".join([word, *(["no sign of life"] if vm.hung else []), *vm.signs])
     known = vm.journal
     if vm.protected and known and known.running != vm.runs:
         return f"{word}, by libvirt's word just now; haven's node daemon has not noted it yet"

@@ -9,7 +9,7 @@ from haven.api.state import State
 from haven.api.vms import Machine, machines
 from haven.core.records import Hold, LrmRecord, PendingWork, ServiceConfig, ServiceStatus, VmJournal
 from haven.core.view import View
-from haven.core.words import ServiceState, Wanted
+from haven.core.words import HangStage, ServiceState, Wanted
 from haven.history.model import HistoryError
 from haven.hypervisor.protocol import Guest, HypervisorError
 
@@ -110,6 +110,17 @@ class VmOutlook:
         return self.power == "running"
 
     @property
+    def hung(self) -> bool:
+        """It runs by libvirt's word and shows no life, which haven is about to mend."""
+        known = self.journal
+        return self.runs and known is not None and known.hang.stage is not HangStage.NONE
+
+    @property
+    def signs(self) -> tuple[str, ...]:
+        """What its signs of life say, where not all is well."""
+        return self.all.lrm.signs.get(self.sid, ()) if self.all.lrm and self.protected else ()
+
+    @property
     def since_wall_s(self) -> float | None:
         """Since when it is as it is."""
         if self.journal and self.journal.running == self.runs:
@@ -143,6 +154,8 @@ class VmOutlook:
             return f"held: {self.hold.detail}", phrases.hold_advice(self.hold, self.sid)
         if self.service and self.service.state is ServiceState.ERROR:
             return self.service.reason, f"mend it, then: ha-manager set {self.sid} --state disabled"
+        if self.hung:
+            return self._hung(), f"to reset it at once: qm reset {self.vmid}; why: haven explain {self.sid}"
         if self.config.wanted is Wanted.STARTED and not self.runs and self.power != "unknown":
             if self.power == "paused" and self.guest:
                 return self._paused(self.guest)
@@ -158,6 +171,12 @@ class VmOutlook:
     def io_error(self) -> bool:
         """QEMU paused it because a disk could not be read or written: haven resumes it."""
         return self.guest is not None and self.guest.status == "io-error"
+
+    def _hung(self) -> str:
+        if self.waiting:
+            return self.waiting
+        reset = self.journal is not None and self.journal.hang.stage is HangStage.RESET
+        return "hung; it was reset, and its answer is waited for" if reset else "hung; haven brings it back"
 
     def _down(self) -> str:
         if self.pending:

@@ -59,6 +59,7 @@ class Vm:
     advice: str = ""
     hold: Hold | None = None
     pending: Pending | None = None
+    signs: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -142,8 +143,9 @@ def read_status(data: Mapping[str, Any]) -> Status:
 def _read_vm(data: Mapping[str, Any]) -> Vm:
     hold = _build(Hold, data["hold"]) if data.get("hold") else None
     pending = _build(Pending, data["pending"]) if data.get("pending") else None
-    plain = {key: value for key, value in data.items() if key not in ("hold", "pending")}
-    return _build(Vm, plain, hold=hold, pending=pending)
+    signs = tuple(printable(str(line)) for line in data.get("signs") or ())
+    plain = {key: value for key, value in data.items() if key not in ("hold", "pending", "signs")}
+    return _build(Vm, plain, hold=hold, pending=pending, signs=signs)
 
 
 @dataclass(frozen=True, slots=True)

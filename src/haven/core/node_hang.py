@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 LIVES_ANEW = (Moment.STARTED, Moment.RESUMED, Moment.REBOOT)
 LOOK_AGAIN_S = 1.0
+BOOT_S = 60.0
+"""A reset guest is given at least so long to answer."""
+
 END_AGAIN_S = 60.0
 """After an attempt to end a QEMU that did not work."""
 
@@ -200,8 +203,8 @@ def reset_done(book: Book, order: Reset, vm: VmMemory, result: OrderResult) -> V
     if result.unreachable:
         return vm
     if result.ok:
-        said = "its QEMU is ended, to be started anew" if order.hard else "was reset; its answer is waited for"
-        say(Kind.VM_RESET, said)
+        if not order.hard:
+            say(Kind.VM_RESET, "was reset; its answer is waited for")
         return vm
     detail = result.obstacle.detail if result.obstacle else "nobody says why"
     if order.hard:
@@ -280,7 +283,7 @@ class Hangs:
             if since_s >= END_AGAIN_S:
                 self._end(config, service, known, "its watchdog paused it, and a reset did not help")
             return
-        grace_s = max(terms.uptime_s, terms.silence_s)
+        grace_s = max(terms.uptime_s, terms.silence_s, BOOT_S)
         silent = pulse is not None and hang.silent_s(pulse, known.hang.stage_s) >= terms.silence_s
         if since_s >= grace_s and silent:
             self._end(config, service, known, f"it hung, and did not answer {duration(grace_s)} after a reset")
