@@ -1,7 +1,7 @@
-"""`python -m bench [--quick] [--engine] [--report-only]`: measure, show, write bench/latest.json.
+"""`python -m bench [--quick] [--engine] [--only hang] [--report-only]`: measure, show, write bench/latest.json.
 
-The exit status is 1 when a bound is missed. `--engine` needs no lab host, and leaves the other figures in the file
-as they are.
+The exit status is 1 when a bound is missed. `--engine` needs no lab host; it and `--only` leave the other figures
+in the file as they are.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import engine_figures, machine, plan, results
+from bench import engine_figures, hangs, machine, plan, results
 from bench.engine import EngineError
 from bench.figures import Figure, Rival, figure_table, flat_json, rival_table
 from bench.haven_api import ApiFailure
 from bench.scenarios import Bench
 from haven.lab import accel, artifacts
 from haven.lab.errors import LabError
-from haven.lab.guest import Accel
+from haven.lab.guest import Accel, GuestArtifacts
 from haven.lab.host import LabHost
 from haven.lab.testing import why_no_lab
 
@@ -34,7 +34,9 @@ def main(argv: list[str]) -> int:
         print(f"bench: nothing but the engine (--engine) can be measured here: {reason}", file=sys.stderr)
         return 1
     try:
-        return _measure_engine(options) if options.engine else _measure(options)
+        if options.engine:
+            return _measure_engine(options)
+        return _measure_hangs(options) if options.only == "hang" else _measure(options)
     except (LabError, ApiFailure, EngineError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -55,18 +57,43 @@ def _measure_engine(options: argparse.Namespace) -> int:
     return _status(figures, options)
 
 
+def _measure_hangs(options: argparse.Namespace) -> int:
+    """The hangs alone; about a minute and a half."""
+    project = artifacts.project_root()
+    folder = project / "build/bench" / ("quick" if options.quick else "full")
+    _make_room(folder)
+    target = folder / "hangs.json" if options.quick else project / "bench/latest.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    facts = {f"hang_{name}": value for name, value in _dated(machine.facts(_runs_on(), project)).items()}
+    figures = hangs.figures(hangs.measured(folder, _guests(), quick=options.quick))
+    known = json.loads(target.read_text()) if target.exists() else {}
+    target.write_text(flat_json(figures, [], known | facts))
+    _show(figures, [], facts, target, "")
+    return _status(figures, options)
+
+
+def _runs_on() -> Accel:
+    return accel.recorded(artifacts.default_folder()) or Accel.TCG
+
+
+def _guests() -> GuestArtifacts:
+    return artifacts.ArtifactFolder(artifacts.default_folder()).load()
+
+
 def _measure(options: argparse.Namespace) -> int:
     project = artifacts.project_root()
     folder = project / "build/bench" / ("quick" if options.quick else "full")
     _make_room(folder)
-    runs_on = accel.recorded(artifacts.default_folder()) or Accel.TCG
+    runs_on = _runs_on()
     chosen = plan.QUICK if options.quick else plan.full(machine.available_mib(), machine.cores())
     facts = machine.facts(runs_on, project)
     began_s = time.monotonic()
     measured = Bench(folder, runs_on, chosen).run()
+    hung_s = hangs.measured(folder, _guests(), quick=options.quick)
     engine = engine_figures.measured(project, quick=options.quick)
     facts["bench_s"] = round(time.monotonic() - began_s)
-    figures = results.figures(measured, chosen.guests, chosen.guests_many) + engine_figures.figures(engine)
+    figures = results.figures(measured, chosen.guests, chosen.guests_many)
+    figures += hangs.figures(hung_s) + engine_figures.figures(engine)
     rivals = results.rivals(measured, chosen.poll_period_s)
     target = folder / "figures.json" if options.quick else project / "bench/latest.json"
     target.write_text(flat_json(figures, rivals, facts | engine_facts(facts)))
@@ -76,7 +103,11 @@ def _measure(options: argparse.Namespace) -> int:
 
 def engine_facts(facts: Facts) -> Facts:
     """Under names of their own, as the engine may be measured alone, at another time."""
-    return {f"engine_{name}": facts[name] for name in ("date", "haven_revision", "load_before")}
+    return {f"engine_{name}": value for name, value in _dated(facts).items()}
+
+
+def _dated(facts: Facts) -> Facts:
+    return {name: facts[name] for name in ("date", "haven_revision", "load_before")}
 
 
 def _status(figures: Sequence[Figure], options: argparse.Namespace) -> int:
@@ -104,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
         "--quick", action="store_true", help="a smoke run of under a minute; its figures mean little"
     )
     parser.add_argument("--engine", action="store_true", help="only the manager's rounds; needs no lab host")
+    parser.add_argument("--only", choices=("hang",), help="only what a VM that hangs costs")
     parser.add_argument("--report-only", action="store_true", help="exit with 0 even when a bound is missed")
     return parser
 

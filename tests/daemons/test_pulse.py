@@ -63,9 +63,8 @@ class FakeSigns:
             raise UnreachableError("nobody answers")
 
 
-Story = Callable[
-    [FakeSigns, Callable[[Callable[[Pulse], bool]], Coroutine[Any, Any, Pulse]]], Coroutine[Any, Any, None]
-]
+Until = Callable[[Callable[[Pulse], bool]], Coroutine[Any, Any, Pulse]]
+Story = Callable[[FakeSigns, Until], Coroutine[Any, Any, None]]
 
 
 @pytest.fixture(autouse=True)
@@ -111,7 +110,7 @@ def silent_for(seconds: float) -> Callable[[Pulse], bool]:
 
 
 def test_an_agent_that_answers_and_disks_that_work_are_signs_of_life() -> None:
-    async def story(signs: FakeSigns, until: Any) -> None:
+    async def story(signs: FakeSigns, until: Until) -> None:
         pulse = await until(lambda pulse: pulse.agent_s is not None and pulse.io_s is not None)
         assert pulse.stuck_s is None
         signs.frozen = True
@@ -121,7 +120,7 @@ def test_an_agent_that_answers_and_disks_that_work_are_signs_of_life() -> None:
 
 
 def test_silence_grows_when_neither_says_anything() -> None:
-    async def story(signs: FakeSigns, until: Any) -> None:
+    async def story(signs: FakeSigns, until: Until) -> None:
         await until(lambda pulse: pulse.agent_s is not None)
         signs.agent_answers, signs.idle = False, True
         pulse = await until(silent_for(TERMS.silence_s))
@@ -133,7 +132,7 @@ def test_silence_grows_when_neither_says_anything() -> None:
 
 
 def test_a_qemu_that_answers_nothing_is_silent_and_asked_only_once() -> None:
-    async def story(signs: FakeSigns, until: Any) -> None:
+    async def story(signs: FakeSigns, until: Until) -> None:
         await until(lambda pulse: pulse.agent_s is not None)
         signs.qemu.clear()
         pulse = await until(silent_for(TERMS.silence_s))
@@ -145,7 +144,7 @@ def test_a_qemu_that_answers_nothing_is_silent_and_asked_only_once() -> None:
 
 @pytest.mark.parametrize("how", ["gone", "hangs"])
 def test_nothing_is_concluded_while_libvirt_does_not_answer_and_the_watch_begins_anew_after_it(how: str) -> None:
-    async def story(signs: FakeSigns, until: Any) -> None:
+    async def story(signs: FakeSigns, until: Until) -> None:
         first = await until(lambda pulse: pulse.agent_s is not None)
         signs.agent_answers, signs.idle = False, True
         if how == "gone":
@@ -170,7 +169,7 @@ def test_a_check_is_made_again_and_again_and_its_failures_are_counted(monkeypatc
     monkeypatch.setattr(module, "look", lambda _check: outcome[0])
     check = HealthCheck("web", CheckKind.TCP, "10.0.0.1:80", every_s=0.02, fails=3)
 
-    async def story(_signs: FakeSigns, until: Any) -> None:
+    async def story(_signs: FakeSigns, until: Until) -> None:
         good = (await until(lambda pulse: "web" in pulse.checks)).checks["web"]
         assert (good.ok, good.fails) == (True, 0)
         assert good.ok_s is not None
