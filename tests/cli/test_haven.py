@@ -172,6 +172,7 @@ def test_explain_lists_the_rules_about_a_vm(api: FakeApi, capsys: Output) -> Non
         (["history"], HISTORY, [answers.ENTRY]),
         (["incidents"], INCIDENTS, [answers.INCIDENT]),
         (["explain", "vm:102"], "GET /haven/explain/vm:102", answers.EXPLANATION),
+        (["options"], "GET /cluster/options", {"allowed-tags": [], "crs": {"ha": "static"}}),
     ],
 )
 def test_json_is_the_answer_unchanged(
@@ -180,6 +181,33 @@ def test_json_is_the_answer_unchanged(
     api.answer(line, answer)
     assert run(*words, "--json") == 0
     assert json.loads(capsys.readouterr().out) == answer
+
+
+def test_options_are_shown_as_in_datacenter_cfg(api: FakeApi, capsys: Output) -> None:
+    crs = {"ha": "static", "ha-rebalance-on-start": 1}
+    set_ones = {"allowed-tags": [], "ha": {"shutdown_policy": "migrate"}, "crs": crs, "max_workers": 8}
+    api.answer("GET /cluster/options", set_ones, {"allowed-tags": []})
+    assert run("options") == 0
+    assert lines(capsys) == [
+        "ha: shutdown_policy=migrate",
+        "crs: ha=static,ha-rebalance-on-start=1",
+        "max_workers: 8",
+    ]
+    assert run("options") == 0
+    assert lines(capsys) == ["nothing is set: every option has its default"]
+
+
+def test_options_are_changed_by_whole_lines_and_in_silence(api: FakeApi, capsys: Output) -> None:
+    api.answer("PUT /cluster/options", None)
+    assert run("options", "--crs", "ha=dynamic", "--max_workers", "8", "--delete", "ha") == 0
+    assert capsys.readouterr() == ("", "")
+    assert api.asked("PUT /cluster/options") == [{"crs": "ha=dynamic", "max_workers": "8", "delete": "ha"}]
+
+
+def test_an_option_that_is_none_is_the_apis_word(api: FakeApi, capsys: Output) -> None:
+    api.fail("PUT /cluster/options", 400, "Parameter verification failed.", {"crs": "invalid format - no"})
+    assert run("options", "--crs", "x") == 1
+    assert capsys.readouterr() == ("", "crs: invalid format - no\n")
 
 
 def test_watch_survives_the_api_and_shows_each_event_once(
@@ -240,6 +268,7 @@ def test_help_lists_every_command_with_a_sentence(capsys: Output, words: list[st
         "history",
         "incidents",
         "explain",
+        "options",
         "watch",
         "config",
         "version",
@@ -289,7 +318,16 @@ def test_a_bad_command_line_is_one_line_and_status_2(
     assert api.requests == []
 
 
-READS = [["status"], ["history"], ["incidents"], ["explain", "vm:102"], ["watch"], ["status", "--json"]]
+READS = [
+    ["options"],
+    ["options", "--delete", "ha"],
+    ["status"],
+    ["history"],
+    ["incidents"],
+    ["explain", "vm:102"],
+    ["watch"],
+    ["status", "--json"],
+]
 
 
 @pytest.mark.parametrize("words", READS, ids=" ".join)

@@ -52,6 +52,25 @@ def test_a_guest_without_a_home_is_named_with_the_reason_for_each_node() -> None
     )
 
 
+UNARMED = CLUSTER.replace("node3: 8 cpus, 32 GiB", "node3: 8 cpus, 32 GiB, no watchdog")
+
+
+@pytest.mark.parametrize(("lost", "waits"), [("node3", True), ("node1", False)])
+def test_a_lost_node_without_a_watchdog_waits_for_a_person(
+    lost: str, waits: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome = what_if(run_file(f"pacing: fast{UNARMED}", until_s=60.0).snapshot(), [lost])
+    assert [fate.sid for fate in outcome.waiting] == (["vm:103"] if waits else [])
+    assert outcome.survived == (not waits)
+    path = tmp_path / "unarmed.txt"
+    path.write_text(f"pacing: fast{UNARMED}")
+    assert main(["what-if", "--node", lost, "--case", str(path)]) == (1 if waits else 0)
+    assert ("haven fence confirm node3" in capsys.readouterr().out) == waits
+    main(["what-if", "--node", lost, "--case", str(path), "--json"])
+    (answer,) = json.loads(capsys.readouterr().out)
+    assert answer["waits_for_confirmation"] == (["node3"] if waits else [])
+
+
 def test_what_need_not_run_is_not_missed() -> None:
     outcome = ask("node3")
     assert fates(outcome)["vm:105"] == (None, None)

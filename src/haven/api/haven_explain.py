@@ -1,6 +1,7 @@
 """`/haven/explain/SID`: wanted, seen, decided, what happens next, and what would change it."""
 
 from haven.api import phrases
+from haven.api.boot_story import boot_lines
 from haven.api.errors import failed
 from haven.api.ha_resources import SID
 from haven.api.haven_status import hold_entry
@@ -72,6 +73,8 @@ def _seen_sentence(vm: VmOutlook) -> str:
     if vm.guest is None:
         last = " when it was last seen, it ran" if vm.runs else ""
         return f"libvirt does not answer;{last or ' it is not known whether it runs'}"
+    if vm.io_error and vm.waiting:
+        return vm.waiting
     word = f"running (QEMU's pid {vm.guest.pid})" if vm.power == "running" else vm.power
     word = "; ".join([word, *(["no sign of life"] if vm.hung else []), *vm.signs])
     known = vm.journal
@@ -152,7 +155,8 @@ def _would_change(vm: VmOutlook) -> list[str]:
         return [f"ha-manager add {vm.sid} --state started protects it"]
     if vm.config.wanted is Wanted.IGNORED:
         return [f"ha-manager set {vm.sid} --state started protects it again"]
-    return phrases.would_change(vm.config, vm.hold)
+    boot = boot_lines(vm.all.view, vm.all.node, vm.sid) if vm.config.wanted is Wanted.STARTED else []
+    return [*phrases.would_change(vm.config, vm.hold), *boot]
 
 
 ROUTES = (Route("GET", "/haven/explain/{sid}", "Sys.Audit", explain, {"sid": SID}),)

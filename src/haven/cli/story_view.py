@@ -1,6 +1,7 @@
 """The story: history and watch as lines, incidents as a table."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
@@ -91,3 +92,13 @@ def _table(*columns: str) -> Table:
         table.add_column(name, no_wrap=True, max_width=_HEAD_COLUMNS)
     table.add_column(columns[-1], overflow="fold")
     return table
+
+
+def option_lines(options: dict[str, Any]) -> Iterator[str]:
+    """What was set, a line each, as in datacenter.cfg."""
+    set_ones = {name: value for name, value in options.items() if name in ("ha", "crs", "max_workers")}
+    if not set_ones:
+        yield "nothing is set: every option has its default"
+    for name, value in set_ones.items():
+        text = ",".join(f"{key}={word}" for key, word in value.items()) if isinstance(value, dict) else value
+        yield f"{name}: {text}"

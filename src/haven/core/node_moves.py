@@ -98,7 +98,7 @@ class Moves:
     def _order(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, *, live: bool) -> None:
         if not live and self._plan.hands.from_move(config, known):
             return
-        if self._plan.moving >= self._seen.settings.max_workers:
+        if self._plan.moving >= self._plan.workers:
             self._plan.waiting[config.sid] = f"its move waits for one of {self._plan.moving} others to end"
             return
         why, number = service.reason, known.number + 1

@@ -1,7 +1,10 @@
 """From memory and committed records to orders: what this node does about each of its VMs now."""
 
+import math
 from dataclasses import replace
 
+from haven.core import boot_order, node_boot
+from haven.core.boot_order import Outcome
 from haven.core.brake import hold_length_s
 from haven.core.clock import Now
 from haven.core.contract import NodeObservation
@@ -45,13 +48,14 @@ class Plan:
         self.results = dict(memory.results)
         self.ended_causes = memory.ended_causes
         self._memory = memory
+        self._boot: Outcome | None = None
         self._windows_told = memory.windows_told
         self._seen = observation
         self._view = observation.view
         self._pve = observation.settings.policy is Policy.PVE
         self.now = self._now = now
         self.hands = Hands(self, observation)
-        self._workers = observation.settings.max_workers
+        self.workers = _workers(observation)
         self.not_after_s = observation.lease.act_until_s if observation.lease else None
         self.moving = sum(isinstance(vm.inflight, Move) for vm in self.vms.values())
         self._starting = sum(isinstance(vm.inflight, Start) for vm in self.vms.values())
@@ -64,6 +68,7 @@ class Plan:
             results=self.results,
             ended_causes=self.ended_causes,
             windows_told=self._windows_told,
+            boot=self._memory.boot if self._boot is None else self._boot.phase,
         )
 
     def wake(self, at_s: float) -> None:
@@ -75,6 +80,7 @@ class Plan:
         self._windows_told = Windows(self, self._memory, self._seen).run()
         if self.standing.may_act:
             Moves(self, self._seen).accept()
+            self._look_at_boot()
         for config in own_configs(self._seen).values():
             known = self.vms.get(config.uuid)
             if known is None:
@@ -85,6 +91,13 @@ class Plan:
                 continue
             if service.node == self._seen.node and not known.unsure:
                 self._plan(config, service, known, facts.get(config.uuid))
+
+    def _look_at_boot(self) -> None:
+        if self._seen.vms is None:
+            return
+        self._boot = node_boot.look(self, self._seen, self._memory.boot, self._now)
+        if self._boot.wake_at_s < math.inf:
+            self.wake(self._boot.wake_at_s)
 
     def _plan(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, vm: Vm | None) -> None:
         """`vm` says nothing when it is older than the result of an order."""
@@ -143,6 +156,8 @@ class Plan:
         elif self._seen.host_stopping or self.standing.shutdown:
             self.waiting[config.sid] = "not started: the host is shutting down"
         elif self._may_start(config, service, known):
+            if node_boot.holds_back(self, self._boot, config.sid, self._now):
+                return
             self._start(config, service, self.vms[config.uuid])
 
     def _may_start(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> bool:
@@ -183,8 +198,8 @@ class Plan:
         if not self._holds_run_key(config):
             self._claim_run_key(config, service)
             return
-        if self._starting >= self._workers:  # a finished order wakes the step again
-            self.waiting[config.sid] = f"its start waits for one of {self._workers} other starts to end"
+        if self._starting >= self.workers:  # a finished order wakes the step again
+            self.waiting[config.sid] = f"its start waits for one of {self.workers} other starts to end"
             return
         why = known.ending.sentence if known.ending else service.reason
         order = Start(config.uuid, config.sid, service.uid, why, known.number + 1, self.not_after_s)
@@ -264,8 +279,8 @@ class Plan:
         if self.hands.from_stop(config, service, known):
             return
         timeout_s = DEFAULT_STOP_TIMEOUT_S if service.timeout_s is None else service.timeout_s
-        if timeout_s > 0 and self._stopping >= self._workers and not known.inflight:
-            self.waiting[config.sid] = f"its stop waits for one of {self._workers} other stops to end"
+        if timeout_s > 0 and self._stopping >= self.workers and not known.inflight:
+            self.waiting[config.sid] = f"its stop waits for one of {self.workers} other stops to end"
             return  # a finished order wakes the step again
         order = Stop(config.uuid, config.sid, service.uid, service.reason, timeout_s, known.number + 1)
         self.orders.append(order)
@@ -341,6 +356,7 @@ class Plan:
         if self.hands.untouchable(config):
             return
         enabled = config.wanted is Wanted.STARTED and self._seen.lease is None
+        enabled = enabled and not boot_order.started_by_haven(self._view, self._seen.node, config.sid)
         identity = self._view.identities().get(config.uuid)
         vmid = identity.vmid if identity else vm.vmid_hint
         if vm.autostart != enabled or vm.vmid_hint != vmid:
@@ -349,3 +365,9 @@ class Plan:
     def _say_begin(self, sid: str, action: str, sentence: str) -> None:
         fields: dict[str, Scalar] = {"action": action, "phase": "begin"}
         self.events.append(Event(Kind.EXEC, sentence, sid, "5.2", fields=fields))
+
+
+def _workers(seen: NodeObservation) -> int:
+    """The host's setting holds, and the cluster's, too, once a person has set it."""
+    options, host = seen.view.options(), seen.settings.max_workers
+    return min(host, options.max_workers) if "max_workers" in options.given else host

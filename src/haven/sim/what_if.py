@@ -83,6 +83,7 @@ class Burden:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The cluster some time after the loss. `trouble`: why nobody recovers anything; empty: somebody does.
+    `unarmed`: lost nodes without a watchdog, whose guests wait until a person confirms that the node is off.
     `notes`: what is not known, and what follows for this answer."""
 
     lost: tuple[str, ...]
@@ -90,6 +91,7 @@ class Outcome:
     burdens: tuple[Burden, ...]
     trouble: str = ""
     notes: tuple[str, ...] = ()
+    unarmed: tuple[str, ...] = ()
 
     @property
     def homeless(self) -> tuple[Fate, ...]:
@@ -100,8 +102,13 @@ class Outcome:
         return tuple(burden for burden in self.burdens if burden.memory_over_bytes)
 
     @property
+    def waiting(self) -> tuple[Fate, ...]:
+        """They have a home, and a person has to say that they may go there (SAFETY 3)."""
+        return tuple(fate for fate in self.fates if fate.moved and fate.before in self.unarmed)
+
+    @property
     def survived(self) -> bool:
-        return not self.homeless and not self.overcommitted
+        return not self.homeless and not self.overcommitted and not self.waiting
 
 
 def what_if(snapshot: Snapshot, lost: Sequence[str]) -> Outcome:
@@ -110,7 +117,7 @@ def what_if(snapshot: Snapshot, lost: Sequence[str]) -> Outcome:
         if node not in snapshot.members:
             known = sorted(snapshot.members)
             raise WordsError(f"node {node!r} is not in this cluster; {hint(node, known, 'there are')}")
-    missing = _missing_figures(snapshot)
+    missing, agents = _missing_figures(snapshot), snapshot.view.agents()
     inputs = _copy(snapshot, with_figures=not missing)
     there = sorted(name for name, member in snapshot.members.items() if member.online)
     left = [name for name in there if name not in lost]
@@ -126,6 +133,7 @@ def what_if(snapshot: Snapshot, lost: Sequence[str]) -> Outcome:
         tuple(_burdens(snapshot, world, left)),
         _trouble(world, snapshot, left),
         _notes(missing),
+        tuple(sorted(node for node in lost if node in agents and not agents[node].armed)),
     )
 
 

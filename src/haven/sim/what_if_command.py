@@ -70,6 +70,7 @@ def as_dict(outcome: Outcome, snapshot: Snapshot) -> dict[str, Any]:
         "survived": outcome.survived,
         "trouble": outcome.trouble or None,
         "notes": list(outcome.notes),
+        "waits_for_confirmation": list(outcome.unarmed) if outcome.waiting else [],
         "guests": [_fate_dict(fate, snapshot) for fate in outcome.fates],
         "nodes": [_burden_dict(burden) for burden in outcome.burdens],
     }
@@ -135,6 +136,10 @@ def _verdict(outcome: Outcome) -> str:
     moved, homeless = sum(1 for fate in outcome.fates if fate.moved), len(outcome.homeless)
     parts = [f"{_guests(moved)} {'runs' if moved == 1 else 'run'} elsewhere then"] if moved else []
     parts += [f"{_guests(homeless)} {'finds' if homeless == 1 else 'find'} no home"] if homeless else []
+    parts += [
+        f"{node} has no watchdog, so they wait for: haven fence confirm {node}"
+        for node in dict.fromkeys(fate.before for fate in outcome.waiting)
+    ]
     parts += [f"{burden.node} is given more memory than it has" for burden in outcome.overcommitted]
     return f"{head}: {'; '.join(parts) or 'no guest has to move'}"
 

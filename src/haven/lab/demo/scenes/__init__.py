@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from haven.lab.demo.scene import Scene
-from haven.lab.demo.scenes import crash, crash_loop, disk, haven_itself, intent, libvirtd, protect
+from haven.lab.demo.scenes import crash, crash_loop, disk, full_disk, haven_itself, intent, libvirtd, protect
 
 SCENES: tuple[Scene, ...] = (
     protect.SCENE,
@@ -12,5 +12,6 @@ SCENES: tuple[Scene, ...] = (
     libvirtd.SCENE,
     haven_itself.SCENE,
     disk.SCENE,
+    full_disk.SCENE,
     crash_loop.SCENE,
 )
