@@ -68,7 +68,7 @@ def _measure_hangs(options: argparse.Namespace) -> int:
     figures = hangs.figures(hangs.measured(folder, _guests(), quick=options.quick))
     known = json.loads(target.read_text()) if target.exists() else {}
     target.write_text(flat_json(figures, [], known | facts))
-    _show(figures, [], facts, target, "")
+    print(f"\n{figure_table(figures)}\nwritten to {target}")
     return _status(figures, options)
 
 

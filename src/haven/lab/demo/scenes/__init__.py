@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from haven.lab.demo.scene import Scene
-from haven.lab.demo.scenes import crash, crash_loop, disk, full_disk, haven_itself, intent, libvirtd, protect
+from haven.lab.demo.scenes import (
+    crash,
+    crash_loop,
+    disk,
+    full_disk,
+    hang,
+    haven_itself,
+    intent,
+    libvirtd,
+    panic,
+    protect,
+)
 
 SCENES: tuple[Scene, ...] = (
     protect.SCENE,
@@ -14,4 +25,6 @@ SCENES: tuple[Scene, ...] = (
     disk.SCENE,
     full_disk.SCENE,
     crash_loop.SCENE,
+    hang.SCENE,
+    panic.SCENE,
 )
