@@ -20,8 +20,6 @@ pytestmark = pytest.mark.lab
 SILENCE_S = 5
 _AGENT = "kill -STOP $(pidof qemu-ga)"
 _STOP_AGENT = f'{{"execute": "guest-exec", "arguments": {{"path": "sh", "arg": ["-c", "{_AGENT}"]}}}}'
-    '{"execute": "guest-exec", "arguments": {"path": "sh", "arg": ["-c", "kill -STOP $(pidof qemu-ga)"]}}'
-)
 
 
 @pytest.fixture(scope="module")
