@@ -15,6 +15,7 @@ from haven.core.words import CheckKind
 from haven.daemons import pulse as module
 from haven.daemons.health_checks import Look
 from haven.daemons.pulse import Watch
+from haven.daemons.threads import Threads
 from haven.hypervisor.protocol import Heard, UnreachableError
 
 UUID = "u-1"
@@ -71,6 +72,7 @@ Story = Callable[[FakeSigns, Until], Coroutine[Any, Any, None]]
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ANSWERS_S", 0.05)
     monkeypatch.setattr(module, "LIBVIRT_ANSWERS_S", 0.2)
+    monkeypatch.setattr(module, "AGENT_EVERY_S", 0.2)
 
 
 def play(story: Story, watched: Watched | None = None) -> None:
@@ -199,3 +201,30 @@ def test_who_is_no_longer_followed_has_no_pulse() -> None:
         assert all(task.cancelled() for task in tasks)
 
     asyncio.run(whole())
+
+
+def test_an_agent_is_asked_rarely_while_disks_work_and_at_once_after(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "AGENT_EVERY_S", 60.0)
+
+    async def story(signs: FakeSigns, until: Until) -> None:
+        first = await until(lambda pulse: pulse.agent_s is not None and pulse.io_s is not None)
+        later = await until(lambda pulse: pulse.looked_s > first.looked_s + 4 * INTERVAL_S)
+        assert later.agent_s == first.agent_s
+        signs.idle = True
+        await until(lambda pulse: pulse.agent_s != first.agent_s)
+
+    play(story)
+
+
+def test_threads_are_used_again_and_one_that_hangs_holds_up_nobody() -> None:
+    threads, free = Threads("test"), threading.Event()
+    hanging = [threads.begin(free.wait) for _ in range(10)]
+    names = {threads.begin(lambda: threading.current_thread().ident).result(DEADLINE_S) for _ in range(20)}
+    assert len(names) < 20
+    assert not any(future.done() for future in hanging)
+    free.set()
+    assert all(future.result(DEADLINE_S) for future in hanging)
+    with pytest.raises(ZeroDivisionError):
+        threads.begin(lambda: 1 // 0).result(DEADLINE_S)

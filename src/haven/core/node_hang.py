@@ -225,11 +225,10 @@ class Hangs:
         """One VM that runs and should."""
         terms, pulse = self._view.care(config.sid).hang, self._seen.pulses.get(config.uuid)
         if known.hang.stage is HangStage.NONE:
-            if terms and pulse and known.hang.answered:
+            if terms and pulse and known.hang.answered and known.hang.told_s < hang.last_sign_s(pulse):
                 silent_s = hang.silent_s(pulse, max(known.excused_s, known.life_s))
                 self._plan.wake(self._now.boottime_s + max(terms.silence_s - silent_s, LOOK_AGAIN_S))
             return
-        self._plan.wake(self._now.boottime_s + LOOK_AGAIN_S)
         vm = (self._seen.vms or {}).get(config.uuid)
         if kept_off := reserve(self._view, config.sid, vm, self._now):
             self._plan.waiting[config.sid] = _not_reset(kept_off)
@@ -245,9 +244,11 @@ class Hangs:
         pulse: Pulse | None,
     ) -> None:
         now_s, state = self._now.boottime_s, known.hang
+        if state.stage is HangStage.FOUND:
+            self._reset(config, service, known, terms)
+            return
+        self._plan.wake(now_s + LOOK_AGAIN_S)
         match state.stage:
-            case HangStage.FOUND:
-                self._reset(config, service, known, terms)
             case HangStage.FAILED:
                 self._end(config, service, known, "it hung, and could not be reset")
             case HangStage.RESET:
