@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.figures import Figure, median
-from haven.lab.guest import GuestArtifacts
 from haven.lab.haven_host import HavenHost
+from haven.lab.testing import load_artifacts
 
 SILENCE_S = 5
 ROUNDS, QUICK_ROUNDS = 5, 1
@@ -22,13 +22,13 @@ _CONFIG = "tick_s = 10\nbrake_window_s = 10\n"
 _OPTIONS = ("--hang-after", str(SILENCE_S), "--hang-uptime", "0", "--hang-resets", "100")
 
 
-def measured(folder: Path, artifacts: GuestArtifacts, *, quick: bool) -> list[float]:
+def measured(folder: Path, *, quick: bool) -> list[float]:
     """Seconds beyond the silence, one for each hang: from the last sign of life until it runs again, less the
     silence. A real guest, whose QEMU is stopped by SIGSTOP; raises LabError."""
     with HavenHost(folder / "hangs") as host:
         host.configure(_CONFIG)
         host.haven_start()
-        host.define_guest(_NAME, artifacts)
+        host.define_guest(_NAME, load_artifacts())
         host.wait_for(
             lambda: bool(host.told("haven", "status", "--json")["vms"]), _UP_S, "haven knowing the guest"
         )

@@ -14,6 +14,7 @@ from haven.lab.demo.scenes import (
     libvirtd,
     panic,
     protect,
+    told,
 )
 
 SCENES: tuple[Scene, ...] = (
@@ -27,4 +28,5 @@ SCENES: tuple[Scene, ...] = (
     crash_loop.SCENE,
     hang.SCENE,
     panic.SCENE,
+    told.SCENE,
 )
