@@ -1,8 +1,8 @@
 """`python -m bench [--quick] [--engine | --hang | --notify] [--report-only]`: measure, show, write
 bench/latest.json.
 
-The exit status is 1 when a bound is missed. `--engine` (which needs no lab host), `--hang` and `--notify` measure a
-part and leave the other figures in the file as they are.
+The exit status is 1 when a bound is missed. `--engine` (which needs no lab host), `--hang` and `--notify` measure
+a part and leave the other figures in the file as they are.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def _one(host: HavenHost, number: int) -> float:
     host.kill_qemu(_NAME, signal.SIGSTOP)
     host.wait_for(lambda: host.qemu_life(_NAME) not in (None, life), _BACK_S, "the guest in another life")
     host.wait_for(lambda: len(_over(host)) > number, _BACK_S, "the incident's end")
-    return float(_over(host)[-1]["outage_s"]) - SILENCE_S
+    return float(_over(host)[0]["outage_s"]) - SILENCE_S
 
 
 def _known(host: HavenHost) -> bool:
@@ -58,6 +58,7 @@ def _watched(host: HavenHost) -> bool:
 
 
 def _over(host: HavenHost) -> list[dict[str, Any]]:
+    """Newest first."""
     return [one for one in host.incidents(_SID) if one["outage_s"] is not None]
 
 

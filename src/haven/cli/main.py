@@ -42,7 +42,7 @@ Limit = Annotated[
 
 @app.command()
 def status(as_json: Json = False) -> int:
-    """Show on one screen what should run, what runs, and what to do.
+    """Show what should run, what runs, and what to do.
 
     Exit status: 0 when nothing is wrong; 1 when a VM that should run does not, when haven, libvirt or the
     store does not work, or when the API cannot be asked.
