@@ -8,11 +8,13 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from haven.api.telling import telling as telling_module
 from haven.api.telling.outbox import OUTBOX_FILE, Outbox
+from haven.api.telling.outbox_file import OutboxError
 from haven.api.telling.watch import Watch
 from haven.core.records import LrmRecord, ManagerRecord, Origin, ServiceConfig, VmCare, VmJournal
 from haven.core.words import CrmState, Kind, LrmMode, LrmState, Wanted
@@ -154,6 +156,31 @@ def test_a_queue_that_is_damaged_is_set_aside_and_said(tmp_path: Path) -> None:
         crash(world)
         ring(world)
         ear.wait_for(1)
+
+
+def test_a_queue_that_cannot_be_written_delays_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telling_module, "RETRY_S", 0.05)
+    take, failures = Outbox.take, [OutboxError("the disk is full")] * 3
+
+    def full_at_first(*arguments: Any) -> None:
+        if arguments[2] and failures:
+            raise failures.pop()
+        take(*arguments)
+
+    monkeypatch.setattr(Outbox, "take", full_at_first)
+    with listening() as ear, telling_api(tmp_path, webhook_url=ear.url()) as world:
+        ready(world)
+        crash(world)
+        ring(world)
+        ear.wait_for(1)
+        crash(world, 2)
+        ring(world)
+        ear.wait_for(2)
+        assert failures == []
+        assert [said["id"] for said in ear.bodies] == ["vm:102-1:closed", "vm:102-2:closed"]
+        assert world.api.get("/haven/notify")["trouble"] is None
 
 
 # -- the heart, and each VM's monitor

@@ -5,7 +5,18 @@ import sys
 
 import pytest
 
-FOR_PEOPLE = ("rich", "typer", "click", "starlette", "uvicorn", "fastapi", "apprise", "psutil")
+FOR_PEOPLE = (
+    "rich",
+    "typer",
+    "click",
+    "starlette",
+    "uvicorn",
+    "fastapi",
+    "apprise",
+    "psutil",
+    "prometheus_client",
+    "requests",
+)
 
 
 @pytest.mark.parametrize("module", ["haven.daemons.lrm", "haven.daemons.crm", "haven.daemons.run", "haven.up"])

@@ -16,6 +16,7 @@ from haven.api.state import State
 from haven.api.telling.standing import VmStanding, is_fresh, standings
 from haven.core.message import Message, MessageKind
 from haven.core.notices import GRACE_S
+from haven.core.words import Wanted
 from haven.notify.protocol import NotifyError
 from haven.notify.push import push
 from haven.store.protocol import StoreError
@@ -61,7 +62,7 @@ class Beats:
             return f"no beat, haven is not well: {error}"
         if trouble := own_trouble(self._state, seen):
             return f"no beat, haven is not well: {'; '.join(trouble)}"
-        wanted = [vm for vm in seen.vms() if vm.protected and vm.config and vm.config.wanted.value == "started"]
+        wanted = [vm for vm in seen.vms() if vm.config and vm.config.wanted is Wanted.STARTED]
         running = sum(vm.runs for vm in wanted)
         message = f"{running} of {len(wanted)} VMs that should run do, on {self._state.node}"
         took_ms = 1000 * (time.monotonic() - began_s)
