@@ -3,10 +3,12 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from haven.api.telling import telling as telling_module
 from haven.api.telling.outbox import OUTBOX_FILE, Outbox
 from haven.api.telling.outbox_file import OutboxError
 from haven.api.telling.watch import Watch
+from haven.core.message import Message, MessageKind
+from haven.core.notices import NoticeMemory
 from haven.core.records import LrmRecord, ManagerRecord, Origin, ServiceConfig, VmCare, VmJournal
 from haven.core.words import CrmState, Kind, LrmMode, LrmState, Wanted
 from tests.api.telling import back, crash, ready, ring, telling_api, until
@@ -240,7 +244,7 @@ def test_a_vm_is_up_for_its_monitor_when_it_runs_or_is_meant_to_be_off(tmp_path:
         assert world.state.telling.beats.of_vms() == {}, "of old news nothing is said"
         world.put(f"lrm/{NODE}", LrmRecord(NODE, LrmState.ACTIVE, LrmMode.ACTIVE, now_s))
         assert set(world.state.telling.beats.of_vms().values()) == {""}
-        assert [(beat["status"], beat["msg"]) for beat in ear.queries()] == [
+        assert sorted(((beat["status"], beat["msg"]) for beat in ear.queries()), key=lambda beat: beat[1]) == [
             ("up", "vm:101 runs"),
             ("down", "vm:102 is down"),
             ("up", "vm:103 is off: stopped by root with qm stop, 4 min ago"),
@@ -299,6 +303,21 @@ def test_an_api_that_is_killed_loses_nothing_and_queues_nothing_twice(tmp_path: 
     ids = [said["id"] for said in ear.bodies]
     assert ids[0] == ids[1]
     assert ids[1:] == [f"vm:102-{number}:closed" for number in range(12)]
+
+
+def test_a_message_of_a_newer_haven_does_not_block_those_behind_it(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / OUTBOX_FILE)
+    news = [Message(f"k{number}", MessageKind.NOTE, f"t{number}", "b", 1.0) for number in range(2)]
+    outbox.take(NoticeMemory(7), news, ["r"], (), 1.0)
+    outbox.close()
+    with closing(sqlite3.connect(tmp_path / OUTBOX_FILE)) as other, other:
+        other.execute("UPDATE messages SET json = replace(json, '\"note\"', '\"song\"') WHERE key = 'k0'")
+    outbox = Outbox(tmp_path / OUTBOX_FILE)
+    first, second = (queued.message for queued in outbox.waiting("r", 5, 2.0))
+    outbox.close()
+    assert "cannot read" in first.title
+    assert "t0" in first.body
+    assert second.title == "t1"
 
 
 def test_messages_beyond_what_is_kept_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
