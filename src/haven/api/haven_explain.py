@@ -1,6 +1,7 @@
 """`/haven/explain/SID`: wanted, seen, decided, what happens next, and what would change it."""
 
 from haven.api import phrases
+from haven.api.boot_story import boot_lines
 from haven.api.errors import failed
 from haven.api.ha_resources import SID
 from haven.api.haven_status import hands_entry, hold_entry
@@ -74,6 +75,8 @@ def _seen_sentence(vm: VmOutlook) -> str:
     if vm.guest is None:
         last = " when it was last seen, it ran" if vm.runs else ""
         return f"libvirt does not answer;{last or ' it is not known whether it runs'}"
+    if vm.io_error and vm.waiting:
+        return vm.waiting
     word = f"running (QEMU's pid {vm.guest.pid})" if vm.power == "running" else vm.power
     known = vm.journal
     if vm.protected and known and known.running != vm.runs:
@@ -168,7 +171,8 @@ def _would_change(vm: VmOutlook) -> list[str]:
         return [f"ha-manager set {vm.sid} --state started protects it again"]
     hands = hands_entry(vm)
     ends = [f"{hands['ends']} gives it back into haven's hands at once"] if hands and hands["ends"] else []
-    return ends + phrases.would_change(vm.config, vm.hold)
+    boot = boot_lines(vm.all.view, vm.all.node, vm.sid) if vm.config.wanted is Wanted.STARTED else []
+    return [*ends, *phrases.would_change(vm.config, vm.hold), *boot]
 
 
 ROUTES = (Route("GET", "/haven/explain/{sid}", "Sys.Audit", explain, {"sid": SID}),)

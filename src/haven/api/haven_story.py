@@ -131,7 +131,7 @@ def _sentence(incident: Incident) -> str:
         return f"{cause}; only observed: nothing is done about it"
     match _state(incident):
         case "recovered":
-            back = "on" if incident.cause is Cause.IO_ERROR else "back"
+            back = "it runs on" if incident.cause is Cause.IO_ERROR else "back"
             return f"{cause}; {back} after {incident.outage_s:.2f} s"
         case "closed":
             return f"{cause}; not brought back: {incident.how_closed or 'no longer wanted'}"

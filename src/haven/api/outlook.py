@@ -121,6 +121,8 @@ class VmOutlook:
     @property
     def since_wall_s(self) -> float | None:
         """Since when it is as it is."""
+        if self.io_error and self.journal:
+            return self.journal.paused_wall_s
         if self.journal and self.journal.running == self.runs:
             return self.journal.since_wall_s
         if self.guest and self.guest.uptime_s:
@@ -165,8 +167,8 @@ class VmOutlook:
         return None
 
     def _paused(self, guest: Guest) -> tuple[str, str]:
-        if self.io_error and self.waiting:
-            return self.waiting, phrases.pause_advice(self.pending, self.all.now_s)
+        if self.io_error:
+            return self.waiting or f"paused ({guest.status})", phrases.pause_advice(self.pending, self.all.now_s)
         return f"paused ({guest.status})", f"when what stopped it is mended: virsh resume {guest.name}"
 
     @property

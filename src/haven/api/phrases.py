@@ -88,7 +88,7 @@ def hold_advice(hold: Hold, sid: str) -> str:
 def pause_advice(pending: PendingWork | None, now_wall_s: float) -> str:
     """What a person can do about a VM whose storage fails, and what haven does."""
     if pending is None:
-        return "make space, or mend the storage"
+        return "make space, or mend the storage: haven resumes it"
     left_s = max(pending.at_wall_s - now_wall_s, 0.0)
     return f"make space, or mend the storage: it is {pending.what} in {left_s:.0f} s"
 

@@ -118,7 +118,7 @@ class Book:
             Kind.VM_UP,
             sid,
             f"{sentence}, after {outage_s:.2f} s",
-            "restart",
+            "storage" if vm.pause else "restart",
             incident=vm.incident,
             called_wall_s=called_wall_s,
             recovered_wall_s=at_wall_s,

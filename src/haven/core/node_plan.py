@@ -1,7 +1,10 @@
 """From memory and committed records to orders: what this node does about each of its VMs now."""
 
+import math
 from dataclasses import replace
 
+from haven.core import boot_order, node_boot
+from haven.core.boot_order import Outcome
 from haven.core.brake import hold_length_s
 from haven.core.clock import Now
 from haven.core.contract import NodeObservation
@@ -47,6 +50,7 @@ class Plan:
         self.ended_causes = memory.ended_causes
         self._memory = memory
         self._tells: set[str] = set()
+        self._boot: Outcome | None = None
         self._seen = observation
         self._view = observation.view
         self._pve = observation.settings.policy is Policy.PVE
@@ -65,6 +69,7 @@ class Plan:
             results=self.results,
             ended_causes=self.ended_causes,
             told_once=frozenset(self._tells),
+            boot=self._memory.boot if self._boot is None else self._boot.phase,
         )
 
     def wake(self, at_s: float) -> None:
@@ -76,6 +81,7 @@ class Plan:
         Windows(self, self._seen).run()
         if self.standing.may_act:
             Moves(self, self._seen).accept()
+            self._look_at_boot()
         for config in own_configs(self._seen).values():
             known = self.vms.get(config.uuid)
             if known is None:
@@ -94,6 +100,13 @@ class Plan:
         self._tells.add(key)
         if key not in self._memory.told_once:
             self.events.append(event)
+
+    def _look_at_boot(self) -> None:
+        if self._seen.vms is None:
+            return
+        self._boot = node_boot.look(self, self._seen, self._memory.boot, self._now)
+        if self._boot.wake_at_s < math.inf:
+            self.wake(self._boot.wake_at_s)
 
     def _plan(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, vm: Vm | None) -> None:
         """`vm` says nothing when it is older than the result of an order."""
@@ -152,6 +165,8 @@ class Plan:
         elif self._seen.host_stopping or self.standing.shutdown:
             self.waiting[config.sid] = "not started: the host is shutting down"
         elif self._may_start(config, service, known):
+            if node_boot.holds_back(self, self._boot, config.sid, self._now):
+                return
             self._start(config, service, self.vms[config.uuid])
 
     def _may_start(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> bool:
@@ -350,6 +365,7 @@ class Plan:
         if self.hands.untouchable(config):
             return
         enabled = config.wanted is Wanted.STARTED and self._seen.lease is None
+        enabled = enabled and not boot_order.started_by_haven(self._view, self._seen.node, config.sid)
         identity = self._view.identities().get(config.uuid)
         vmid = identity.vmid if identity else vm.vmid_hint
         if vm.autostart != enabled or vm.vmid_hint != vmid:

@@ -118,6 +118,20 @@ class History:
         where = f"{newest} WHERE other.sid = incidents.sid AND other.cause = incidents.cause)"
         return {incident.sid: incident for incident in self._incidents(where, (Cause.DRILL.value, -1))}
 
+    def incident(self, number: str) -> Incident | None:
+        """The incident of that id."""
+        found = self._incidents("id = ?", (number, 1))
+        return found[0] if found else None
+
+    def totals(self) -> tuple[tuple[str, str, int, int, float], ...]:
+        """By VM and cause: sid, cause, incidents, restarts, seconds of outage."""
+        rows = self._rows(
+            "SELECT sid, cause, count(*), sum(restarts), total(max(recovered_wall_s - opened_wall_s, 0.0))"
+            " FROM incidents GROUP BY sid, cause",
+            (),
+        )
+        return tuple(map(tuple, rows))
+
     def save_decision(
         self, source: str, wall_s: float, sids: frozenset[str], memory: str, observation: str, decision: str
     ) -> None:

@@ -88,7 +88,7 @@ class Stage:
         self.host = HavenHost(root)
         self.screen = screen
         self.kills: list[Kill] = []
-        self._artifacts = artifacts
+        self.artifacts = artifacts
         self._feed: Feed | None = None
 
     def __enter__(self) -> Self:
@@ -146,7 +146,7 @@ class Stage:
     def define_guests(self) -> None:
         """The two guests, off."""
         for guest in GUESTS:
-            self.host.define_guest(guest.name, self._artifacts)
+            self.host.define_guest(guest.name, self.artifacts)
 
     def type(self, line: str, *, fails: bool = False) -> str:
         """Types a command line on the lab host, shows it with what it prints; SceneError if it fails."""

@@ -8,11 +8,13 @@ from haven.lab.demo.scenes import (
     crash_loop,
     disk,
     drill,
+    full_disk,
     haven_itself,
     intent,
     libvirtd,
     maintenance,
     protect,
+    told,
 )
 
 SCENES: tuple[Scene, ...] = (
@@ -22,7 +24,9 @@ SCENES: tuple[Scene, ...] = (
     libvirtd.SCENE,
     haven_itself.SCENE,
     disk.SCENE,
+    full_disk.SCENE,
     drill.SCENE,
     maintenance.SCENE,
     crash_loop.SCENE,
+    told.SCENE,
 )
