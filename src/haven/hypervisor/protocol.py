@@ -62,6 +62,7 @@ class Hypervisor(Protocol):
     def reset(self, uuid: str, instance: Instance | None, *, hard: bool) -> None:
         """Reset a VM without life, and let it go on if it is paused; or, `hard`, end its QEMU. Nothing is done to
         another process than `instance`: HypervisorError. So it is for a QEMU that answers nothing, unless `hard`.
+        Raises LockedError.
         """
 
     def obstacle(self, uuid: str) -> Obstacle | None:
