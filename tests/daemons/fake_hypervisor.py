@@ -108,6 +108,14 @@ class FakeHypervisor:
         if autostart is not None:
             self._vms[uuid] = replace(self._vms[uuid], autostart=autostart, vmid_hint=vmid)
 
+    def kill_qemu(self, uuid: str, instance: Instance) -> bool:
+        self._reach()
+        return False
+
+    def agent_answers(self, uuid: str) -> bool:
+        self._reach()
+        return True
+
     def definition(self, uuid: str) -> Mapping[str, str]:
         self._reach()
         return self.definitions.get(uuid, {})

@@ -106,7 +106,8 @@ def delete(call: Call) -> None:
             raise failed(f"cannot delete service '{shown(sid)}', not HA managed!")
         rules, said = without(view, sid) if purge else ([], "")
         options, forgotten = without_care(view, sid) if purge else ([], "")
-        writes = (Delete(f"config/{sid}"), *commands_queued(view, sid), *rules, *options)
+        drill = [Delete(key) for key in (f"drill/{sid}",) if key in view.entries]
+        writes = (Delete(f"config/{sid}"), *commands_queued(view, sid), *rules, *options, *drill)
         text = f"taken out of haven's care, the VM is left as it is{said}{forgotten}"
         return Change(writes, (told(call.identity, text, sid, wanted="none"),))
 

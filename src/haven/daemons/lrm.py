@@ -22,7 +22,7 @@ from haven.core.transaction import Committed
 from haven.core.view import View
 from haven.daemons.definitions import Definitions
 from haven.daemons.eyes import Eyes
-from haven.daemons.machine import now
+from haven.daemons.machine import now, utc_offset_s
 from haven.daemons.notify import Systemd
 from haven.daemons.orders import broken_off, perform
 from haven.daemons.pulse import Watch
@@ -131,6 +131,7 @@ class Lrm:
             tick=tick,
             host_stopping=self._host_stopping,
             settings=self._settings,
+            utc_offset_s=utc_offset_s(),
             pulses=self._watch.pulses() if self._watch else {},
             spaces=self._look_at_spaces(self._view, tick),
         )

@@ -103,11 +103,13 @@ class History:
         return self._incidents(_OPEN, (-1,))
 
     def restarts_since(self, wall_s: float) -> dict[str, int]:
-        """How often haven brought each VM back since then, by sid; VMs without restarts are left out."""
+        """How often haven brought each VM back since then, by sid; VMs without restarts are left out, and drills
+        do not count."""
         return dict(
             self._rows(
-                "SELECT sid, sum(restarts) FROM incidents WHERE recovered_wall_s >= ? AND sid != '' GROUP BY sid",
-                (wall_s,),
+                "SELECT sid, sum(restarts) FROM incidents WHERE recovered_wall_s >= ? AND sid != ''"
+                " AND cause != ? GROUP BY sid",
+                (wall_s, Cause.DRILL.value),
             )
         )
 
@@ -124,6 +126,12 @@ class History:
             (),
         )
         return tuple(map(tuple, rows))
+
+    def last_drills(self) -> dict[str, Incident]:
+        """The last drill of each VM, by sid: an incident whose end was haven's own doing."""
+        newest = "cause = ? AND opened_wall_s = (SELECT max(opened_wall_s) FROM incidents AS other"
+        where = f"{newest} WHERE other.sid = incidents.sid AND other.cause = incidents.cause)"
+        return {incident.sid: incident for incident in self._incidents(where, (Cause.DRILL.value, -1))}
 
     def save_decision(
         self, source: str, wall_s: float, sids: frozenset[str], memory: str, observation: str, decision: str

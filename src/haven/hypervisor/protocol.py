@@ -84,6 +84,15 @@ class Hypervisor(Protocol):
     def evidence(self, uuid: str) -> tuple[str, ...]:
         """The last lines of QEMU's own log, newest last; empty when there are none."""
 
+    def kill_qemu(self, uuid: str, instance: Instance) -> bool:
+        """End this QEMU process as a crash would; whether the guest's agent answered just before.
+
+        Raises HypervisorError when it is another process by now, LockedError.
+        """
+
+    def agent_answers(self, uuid: str) -> bool:
+        """Whether the guest's agent answers within a second."""
+
     async def close(self) -> None: ...
 
 
@@ -127,6 +136,7 @@ class Guest:
     disk_bytes: int  # capacity of the boot disk
     config: Mapping[str, str]  # qm config's keys and values
     vmid_hint: int | None  # VMID in the domain's metadata
+    job: str = ""  # what libvirt is doing to it, as in Vm
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,12 @@ from haven.lab.demo.scenes import (
     crash,
     crash_loop,
     disk,
+    drill,
     full_disk,
     haven_itself,
     intent,
     libvirtd,
+    maintenance,
     protect,
     told,
 )
@@ -23,6 +25,8 @@ SCENES: tuple[Scene, ...] = (
     haven_itself.SCENE,
     disk.SCENE,
     full_disk.SCENE,
+    drill.SCENE,
+    maintenance.SCENE,
     crash_loop.SCENE,
     told.SCENE,
 )
