@@ -62,8 +62,9 @@ def _trouble(facts: Facts, vm: Watched) -> Finding | None:
 
 
 def autostart(facts: Facts) -> Iterator[Finding]:
-    """libvirt starts at boot what should run, even if haven does not."""
-    seen = [vm for vm in facts.protected if vm.seen]
+    """libvirt starts at boot what should run, even if haven does not. That of an observed VM is its owner's."""
+    observed = {vm.sid for vm in facts.protected if facts.view and facts.view.care(vm.sid).observe}
+    seen = [vm for vm in facts.protected if vm.seen and vm.sid not in observed]
     wrong = [vm for vm in seen if vm.seen and vm.seen.persistent and vm.seen.autostart != vm.should_run]
     for vm in wrong:
         word = "off, though it should run" if vm.should_run else "on, though it should be off"
