@@ -196,6 +196,8 @@ def test_libvirts_autostart_has_to_be_as_wanted() -> None:
     meant = one("autostart", with_vm(SEEN, replace(CONFIG, state=Wanted.STOPPED)))
     assert meant.mend.startswith("virsh autostart maas --disable")
     assert worst("autostart", with_vm(replace(SEEN, persistent=False))) is FAIL
+    watched = view(config=CONFIG, care=VmCare("vm:102", observe=True))
+    assert found("autostart", replace(with_vm(replace(SEEN, autostart=False)), view=watched)) == []
 
 
 def test_what_has_its_turn_at_host_boot_must_not_be_started_by_libvirt() -> None:

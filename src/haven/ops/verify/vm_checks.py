@@ -63,8 +63,10 @@ def _trouble(facts: Facts, vm: Watched) -> Finding | None:
 
 
 def autostart(facts: Facts) -> Iterator[Finding]:
-    """libvirt starts at boot what should run, even if haven does not; but not what has its turn (boot order)."""
-    seen = [vm for vm in facts.protected if vm.seen]
+    """libvirt starts at boot what should run, even if haven does not; but not what has its turn (boot order). That
+    of an observed VM is its owner's."""
+    observed = {vm.sid for vm in facts.protected if facts.view and facts.view.care(vm.sid).observe}
+    seen = [vm for vm in facts.protected if vm.seen and vm.sid not in observed]
     wrong = [vm for vm in seen if vm.seen and vm.seen.persistent and vm.seen.autostart != _by_libvirt(facts, vm)]
     for vm in wrong:
         too_early = "haven starts it in its turn" if vm.should_run else "it should be off"
