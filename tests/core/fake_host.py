@@ -6,9 +6,11 @@ from haven.core.host import DiskTrouble, HostFacts, Space
 from haven.core.hypervisor import Happening, Moment, Obstacle, Power, Vm, Why
 from haven.core.oom import KernelKill, OomTraces
 from haven.core.order import (
+    AwaitAgent,
     CollectEvidence,
     Favour,
     Inspect,
+    Kill,
     Order,
     OrderResult,
     Probe,
@@ -26,7 +28,7 @@ GUEST_SHUTDOWN_S = 1.0
 """How long a guest that obeys takes to shut down."""
 
 QUICK_S = 0.01
-ORDER_S = {"Start": 0.2, "Stop": 0.1, "Resume": 0.5, "Reset": 0.05}
+ORDER_S = {"Start": 0.2, "Stop": 0.1, "Resume": 0.5, "Reset": 0.05, "AwaitAgent": 3.0}
 """All others are quick."""
 
 
@@ -35,7 +37,8 @@ class Guest:
     """One domain and what will go wrong with it.
 
     `misled`: starts fail although nothing seems to stand in the way. `obeys`: a shutdown request works.
-    `immortal`: even pulling the plug fails. `short_lived`: SIGTERM ends it before its start is reported. `job`:
+    `immortal`: even pulling the plug fails. `short_lived`: SIGTERM ends it before its start is reported. `agent`:
+    it has one that answers. `job`:
     what libvirt does to it; `job_unseen`: begun, and nobody has looked since.
     `full`: there is no space for its disk. `failing`: its disk's storage does not answer.
     """
@@ -59,6 +62,7 @@ class Guest:
     resident_mib: int = 0
     hugepages: bool = False
     oom_score_adj: int = 0
+    agent: bool = False
     job: str = ""
     job_unseen: bool = False
     full: bool = False
@@ -87,6 +91,10 @@ class FakeHost:
         if not self.reachable:
             return None
         return {guest.uuid: self._fact(guest) for guest in self.guests.values() if guest.defined}
+
+    def facts_of(self, uuid: str) -> Vm:
+        """What a look at this guest would say now."""
+        return self._fact(self.guests[uuid])
 
     def _fact(self, guest: Guest) -> Vm:
         instance = Instance(guest.pid, guest.pid * 7) if guest.pid else None
@@ -175,10 +183,10 @@ class FakeHost:
                 return self._stop(guest, order, pid, blank)
             case Reset():
                 return self._reset(guest, order, blank)
-            case Probe():
-                return _but(blank, ok=True, obstacle=None if guest.disk else _missing(guest))
-            case Inspect():
-                return _but(blank, ok=True, disks=(self._trouble(guest),))
+            case Kill() | AwaitAgent():
+                return self._drill(guest, order, blank)
+            case Probe() | Inspect():
+                return self._look_at_disks(guest, order, blank)
             case Resume():
                 return self._resume(guest, blank)
             case Settle():
@@ -187,6 +195,11 @@ class FakeHost:
             case Favour() | CollectEvidence():
                 return self._ask_kernel(guest, order, blank)
         raise AssertionError(order)
+
+    def _look_at_disks(self, guest: Guest, order: Probe | Inspect, blank: OrderResult) -> OrderResult:
+        if isinstance(order, Inspect):
+            return _but(blank, ok=True, disks=(self._trouble(guest),))
+        return _but(blank, ok=True, obstacle=None if guest.disk else _missing(guest))
 
     def _ask_kernel(self, guest: Guest, order: Favour | CollectEvidence, blank: OrderResult) -> OrderResult:
         if isinstance(order, CollectEvidence):
@@ -213,6 +226,14 @@ class FakeHost:
             guest.short_lived = False
             self.end(guest, Why.SHUTDOWN, Moment.SHUTDOWN_HOST, Moment.STOPPED_SHUTDOWN)
         return started
+
+    def _drill(self, guest: Guest, order: Kill | AwaitAgent, blank: OrderResult) -> OrderResult:
+        if isinstance(order, AwaitAgent):
+            return _but(blank, ok=True, answered=guest.agent)
+        if guest.pid != order.instance.pid or guest.job:
+            return _but(blank, obstacle=Obstacle(HoldCause.START_FAILED, "its QEMU is another one"))
+        self.end(guest, Why.CRASHED, Moment.STOPPED_FAILED)
+        return _but(blank, ok=True, answered=guest.agent)
 
     def _reset(self, guest: Guest, order: Reset, blank: OrderResult) -> OrderResult:
         if order.instance != self._fact(guest).instance:

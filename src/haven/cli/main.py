@@ -10,11 +10,12 @@ import typer
 from typer.exceptions import TyperException
 
 from haven.api.client import ApiError, ApiUnreachable
-from haven.cli import care_commands, notify
+from haven.cli import care_commands, hands, notify
 from haven.cli.arguments import AnySid, OneSid
 from haven.cli.cluster_options import cluster_options
 from haven.cli.console import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, abandon_stdout, complain, tolerate_any_text
 from haven.cli.decisions import decisions
+from haven.cli.report import report
 from haven.cli.session import connect, error_text, segment
 from haven.cli.times import parse_since, wall_now_s
 from haven.cli.verify import verify
@@ -42,7 +43,7 @@ Limit = Annotated[
 
 @app.command()
 def status(as_json: Json = False) -> int:
-    """Show on one screen what should run, what runs, and what to do.
+    """Show what should run, what runs, and what to do.
 
     Exit status: 0 when nothing is wrong; 1 when a VM that should run does not, when haven, libvirt or the
     store does not work, or when the API cannot be asked.
@@ -173,8 +174,10 @@ def version(as_json: Json = False) -> int:
 
 
 app.add_typer(notify.app, name="notify")
+hands.register(app)
 app.command()(decisions)
 app.command()(verify)
+app.command()(report)
 
 
 _ELSEWHERE = {

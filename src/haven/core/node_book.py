@@ -11,7 +11,7 @@ from haven.core.host_memory import became_short, is_short, is_well_again
 from haven.core.node_memory import TAKEOVER_S, NodeMemory, VmMemory, own_configs
 from haven.core.oom_note import overcommit
 from haven.core.records import ServiceConfig
-from haven.core.words import Kind, Level
+from haven.core.words import Cause, Kind, Level
 
 
 class Book:
@@ -108,7 +108,7 @@ class Book:
             config.sid,
             ending.sentence,
             "cause",
-            Level.ERR,
+            Level.NOTICE if ending.cause is Cause.DRILL else Level.ERR,
             incident=incident,
             uuid=config.uuid,
             name=identity.name if identity else "",

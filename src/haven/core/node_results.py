@@ -2,17 +2,19 @@
 
 from dataclasses import replace
 
-from haven.core import oom_note
 from haven.core.brake import retry_pause_s
 from haven.core.io_pause import inspected, resume_ended
 from haven.core.node_book import Book
+from haven.core.node_drill import done_event
+from haven.core.node_evidence import kernel_answered
 from haven.core.node_hang import reset_done
 from haven.core.node_memory import MoveEnded, MoveOutcome, VmMemory, last_sequence
-from haven.core.oom import OomKill, judge
 from haven.core.order import (
+    AwaitAgent,
     CollectEvidence,
     Favour,
     Inspect,
+    Kill,
     Move,
     OrderResult,
     Probe,
@@ -22,10 +24,8 @@ from haven.core.order import (
     Stop,
 )
 from haven.core.records import Result
+from haven.core.sentences import duration
 from haven.core.words import Cause, ExitCode, HoldCause, Kind, Level, ServiceState
-
-UNEXPLAINED = (Cause.CRASH, Cause.UNKNOWN)
-"""Causes that say how it ended, and not why: evidence may."""
 
 STOP_AGAIN_S = 2.0
 """After a stop that found a job in its way; the job's end is told as well, and looked for at every tick."""
@@ -47,14 +47,14 @@ def order_done(book: Book, result: OrderResult) -> None:
             book.vms[order.uuid] = reset_done(book, order, vm, result)
         case Probe():
             _probe_done(book, order, vm, result)
+        case Kill() | AwaitAgent():
+            _drilled(book, order, vm, result)
         case Inspect():
             book.vms[order.uuid] = inspected(vm, result)
         case Resume():
             book.vms[order.uuid] = resume_ended(book, order, vm, result)
-        case CollectEvidence():
-            _evidence_came(book, order, vm, result)
-        case Favour():
-            _favoured(book, order, result)
+        case CollectEvidence() | Favour():
+            kernel_answered(book, order, vm, result)
 
 
 def _done(book: Book, order: Start | Stop, vm: VmMemory, result: OrderResult) -> VmMemory:
@@ -192,33 +192,21 @@ def _probe_done(book: Book, order: Probe, vm: VmMemory, result: OrderResult) -> 
         book.ended.add(order.uid)
 
 
-def _evidence_came(book: Book, order: CollectEvidence, vm: VmMemory, result: OrderResult) -> None:
-    if result.lines:
-        sentence = "QEMU's log: " + result.lines[-1]
-        book.say(Kind.VM_EVIDENCE, order.sid, sentence, "cause", incident=order.incident, lines=result.lines)
-    if result.traces and vm.last_cause in UNEXPLAINED and (kill := judge(result.traces)):
-        _killed_for_memory(book, order, vm, kill)
-
-
-def _killed_for_memory(book: Book, order: CollectEvidence, vm: VmMemory, kill: OomKill) -> None:
-    """The incident gets its cause; what is known of the VM, unless it has ended anew meanwhile."""
-    book.say(
-        Kind.VM_EVIDENCE,
-        order.sid,
-        oom_note.sentence(kill, oom_note.overcommit(book.seen)),
-        "cause",
-        Level.ERR,
-        incident=order.incident,
-        cause=Cause.OOM_KILL,
-        lines=oom_note.lines(kill, book.seen, vm, order.uuid),
-    )
-    if vm.incident in (None, order.incident):
-        book.vms[order.uuid] = replace(vm, last_cause=Cause.OOM_KILL)
-
-
-def _favoured(book: Book, order: Favour, result: OrderResult) -> None:
-    """A refusal is told once: it will be the same for every VM."""
-    if result.obstacle and not book.favour_refused:
-        book.favour_refused = True
-        sentence = f"its priority is not applied: {result.obstacle.detail} (haven needs CAP_SYS_RESOURCE)"
-        book.say(Kind.VM_NOTE, order.sid, sentence, "memory", Level.WARN)
+def _drilled(book: Book, order: Kill | AwaitAgent, vm: VmMemory, result: OrderResult) -> None:
+    """The kill of a drill, or the answer that ends it."""
+    drill = vm.drill
+    if drill is None or drill.uid != order.uid:
+        return
+    if isinstance(order, AwaitAgent):
+        book.vms[order.uuid] = replace(vm, drill=None)
+        failed = "" if result.answered else f"its agent does not answer after {duration(order.timeout_s)}"
+        serving_s = result.ended_wall_s if result.answered else None
+        book.events.append(done_event(order.sid, drill, serving_s, "its agent answers", failed))
+        return
+    if result.ok:
+        drill = replace(drill, killed_wall_s=result.ended_wall_s, asks_agent=result.answered)
+        book.vms[order.uuid] = replace(vm, drill=drill)
+        return
+    detail = result.obstacle.detail if result.obstacle else "libvirt does not answer"
+    book.vms[order.uuid] = replace(vm, drill=None)
+    book.events.append(done_event(order.sid, drill, None, "", f"not begun: {detail}"))

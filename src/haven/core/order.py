@@ -124,6 +124,27 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
+class Kill:
+    """A drill: end this QEMU process, and no other, as a crash would. Its guest agent is asked before whether it
+    answers."""
+
+    uuid: str
+    sid: str
+    uid: str
+    instance: Instance
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitAgent:
+    """Wait until the VM's guest agent answers."""
+
+    uuid: str
+    sid: str
+    uid: str
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveLock:
     """Take a leftover lock (`backup`, `snapshot`, ...) off a guest that is recovered (R-4.32)."""
 
@@ -146,7 +167,9 @@ class Exit:
     """End this daemon: it was asked to, and nothing keeps it."""
 
 
-Order = Start | Stop | Move | Reset | Probe | Inspect | Resume | Settle | CollectEvidence | Favour
+Order = (
+    Start | Stop | Move | Reset | Probe | Inspect | Resume | Settle | CollectEvidence | Favour | Kill | AwaitAgent
+)
 Duty = FeedWatchdog | CloseWatchdog | RemoveLock | Exit
 
 
@@ -158,7 +181,7 @@ class OrderResult:
     `unreachable`: the hypervisor went away meanwhile (or, of a move, the other end), so nothing is known.
     `lines` is the evidence, `traces` what the kernel tells of an end, `disks` what an inspection found.
     `began_wall_s` and `ended_wall_s` are when the hypervisor was called and answered; whatever was read of the VM
-    before `ended_boottime_s` is older than this result.
+    before `ended_boottime_s` is older than this result. `answered`: the VM's guest agent did.
     """
 
     order: Order
@@ -171,4 +194,5 @@ class OrderResult:
     instance: Instance | None = None
     lines: tuple[str, ...] = ()
     traces: OomTraces | None = None
+    answered: bool = False
     disks: tuple[DiskTrouble, ...] = ()

@@ -9,6 +9,7 @@ from haven.core.event import Event
 from haven.core.lrm import rounds
 from haven.core.lrm.memory import LrmMemory
 from haven.core.order import (
+    AwaitAgent,
     CloseWatchdog,
     CollectEvidence,
     Duty,
@@ -16,6 +17,7 @@ from haven.core.order import (
     Favour,
     FeedWatchdog,
     Inspect,
+    Kill,
     Move,
     Order,
     OrderResult,
@@ -202,7 +204,17 @@ def _do(cluster: Cluster, host: Host, order: Order) -> bool:
             return guests.stop(node, order.sid, say)
         case Move():
             return _move(cluster, host, order, say)
-        case Reset() | Probe() | Inspect() | Resume() | Settle() | CollectEvidence() | Favour():
+        case (
+            Reset()
+            | Probe()
+            | Inspect()
+            | Resume()
+            | Settle()
+            | CollectEvidence()
+            | Favour()
+            | Kill()
+            | AwaitAgent()
+        ):
             return True
 
 
