@@ -58,11 +58,11 @@ class Guest:
     obeys: bool = True
     immortal: bool = False
     short_lived: bool = False
+    agent: bool = False
     memory_mib: int = 0
     resident_mib: int = 0
     hugepages: bool = False
     oom_score_adj: int = 0
-    agent: bool = False
     job: str = ""
     job_unseen: bool = False
     full: bool = False
@@ -177,16 +177,14 @@ class FakeHost:
             return _but(blank, unreachable=True)
         guest = self.guests[order.uuid]
         match order:
-            case Start():
-                return self._start(guest, blank)
-            case Stop():
-                return self._stop(guest, order, pid, blank)
-            case Reset():
-                return self._reset(guest, order, blank)
+            case Start() | Stop() | Reset():
+                return self._act(guest, order, pid, blank)
+            case Probe():
+                return _but(blank, ok=True, obstacle=None if guest.disk else _missing(guest))
             case Kill() | AwaitAgent():
                 return self._drill(guest, order, blank)
-            case Probe() | Inspect():
-                return self._look_at_disks(guest, order, blank)
+            case Inspect():
+                return _but(blank, ok=True, disks=(self._trouble(guest),))
             case Resume():
                 return self._resume(guest, blank)
             case Settle():
@@ -196,10 +194,12 @@ class FakeHost:
                 return self._ask_kernel(guest, order, blank)
         raise AssertionError(order)
 
-    def _look_at_disks(self, guest: Guest, order: Probe | Inspect, blank: OrderResult) -> OrderResult:
-        if isinstance(order, Inspect):
-            return _but(blank, ok=True, disks=(self._trouble(guest),))
-        return _but(blank, ok=True, obstacle=None if guest.disk else _missing(guest))
+    def _act(self, guest: Guest, order: Start | Stop | Reset, pid: int | None, blank: OrderResult) -> OrderResult:
+        if isinstance(order, Start):
+            return self._start(guest, blank)
+        if isinstance(order, Reset):
+            return self._reset(guest, order, blank)
+        return self._stop(guest, order, pid, blank)
 
     def _ask_kernel(self, guest: Guest, order: Favour | CollectEvidence, blank: OrderResult) -> OrderResult:
         if isinstance(order, CollectEvidence):

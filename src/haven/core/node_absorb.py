@@ -250,8 +250,8 @@ class Absorb:
             incident=known.incident,
             down_since_wall_s=known.down_since_wall_s,
             ending=ending,
-            unexplained=known.incident or "",
             drill=noticed(known, since_s),
+            unexplained=known.incident or "",
         )
         self.book.vms[config.uuid] = self._failed(config, opened)
 

@@ -188,10 +188,10 @@ class NodeMemory:
     since_s: float = 0.0
     shutdown: ShutdownKind | None = None
     stops: bool = False
+    told_once: frozenset[str] = frozenset()
     host: HostFacts | None = None
     memory_short: bool = False
     favour_refused: bool = False
-    told_once: frozenset[str] = frozenset()
     low: Mapping[str, str] = field(default_factory=dict)
     boot: BootPhase | None = None
 

@@ -193,6 +193,6 @@ class OrderResult:
     unreachable: bool = False
     instance: Instance | None = None
     lines: tuple[str, ...] = ()
-    traces: OomTraces | None = None
     answered: bool = False
+    traces: OomTraces | None = None
     disks: tuple[DiskTrouble, ...] = ()

@@ -132,8 +132,8 @@ class Lrm:
             tick=tick,
             host_stopping=self._host_stopping,
             settings=self._settings,
-            host=read_host(),
             utc_offset_s=utc_offset_s(),
+            host=read_host(),
             pulses=self._watch.pulses() if self._watch else {},
             spaces=self._look_at_spaces(self._view, tick),
         )

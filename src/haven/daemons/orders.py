@@ -73,15 +73,15 @@ def _call(hypervisor: Hypervisor, order: Order, done: OrderResult) -> OrderResul
             hypervisor.prepare(order.uuid, autostart=order.autostart, vmid=order.vmid)
         case Move(target=target):
             raise HypervisorError(f"cannot move to {target}: this host is in no cluster")
+        case CollectEvidence() | Favour():
+            return _ask_kernel(hypervisor, order, done)
         case _:
             return _bring(hypervisor, order, done)
     return done
 
 
 def _bring(
-    hypervisor: Hypervisor,
-    order: Start | Probe | Inspect | Kill | AwaitAgent | CollectEvidence | Favour,
-    done: OrderResult,
+    hypervisor: Hypervisor, order: Start | Probe | Inspect | Kill | AwaitAgent, done: OrderResult
 ) -> OrderResult:
     """Those that bring something."""
     match order:
@@ -93,8 +93,6 @@ def _bring(
             return replace(done, disks=hypervisor.io_errors(order.uuid))
         case Kill() | AwaitAgent():
             return replace(done, answered=_drill(hypervisor, order))
-        case CollectEvidence() | Favour():
-            return _ask_kernel(hypervisor, order, done)
 
 
 def _drill(hypervisor: Hypervisor, order: Kill | AwaitAgent) -> bool:

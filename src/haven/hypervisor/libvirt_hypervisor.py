@@ -139,6 +139,7 @@ class LibvirtHypervisor:
             found = self._processes.instance(domain.name())
             if instance is not None and found != instance:
                 raise HypervisorError(f"VM {domain.name()} was started anew meanwhile; that QEMU is left alone")
+            domains.must_be_free(domain, partial(self._jobs.job, domain.name()))
             if hard:
                 reviving.end(domain, found if self._sees_own_processes else None)
             else:

@@ -62,6 +62,7 @@ class Hypervisor(Protocol):
     def reset(self, uuid: str, instance: Instance | None, *, hard: bool) -> None:
         """Reset a VM without life, and let it go on if it is paused; or, `hard`, end its QEMU. Nothing is done to
         another process than `instance`: HypervisorError. So it is for a QEMU that answers nothing, unless `hard`.
+        Raises LockedError.
         """
 
     def obstacle(self, uuid: str) -> Obstacle | None:
@@ -85,12 +86,6 @@ class Hypervisor(Protocol):
     def evidence(self, uuid: str) -> tuple[str, ...]:
         """The last lines of QEMU's own log, newest last; empty when there are none."""
 
-    def traces(self, instance: Instance) -> OomTraces:
-        """What the kernel tells of the end of a QEMU process; asks no hypervisor."""
-
-    def favour(self, instance: Instance, oom_score_adj: int) -> None:
-        """Set a running QEMU's oom_score_adj; one that is gone is success. Raises HypervisorError; asks nobody."""
-
     def kill_qemu(self, uuid: str, instance: Instance) -> bool:
         """End this QEMU process as a crash would; whether the guest's agent answered just before.
 
@@ -99,6 +94,12 @@ class Hypervisor(Protocol):
 
     def agent_answers(self, uuid: str) -> bool:
         """Whether the guest's agent answers within a second."""
+
+    def traces(self, instance: Instance) -> OomTraces:
+        """What the kernel tells of the end of a QEMU process; asks no hypervisor."""
+
+    def favour(self, instance: Instance, oom_score_adj: int) -> None:
+        """Set a running QEMU's oom_score_adj; one that is gone is success. Raises HypervisorError; asks nobody."""
 
     async def close(self) -> None: ...
 
