@@ -138,3 +138,12 @@ def test_what_is_no_counter(tmp_path: Path) -> None:
     assert read_counter(tmp_path / "missing") is None
     (tmp_path / "memory.oom_control").write_text("oom_kill_disable 0\nunder_oom 0\n")  # Linux before 4.13
     assert read_counter(tmp_path / "memory.oom_control") is None
+
+
+def test_the_controller_s_own_line_counts_where_v2_is_there_beside_it(tmp_path: Path) -> None:
+    host = Host(tmp_path, v1=True)
+    host.run(42, "/vm")
+    cgroup = host.proc / "42/cgroup"
+    cgroup.write_text(f"0::/unified\n{cgroup.read_text()}0::/unified\n")
+    (host.proc / "self/mountinfo").write_text("")
+    assert MemoryCgroups(host.proc).of(42) == "/vm"

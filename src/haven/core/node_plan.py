@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 
-from haven.core import boot_order, node_boot
+from haven.core import boot_order, node_boot, node_evidence
 from haven.core.boot_order import Outcome
 from haven.core.brake import hold_length_s
 from haven.core.clock import Now
@@ -22,7 +22,7 @@ from haven.core.node_resume import attend
 from haven.core.node_room import Room
 from haven.core.node_standing import Standing
 from haven.core.node_windows import Windows
-from haven.core.order import CollectEvidence, Move, Order, Probe, Settle, Start, Stop
+from haven.core.order import Move, Order, Probe, Settle, Start, Stop
 from haven.core.records import Result, RunKey, ServiceConfig, ServiceStatus
 from haven.core.transaction import Delete, Guard, Put
 from haven.core.words import ExitCode, HoldCause, Kind, Policy, ServiceState, Wanted
@@ -96,22 +96,13 @@ class Plan:
                 self._plan(config, service, known, facts.get(config.uuid))
         if facts is not None:
             Drills(self, self._seen).run()
-        self._collect_evidence()
+        node_evidence.collect(self, self._seen)
 
     def tell_once(self, key: str, event: Event) -> None:
         """Tell what goes with a write, once, however often it takes to write it."""
         self._tells.add(key)
         if key not in self._memory.told_once:
             self.events.append(event)
-
-    def _collect_evidence(self) -> None:
-        """After the starts: a restart never waits for it."""
-        for config in own_configs(self._seen).values():
-            known = self.vms.get(config.uuid)
-            if known and known.unexplained:
-                order = CollectEvidence(config.uuid, config.sid, known.unexplained, known.instance)
-                self.orders.append(order)
-                self.vms[config.uuid] = replace(known, unexplained="")
 
     def _look_at_boot(self) -> None:
         if self._seen.vms is None:

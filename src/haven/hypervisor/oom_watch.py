@@ -119,16 +119,18 @@ class MemoryCgroups:
         self._find_mount()
 
     def of(self, pid: int) -> str:
-        """The memory cgroup of a process, as the kernel names it; empty when it is not known."""
+        """The memory cgroup of a process, as the kernel names it, mounted here or not; empty when it is not known.
+        v1's line names the controller; v2's has none, and is there beside v1 as well."""
         try:
             lines = (self._proc_dir / f"{pid}/cgroup").read_text().splitlines()
         except OSError:
             return ""
-        for line in lines:
-            _number, controllers, path = line.split(":", 2)
-            if "memory" in controllers.split(",") if self._v1 else not controllers:
+        found = ""
+        for _number, controllers, path in (line.split(":", 2) for line in lines):
+            if "memory" in controllers.split(","):
                 return path
-        return ""
+            found = path if not controllers else found
+        return found
 
     def counters(self, cgroup: str) -> dict[Path, int]:
         """The counters of OOM kills of this cgroup and of those above, the nearest first. In v1 a cgroup counts
