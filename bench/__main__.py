@@ -1,7 +1,7 @@
-"""`python -m bench [--quick] [--engine] [--report-only]`: measure, show, write bench/latest.json.
+"""`python -m bench [--quick] [--engine | --notify] [--report-only]`: measure, show, write bench/latest.json.
 
-The exit status is 1 when a bound is missed. `--engine` needs no lab host, and leaves the other figures in the file
-as they are.
+The exit status is 1 when a bound is missed. `--engine` (which needs no lab host) and `--notify` measure a part and
+leave the other figures in the file as they are.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import engine_figures, machine, plan, results
+from bench import engine_figures, machine, notify_figures, plan, results
 from bench.engine import EngineError
 from bench.figures import Figure, Rival, figure_table, flat_json, rival_table
 from bench.haven_api import ApiFailure
@@ -34,6 +34,8 @@ def main(argv: list[str]) -> int:
         print(f"bench: nothing but the engine (--engine) can be measured here: {reason}", file=sys.stderr)
         return 1
     try:
+        if options.notify:
+            return _measure_notify(options)
         return _measure_engine(options) if options.engine else _measure(options)
     except (LabError, ApiFailure, EngineError) as error:
         print(f"bench: {error}", file=sys.stderr)
@@ -46,7 +48,7 @@ def _measure_engine(options: argparse.Namespace) -> int:
     folder = project / "build/bench"
     target = folder / "engine.json" if options.quick else project / "bench/latest.json"
     target.parent.mkdir(parents=True, exist_ok=True)
-    facts = engine_facts(machine.facts(Accel.TCG, project))
+    facts = part_facts("engine", machine.facts(Accel.TCG, project))
     measured = engine_figures.measured(project, quick=options.quick)
     figures = engine_figures.figures(measured)
     known = json.loads(target.read_text()) if target.exists() else {}
@@ -55,28 +57,50 @@ def _measure_engine(options: argparse.Namespace) -> int:
     return _status(figures, options)
 
 
+def _measure_notify(options: argparse.Namespace) -> int:
+    """How soon people are told; about a minute."""
+    project = artifacts.project_root()
+    folder = project / "build/bench/notify"
+    _make_room(folder)
+    target = project / "build/bench/notify.json" if options.quick else project / "bench/latest.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    facts = part_facts("notify", machine.facts(_accel(), project))
+    figures = notify_figures.figures(notify_figures.measured(folder, _accel(), quick=options.quick))
+    known = json.loads(target.read_text()) if target.exists() else {}
+    target.write_text(flat_json(figures, [], known | facts))
+    _show(figures, [], facts, target, "")
+    return _status(figures, options)
+
+
+def _accel() -> Accel:
+    return accel.recorded(artifacts.default_folder()) or Accel.TCG
+
+
 def _measure(options: argparse.Namespace) -> int:
     project = artifacts.project_root()
     folder = project / "build/bench" / ("quick" if options.quick else "full")
     _make_room(folder)
-    runs_on = accel.recorded(artifacts.default_folder()) or Accel.TCG
+    runs_on = _accel()
     chosen = plan.QUICK if options.quick else plan.full(machine.available_mib(), machine.cores())
     facts = machine.facts(runs_on, project)
     began_s = time.monotonic()
     measured = Bench(folder, runs_on, chosen).run()
+    told = notify_figures.measured(folder, runs_on, quick=options.quick)
     engine = engine_figures.measured(project, quick=options.quick)
     facts["bench_s"] = round(time.monotonic() - began_s)
-    figures = results.figures(measured, chosen.guests, chosen.guests_many) + engine_figures.figures(engine)
+    figures = results.figures(measured, chosen.guests, chosen.guests_many)
+    figures += notify_figures.figures(told) + engine_figures.figures(engine)
     rivals = results.rivals(measured, chosen.poll_period_s)
     target = folder / "figures.json" if options.quick else project / "bench/latest.json"
-    target.write_text(flat_json(figures, rivals, facts | engine_facts(facts)))
+    parts = part_facts("engine", facts) | part_facts("notify", facts)
+    target.write_text(flat_json(figures, rivals, facts | parts))
     _show(figures, rivals, facts, target, engine.skipped)
     return _status(figures, options)
 
 
-def engine_facts(facts: Facts) -> Facts:
-    """Under names of their own, as the engine may be measured alone, at another time."""
-    return {f"engine_{name}": facts[name] for name in ("date", "haven_revision", "load_before")}
+def part_facts(part: str, facts: Facts) -> Facts:
+    """Under names of their own, as the part may be measured alone, at another time."""
+    return {f"{part}_{name}": facts[name] for name in ("date", "haven_revision", "load_before")}
 
 
 def _status(figures: Sequence[Figure], options: argparse.Namespace) -> int:
@@ -103,7 +127,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--quick", action="store_true", help="a smoke run of under a minute; its figures mean little"
     )
-    parser.add_argument("--engine", action="store_true", help="only the manager's rounds; needs no lab host")
+    part = parser.add_mutually_exclusive_group()
+    part.add_argument("--engine", action="store_true", help="only the manager's rounds; needs no lab host")
+    part.add_argument("--notify", action="store_true", help="only how soon people are told")
     parser.add_argument("--report-only", action="store_true", help="exit with 0 even when a bound is missed")
     return parser
 

@@ -87,10 +87,10 @@ def _figures(costs: Sequence[Costs], suffix: str, which: str) -> list[Figure]:
 
 def growth_table(values: Mapping[str, str | int | float]) -> str:
     """What a round costs by size, in milliseconds and, in brackets, in microseconds by service, beside what users
-    know; of the figures as they are in the file."""
+    know; of the figures as they are in the file; empty when there are none."""
     heads = ("services x nodes", "full", "1 % changed", "recovery", "others' round", "others' recovery")
     rows = [_row(size, values) for size in GROWTH if _key("steady", size) in values]
-    return table(heads, rows, numbers=range(1, len(heads)))
+    return table(heads, rows, numbers=range(1, len(heads))) if rows else ""
 
 
 def _row(size: Size, values: Mapping[str, str | int | float]) -> tuple[str, ...]:

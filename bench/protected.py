@@ -27,6 +27,8 @@ class ProtectedHerd(Herd):
     """See `Herd`. haven's processes run from `haven_start` to `haven_stop` or the host's end."""
 
     _haven: Process | None = None
+    more_config = ""
+    """Lines of haven.toml beside those that every herd needs."""
 
     @property
     def _socket(self) -> Path:
@@ -34,7 +36,9 @@ class ProtectedHerd(Herd):
 
     def haven_start(self) -> float:
         """Execs `haven up`; returns the wall time of that. `protect` or `wait_api` wait for it."""
-        (self.host.root / "etc/haven/haven.toml").write_text(f"brake_window_s = {BRAKE_WINDOW_S}\n")
+        (self.host.root / "etc/haven/haven.toml").write_text(
+            f"brake_window_s = {BRAKE_WINDOW_S}\n{self.more_config}"
+        )
         at_wall_s = time.time()
         self._haven = self.host.spawn(["haven", "up"], self.host.root / "log/haven.log")
         return at_wall_s

@@ -88,6 +88,7 @@ def test_a_healthy_host_says_so(world: World) -> None:
         "sid": "vm:102", "vmid": 102, "name": "web", "protected": 1, "wanted": "started", "state": "started",
         "power": "running", "runs": 1, "since": NOW_S - 300, "checked_s": 1.0, "restarts_24h": 0,
         "off_reason": None, "hold": None, "pending": None, "trouble": None, "advice": None,
+        "hands_off": None, "schedule": None, "next_drill": None, "last_drill": None,
     }  # fmt: skip
 
 
@@ -165,11 +166,31 @@ def test_a_vm_that_waits_says_what_for(world: World, state: ServiceState, wait: 
     assert explain(world)["next"]["sentence"] == wait
 
 
-def test_a_paused_vm_does_not_run(world: World) -> None:
+def test_a_vm_that_qemu_paused_for_a_disk_error_is_named_with_what_haven_does(world: World) -> None:
     protected(world)
     world.libvirt.present["u-2"] = guest("u-2", "web", "io-error", hint=102)
+    assert vm(world)["trouble"] == "paused (io-error)"
+    assert vm(world)["advice"] == "make space, or mend the storage: haven resumes it"
+    assert explain(world)["next"]["sentence"] == "haven looks at its storage, and resumes it when that answers"
+    why, what = "paused by QEMU (io-error): vda: /srv/a.qcow2, 0 MiB free of 20 GiB", "resumed if it answers"
+    pending = {"vm:102": PendingWork(what, NOW_S + 30)}
+    low = {"/srv": "/srv has 0 MiB free of 20 GiB (0.0 %); on it: vm:102"}
+    said = LrmRecord(
+        NODE, LrmState.ACTIVE, LrmMode.ACTIVE, NOW_S, waiting={"vm:102": why}, pending=pending, low=low
+    )
+    world.put(f"lrm/{NODE}", said)
+    assert vm(world)["trouble"] == why
+    assert vm(world)["pending"] == {"what": what, "at": NOW_S + 30}
+    assert explain(world)["next"] == {"sentence": what, "at": NOW_S + 30}
+    assert explain(world)["seen"]["sentence"] == why
+    assert low["/srv"] in [problem["text"] for problem in world.api.get("/haven/status")["problems"]]
+
+
+def test_a_paused_vm_does_not_run(world: World) -> None:
+    protected(world)
+    world.libvirt.present["u-2"] = guest("u-2", "web", "watchdog", hint=102)
     seen = vm(world)
-    assert (seen["power"], seen["runs"], seen["trouble"]) == ("paused", 0, "paused (io-error)")
+    assert (seen["power"], seen["runs"], seen["trouble"]) == ("paused", 0, "paused (watchdog)")
     assert seen["advice"] == "when what stopped it is mended: virsh resume web"
     assert explain(world)["next"]["sentence"] == "nothing: haven leaves a paused VM as it is"
 

@@ -172,7 +172,7 @@ def test_explain_lists_the_rules_about_a_vm(api: FakeApi, capsys: Output) -> Non
         (["history"], HISTORY, [answers.ENTRY]),
         (["incidents"], INCIDENTS, [answers.INCIDENT]),
         (["explain", "vm:102"], "GET /haven/explain/vm:102", answers.EXPLANATION),
-        (["options"], "GET /cluster/options", {"allowed-tags": [], "crs": {"ha": "static"}}),
+        (["cluster-options"], "GET /cluster/options", {"allowed-tags": [], "crs": {"ha": "static"}}),
     ],
 )
 def test_json_is_the_answer_unchanged(
@@ -187,26 +187,26 @@ def test_options_are_shown_as_in_datacenter_cfg(api: FakeApi, capsys: Output) ->
     crs = {"ha": "static", "ha-rebalance-on-start": 1}
     set_ones = {"allowed-tags": [], "ha": {"shutdown_policy": "migrate"}, "crs": crs, "max_workers": 8}
     api.answer("GET /cluster/options", set_ones, {"allowed-tags": []})
-    assert run("options") == 0
+    assert run("cluster-options") == 0
     assert lines(capsys) == [
         "ha: shutdown_policy=migrate",
         "crs: ha=static,ha-rebalance-on-start=1",
         "max_workers: 8",
     ]
-    assert run("options") == 0
+    assert run("cluster-options") == 0
     assert lines(capsys) == ["nothing is set: every option has its default"]
 
 
 def test_options_are_changed_by_whole_lines_and_in_silence(api: FakeApi, capsys: Output) -> None:
     api.answer("PUT /cluster/options", None)
-    assert run("options", "--crs", "ha=dynamic", "--max_workers", "8", "--delete", "ha") == 0
+    assert run("cluster-options", "--crs", "ha=dynamic", "--max_workers", "8", "--delete", "ha") == 0
     assert capsys.readouterr() == ("", "")
     assert api.asked("PUT /cluster/options") == [{"crs": "ha=dynamic", "max_workers": "8", "delete": "ha"}]
 
 
 def test_an_option_that_is_none_is_the_apis_word(api: FakeApi, capsys: Output) -> None:
     api.fail("PUT /cluster/options", 400, "Parameter verification failed.", {"crs": "invalid format - no"})
-    assert run("options", "--crs", "x") == 1
+    assert run("cluster-options", "--crs", "x") == 1
     assert capsys.readouterr() == ("", "crs: invalid format - no\n")
 
 
@@ -319,8 +319,8 @@ def test_a_bad_command_line_is_one_line_and_status_2(
 
 
 READS = [
-    ["options"],
-    ["options", "--delete", "ha"],
+    ["cluster-options"],
+    ["cluster-options", "--delete", "ha"],
     ["status"],
     ["history"],
     ["incidents"],

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from enum import StrEnum
 
+from haven.core.codec import record_to_json
 from haven.core.records import Record
 from haven.core.transaction import (
     ABSENT,
@@ -70,6 +71,7 @@ class FakeStore:
         self.revision += 1
         for write in transaction.writes:
             if isinstance(write, Put):
+                record_to_json(write.record)  # a real store could not keep what cannot be written down
                 self.entries[write.key] = Versioned(write.record, self.revision)
             elif isinstance(write, Delete):
                 self.entries.pop(write.key, None)

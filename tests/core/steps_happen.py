@@ -6,9 +6,9 @@ from typing import Any
 
 from haven.core.host import Space
 from haven.core.hypervisor import Happening, Moment, Power, Why
-from haven.core.records import ClusterOptions, RunKey, VmCare
+from haven.core.records import ClusterOptions, HealthCheck, RunKey, VmCare
 from haven.core.transaction import Delete, Put
-from haven.core.words import RestartOn, Wanted
+from haven.core.words import CheckKind, RestartOn, Wanted
 from tests.core.fake_store import Mood
 from tests.core.story import Story, step
 
@@ -69,6 +69,29 @@ def misled(story: Story, sid: str) -> None:
 def foreign_key(story: Story, sid: str, node: str) -> None:
     uuid = story.world.guest(sid).uuid
     story.world.write(Put(f"run/{uuid}", RunKey(uuid, node, "epoch-of-another", "uid-of-another")))
+
+
+@step("at host boot, <rest>")
+def boot_order(story: Story, rest: str) -> None:
+    """`vm:101 has order 1 and delay 30 s`, `vm:102 waits for vm:101`; more than one, with commas."""
+    for part in rest.split(", "):
+        sid, words = part.split(" ", 1)
+        care = story.world.store.entries.get(f"care/{sid}")
+        known = care.record if care and isinstance(care.record, VmCare) else VmCare(sid)
+        if words.startswith("waits for "):
+            known = replace(known, wait_for=words.removeprefix("waits for "))
+        elif words == "has a check":
+            known = replace(known, checks=(HealthCheck("ping 192.0.2.1", CheckKind.PING, "192.0.2.1"),))
+        else:
+            order, _, delay = words.removeprefix("has order ").partition(" and delay ")
+            known = replace(known, start_order=int(order), start_delay_s=float(delay.removesuffix(" s") or 0))
+        story.world.write(Put(f"care/{sid}", known))
+    story.world.advance(11.0)
+
+
+@step("the check of <sid> fails after the boot")
+def check_fails(story: Story, sid: str) -> None:
+    story.world.guest(sid).life.failing["ping 192.0.2.1"] = 0.0
 
 
 @step("<sid> is only observed")

@@ -170,3 +170,18 @@ def resumed_times(story: Story, sid: str, least: str, most: str) -> None:
 def low(story: Story, what: str) -> None:
     shown = story.world.record(f"lrm/{NODE}", LrmRecord).low
     assert set(shown) == (set() if what == "nothing" else {what}), shown
+
+
+BOOT_S = 20.0
+"""A host's clock when haven begins after a boot."""
+
+
+@step("these start, so many s after the boot: (.+)")
+def start_times(story: Story, expected: str) -> None:
+    """`vm:101 at 0, vm:102 at 30.2`; the host's clock began 20 s before haven did."""
+    seen = ", ".join(f"{sid} at {at_s - BOOT_S:g}" for at_s, sid in _starts_in_order(story))
+    assert seen == expected, seen
+
+
+def _starts_in_order(story: Story) -> list[tuple[float, str]]:
+    return sorted((round(at_s, 2), sid) for at_s, sid in story.world.starts[story.started :])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from haven.core.codec import decode, encode
 from haven.core.event import Event, Scalar
 from haven.core.message import Message, MessageKind
-from haven.core.notices import Happened, NoticeMemory, Terms, step
+from haven.core.notices import Happened, NoticeMemory, Terms, silent_daemons, step
 from haven.core.words import Cause, HoldCause, Kind, Level
 
 NOW_S = 1_000_000.0
@@ -117,8 +117,8 @@ def test_an_outage_that_lasts_is_told_when_it_opens_and_when_it_is_over() -> Non
     assert opened.title == "vm:102 (maas-102) is down: its QEMU process died"
     [closed] = story.look(840.1, story.up(840))
     assert closed.title == "vm:102 (maas-102) is back after 14 min: its QEMU process died"
-    assert story.wake_s is None
     assert not story.memory.troubles
+    assert story.look(99_999) == []
 
 
 def test_a_held_vm_is_one_more_message_and_its_repeats_are_counted() -> None:
@@ -230,6 +230,67 @@ def test_what_an_incident_tells_is_not_told_beside_it() -> None:
     assert story.look(9, story.line(0, Kind.VM_HANG, "it hung", level=Level.ERR, incident="102-a")) == []
 
 
+def test_a_drill_that_fails_is_told_and_one_that_passes_only_as_the_outage_it_is() -> None:
+    story = Story()
+    passed = story.line(0, Kind.DRILL_DONE, "drill passed", level=Level.NOTICE, incident="102-a")
+    assert story.look(0, passed) == []
+    failed = story.line(1, Kind.DRILL_DONE, "drill failed: held", level=Level.ERR, incident="102-a")
+    assert titles(story.look(1, failed)) == ["vm:102 (maas-102): drill failed: held"]
+
+
+def test_a_vm_that_is_only_observed_is_told_of_as_what_would_have_been_done() -> None:
+    story = Story()
+    sentence = "would have restarted it (its QEMU process died); it is only observed, so nothing was done"
+    [would] = story.look(0, story.down(0), story.line(0, Kind.VM_WOULD, sentence, incident="102-a"))
+    assert would.title == f"vm:102 (maas-102): {sentence}"
+
+
+def test_each_check_of_a_vm_is_a_trouble_of_its_own() -> None:
+    story = Story()
+    web = story.line(0, Kind.VM_CHECK, "check web fails: no answer (3 times in a row)", level=Level.WARN)
+    ssh = story.line(1, Kind.VM_CHECK, "check ssh fails: refused (3 times in a row)", level=Level.WARN)
+    assert len(story.look(4, web, ssh)) == 2
+    assert titles(story.look(9, story.line(9, Kind.VM_CHECK, "check web is good again"))) == [
+        "vm:102 (maas-102): check web is good again"
+    ]
+
+
+def test_a_trouble_without_an_end_is_news_again_after_an_hour_of_silence() -> None:
+    story = Story()
+    for at_s in (0.0, 9000.0):
+        line = story.line(at_s, Kind.VM_IO_ERROR, "vda: no space; it runs on", level=Level.WARN)
+        assert story.look(at_s + 0.1, line) == []
+        assert titles(
+            story.look(
+                at_s + 2,
+            )
+        ) == ["vm:102 (maas-102): vda: no space; it runs on"]
+
+
+def test_a_hold_without_a_cause_says_its_sentence() -> None:
+    story = Story()
+    hold = story.line(0, Kind.VM_HELD, "hung again after 3 resets", level=Level.ERR)
+    assert titles(story.look(0, hold)) == ["vm:102 (maas-102) is held: hung again after 3 resets"]
+
+
+def test_a_daemon_that_is_silent_and_back() -> None:
+    story = Story()
+    silent = story.line(0, Kind.DAEMON_SILENT, "haven lrm: silent for 45 s", None, Level.ERR, daemon="lrm")
+    other = story.line(0, Kind.DAEMON_SILENT, "haven crm: not running", None, Level.ERR, daemon="crm")
+    assert len(story.look(2, silent, other)) == 2
+    assert silent_daemons(story.memory) == ("lrm", "crm")
+    back = story.line(60, Kind.DAEMON_BACK, "haven lrm works again", None, daemon="lrm")
+    assert titles(story.look(60, back)) == ["pve: haven lrm works again"]
+
+
+def test_a_node_daemon_that_begins_anew_tells_of_libvirt_anew() -> None:
+    story = Story()
+    for at_s in (0.0, 100.0):
+        lost = story.line(at_s, Kind.HYPERVISOR_LOST, "libvirt does not answer", None, Level.ERR)
+        assert len(story.look(at_s + 2, lost)) == 1
+        story.look(at_s + 50, story.line(at_s + 50, Kind.DAEMON_STARTED, "lrm started on pve", None))
+
+
 def test_a_reminder_is_told_at_once_and_each_time() -> None:
     story = Story()
     for at_s in (0, 10):
@@ -249,6 +310,22 @@ def test_over_the_limit_everything_is_summed_up_in_one_message() -> None:
     assert (summary.kind, summary.stands_for) == (MessageKind.SUMMARY, 2)
     assert summary.title == "pve: 2 messages more, kept back by the limit per hour"
     assert summary.body.count("is back after 0.4 s") == 2
+
+
+def test_what_was_held_back_is_not_overtaken() -> None:
+    story = Story(replace(TERMS, per_hour=1))
+    for number in range(2):
+        story.look(number, story.line(number, Kind.MAINTENANCE_REMINDER, f"reminder {number}"))
+    [summary] = story.look(3700, story.line(3700, Kind.MAINTENANCE_REMINDER, "reminder 2"))
+    assert summary.stands_for == 2
+    assert summary.body.index("reminder 1") < summary.body.index("reminder 2")
+
+
+def test_a_line_that_was_read_is_not_read_again() -> None:
+    story = Story()
+    line = story.line(0, Kind.MAINTENANCE_REMINDER, "maintenance ends in 10 min")
+    assert len(story.look(0, line)) == 1
+    assert story.look(1, line) == []
 
 
 def test_a_clock_that_is_set_back_does_not_block_messages() -> None:

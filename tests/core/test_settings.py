@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haven.core.settings import Settings, SettingsError, describe_settings, parse_settings
+from haven.core.settings import Settings, SettingsError, describe_settings, listen_address, parse_settings
 from haven.core.words import Pacing, Policy
 
 HIDDEN = ("policy", "pacing")
@@ -70,6 +70,12 @@ def test_whole_numbers_do_for_seconds() -> None:
         ('log_level = "loud"', 'log_level = "loud": expected one of debug, info, warning, error'),
         ('state_dir = "haven"', 'state_dir = "haven": expected a full path, one that begins with /'),
         ('state_dir = ""', 'state_dir = "": expected a full path'),
+        ('metrics_listen = "here"', 'metrics_listen = "here": expected an address and a port'),
+        ('metrics_listen = "1.2.3.4:70000"', 'metrics_listen = "1.2.3.4:70000": expected an address and a port'),
+        ('webhook_url = "hooks.lan/TOKEN"', "webhook_url = ***: expected an address that begins with http"),
+        ('heartbeat_url = "ftp://kuma/TOKEN"', "heartbeat_url = ftp://***: expected an address"),
+        ('notify = "tgram://TOKEN/1"', "notify = tgram://***: expected texts in quotes, in brackets"),
+        ('webhook_url = ["http://hooks.lan/TOKEN"]', "webhook_url: expected text in quotes"),
         ("tick_s = ", "not valid TOML: Invalid value (at end of document)"),
         ("tick_s = 1\ntick_s = 2", "not valid TOML: Cannot overwrite a value"),
         ("x = " + "[" * 5000, "not valid TOML: "),
@@ -81,6 +87,7 @@ def test_a_mistake_is_named_in_one_line(text: str, message: str) -> None:
         parse_settings(text)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+    assert "TOKEN" not in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["k" * 10**6 + " = 1", 'tick_s = "' + "x" * 10**6 + '"'])
@@ -96,3 +103,17 @@ def test_any_text_gives_settings_or_one_line(text: str) -> None:
         parse_settings(text)
     except SettingsError as error:
         assert len(str(error).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:9177", ("127.0.0.1", 9177)),
+        ("[::1]:9177", ("::1", 9177)),
+        (":9177", ("127.0.0.1", 9177)),
+        ("9177", ("127.0.0.1", 9177)),
+    ],
+)
+def test_an_address_to_listen_on(text: str, address: tuple[str, int]) -> None:
+    assert listen_address(text) == address
+    assert parse_settings(f'metrics_listen = "{text}"').metrics_listen == text

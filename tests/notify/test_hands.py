@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from haven.core.masking import masked
 from haven.core.words import Level
 from haven.notify.apprise_url import AppriseUrl
 from haven.notify.command import Command
-from haven.notify.masking import key_of, scrubbed, shown
+from haven.notify.masking import key_of, scrubbed
 from haven.notify.protocol import Delivery, NotifyError
 from haven.notify.push import push, push_url
 from haven.notify.webhook import Webhook
@@ -33,9 +34,7 @@ def test_a_webhook_gets_each_message_as_json_in_order() -> None:
 def test_a_receiver_that_refuses_is_told_with_its_answer_and_without_its_secret() -> None:
     with listening(status=500, says="database is locked, TOKEN-123") as ear:
         delivery = Webhook(ear.url()).deliver([letter()])
-    assert delivery == Delivery(
-        0, f"http://127.0.0.1:{ear.port}: answered 500 Internal Server Error: database is locked, ***"
-    )
+    assert delivery == Delivery(0, "answered 500 Internal Server Error: database is locked, ***")
 
 
 def test_a_redirect_is_not_followed() -> None:
@@ -46,7 +45,7 @@ def test_a_redirect_is_not_followed() -> None:
 
 def test_nobody_listens() -> None:
     delivery = Webhook(f"http://127.0.0.1:{free_port()}/TOKEN-123").deliver([letter()])
-    assert delivery.why.endswith("connection refused: nobody listens there")
+    assert delivery.why == "connection refused: nobody listens there"
 
 
 def test_a_receiver_that_hangs_is_given_up_in_time() -> None:
@@ -169,7 +168,7 @@ def test_apprise_sends_each_letter_in_a_process_of_its_own() -> None:
         receiver = AppriseUrl(f"json://127.0.0.1:{ear.port}/TOKEN-123", 1)
         assert receiver.deliver([letter("one", Level.ERR), letter("two")]) == Delivery(2)
     assert [(body["title"], body["type"]) for body in ear.bodies] == [("one", "failure"), ("two", "info")]
-    assert receiver.label == "notify 1 (json://)"
+    assert receiver.label == "notify 1 (json://***)"
     assert "apprise" not in sys.modules
 
 
@@ -204,20 +203,6 @@ def test_the_process_of_apprise_ends_with_the_one_that_asked(tmp_path: Path) -> 
 # -- secrets
 
 
-@pytest.mark.parametrize(
-    ("url", "public"),
-    [
-        ("https://user:hunter22@host.lan:8443/hook/TOKEN?key=abcd", "https://host.lan:8443"),
-        ("tgram://123456:ABCDEF/42424242", "tgram://***"),
-        ("mailto://me:hunter22@gmail.com", "mailto://***"),
-        ("nonsense", "***"),
-        ("http://[::1/x", "***"),
-    ],
-)
-def test_an_address_is_shown_without_its_secrets(url: str, public: str) -> None:
-    assert shown(url) == public
-
-
 def test_a_text_is_scrubbed_of_every_piece_of_the_address() -> None:
     url = "https://user:hunter%2022@host.lan/hook/TOKEN?key=abcd"
     said = scrubbed(f"cannot reach {url}\n: bad key (HUNTER 22, abcd) at host.lan", url)
@@ -228,7 +213,8 @@ def test_a_text_is_scrubbed_of_every_piece_of_the_address() -> None:
 def test_no_token_passes(token: str, around: str) -> None:
     url = f"tgram://{token}/chat"
     assert token not in scrubbed(f"{around}{token}{around} {url}", url)
-    assert token not in shown(url)
+    assert token not in masked(url)
+    assert token not in AppriseUrl(url, 1).label
     assert token not in key_of(url)
 
 

@@ -20,7 +20,9 @@ from haven.api import (
     haven_care,
     haven_decisions,
     haven_explain,
+    haven_hands,
     haven_records,
+    haven_report,
     haven_status,
     haven_story,
     haven_verify,
@@ -32,8 +34,10 @@ from haven.api import (
 from haven.api.envelope import FORMATS, failure, success
 from haven.api.errors import RefusedError, failed, not_implemented
 from haven.api.identity import identify
+from haven.api.metrics_server import metrics_endpoint
 from haven.api.routes import Call, Route
 from haven.api.state import State
+from haven.api.telling import routes as telling_routes
 from haven.history.model import HistoryError
 from haven.hypervisor.protocol import HypervisorError
 from haven.store.protocol import StoreError
@@ -55,8 +59,11 @@ ROUTES: tuple[Route, ...] = (
     *haven_story.ROUTES,
     *haven_explain.ROUTES,
     *haven_records.ROUTES,
+    *telling_routes.ROUTES,
+    *haven_hands.ROUTES,
     *haven_decisions.ROUTES,
     *haven_verify.ROUTES,
+    *haven_report.ROUTES,
     *haven_care.ROUTES,
 )
 MAX_DRAINED_BYTES = 64 << 20
@@ -68,6 +75,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 def build_app(state: State) -> Starlette:
     """The API on this state."""
     routes = [_starlette_route(route, state) for route in ROUTES]
+    routes.append(StarletteRoute("/metrics", metrics_endpoint(state), methods=["GET"]))
     return Starlette(routes=routes, exception_handlers={404: _unknown, 405: _unknown})
 
 

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from haven.api import ha_words, phrases
+from haven.api.haven_hands import drill_entry, last_drills
 from haven.api.outlook import Outlook, VmOutlook, look
 from haven.api.routes import Call, Route
 from haven.api.starting import start_daemon
@@ -12,6 +13,8 @@ from haven.api.versions import HAVEN_VERSION
 from haven.api.vms import uuids_present
 from haven.core.records import Hold
 from haven.core.sentences import duration
+from haven.core.view import View
+from haven.core.words import HandsOff
 from haven.store.protocol import MEND_DAMAGED, StoreError
 
 Entry = dict[str, object]
@@ -36,10 +39,28 @@ def status(call: Call) -> object:
         rest: Entry = {"daemons": [], "vms": [], "problems": [_problem("err", text, "see haven's log")]}
         return base | {"hypervisor": known, "store": store} | rest
     hypervisor: Entry = {"ok": int(not seen.trouble), "text": seen.trouble or "libvirt answers"}
-    store, daemons = _store(state), _daemons(state, seen)
-    vms = [vm_entry(vm) for vm in seen.vms()]
-    problems = _problems(seen, hypervisor, store, daemons)
+    store, daemons = store_entry(state), _daemons(state, seen)
+    last = last_drills(state)
+    vms = [vm_entry(vm) | drill_entry(seen.view, vm.sid, last, seen.now_s) for vm in seen.vms()]
+    problems = [*_problems(seen, hypervisor, store, daemons), *_stuck_messages(state)]
     return base | {"hypervisor": hypervisor, "store": store, "daemons": daemons, "vms": vms, "problems": problems}
+
+
+def daemon_troubles(state: State, view: View) -> dict[str, str]:
+    """The daemons that do not work now, each with what is wrong and what follows from it."""
+    seen = Outlook(state.node, state.wall_s(), view, None, "", {})
+    return {
+        str(one["name"]): f"haven {one['name']}: {one['state']}; {_HARM[str(one['name'])]}"
+        for one in _daemons(state, seen)
+        if not one["ok"]
+    }
+
+
+def own_trouble(state: State, seen: Outlook) -> list[str]:
+    """What is wrong with haven itself, with its store or with libvirt, as the screen shows it; of VMs nothing."""
+    store = store_entry(state)
+    trouble = [f"haven {one['name']}: {one['state']}" for one in _daemons(state, seen) if not one["ok"]]
+    return [*trouble, *([seen.trouble] if seen.trouble else []), *([] if store["ok"] else [str(store["text"])])]
 
 
 def vm_entry(vm: VmOutlook) -> Entry:
@@ -60,10 +81,25 @@ def vm_entry(vm: VmOutlook) -> Entry:
         "restarts_24h": vm.all.restarts.get(vm.sid, 0),
         "off_reason": phrases.off_reason(vm.config, vm.all.now_s) if vm.config and vm.off_on_purpose else None,
         "hold": hold_entry(vm.hold, vm.sid) if vm.hold else None,
+        "hands_off": hands_entry(vm) if vm.protected else None,
         "pending": {"what": pending.what, "at": pending.at_wall_s} if pending else None,
         "trouble": trouble,
         "advice": advice,
     }
+
+
+def hands_entry(vm: VmOutlook) -> Entry | None:
+    """Why haven does nothing to a VM, until when, and what ends it sooner."""
+    hands = vm.hands
+    if hands is None:
+        return None
+    until_s = None if hands.remaining_s is None else vm.all.now_s + hands.remaining_s
+    ends = {
+        HandsOff.OBSERVE: f"haven protect {vm.sid}",
+        HandsOff.MAINTENANCE: f"haven maintenance end {vm.sid}",
+        HandsOff.LOCKED: f"qm unlock {vm.vmid}" if until_s else "",
+    }
+    return {"why": hands.why.value, "sentence": hands.sentence, "until": until_s, "ends": ends[hands.why]}
 
 
 def hold_entry(hold: Hold, sid: str) -> Entry:
@@ -72,7 +108,7 @@ def hold_entry(hold: Hold, sid: str) -> Entry:
     return {"cause": hold.cause.value, "detail": hold.detail, "until": hold.until.wall_s, "ends": ends}
 
 
-def _store(state: State) -> Entry:
+def store_entry(state: State) -> Entry:
     """It could be read just now: all of it? And can it be written?"""
     if state.store.damaged:
         names = ", ".join(sorted(state.store.damaged))
@@ -136,6 +172,11 @@ def _problems(seen: Outlook, hypervisor: Entry, store: Entry, daemons: list[Entr
         text = f"HA is {ha_words.disarm_words(manager.disarm)}: a VM that dies is not restarted"
         problems.append(_problem("warn", text, "arm it again: ha-manager crm-command arm-ha"))
     return problems
+
+
+def _stuck_messages(state: State) -> list[Entry]:
+    stuck = state.telling.stuck() if state.telling else []
+    return [_problem("warn", text, "see haven notify status, and try: haven notify test") for text in stuck]
 
 
 def _problem(level: str, text: str, advice: str) -> Entry:

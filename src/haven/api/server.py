@@ -6,14 +6,16 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import uvicorn
 
 from haven.api.app import build_app
+from haven.api.metrics_server import serve_metrics
 from haven.api.state import State
+from haven.api.telling.telling import Telling
 from haven.api.wire import Protocol
 from haven.core.settings import Settings
 from haven.daemons.logs import set_up_logging
@@ -42,7 +44,8 @@ class Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         feeding = asyncio.ensure_future(Systemd().keep_feeding())  # uvicorn listens by now
-        await self._told_to_stop.wait()
+        async with beside(self._state):
+            await self._told_to_stop.wait()
         feeding.cancel()
 
     def stop(self) -> None:
@@ -64,10 +67,32 @@ def run_api(settings: Settings) -> int:
         claim = claim_daemon(run_dir, "api")
         stack.callback(claim.release)
         state = stack.enter_context(open_state(settings))
+        state.telling = Telling(state)
+        stack.callback(state.telling.close)
         listener = listen(run_dir / "api.sock")
         stack.callback(listener.close)
         asyncio.run(make_server(state).serve(sockets=[listener]))
     return 0
+
+
+@asynccontextmanager
+async def beside(state: State) -> AsyncIterator[None]:
+    """What runs beside the answering: the telling, and the address that Prometheus asks."""
+    tasks = [asyncio.create_task(state.telling.run())] if state.telling else []
+    if state.settings.metrics_listen:
+        tasks.append(asyncio.create_task(serve_metrics(state)))
+    for task in tasks:
+        task.add_done_callback(_ended)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _ended(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()):
+        logging.getLogger("haven.api").error("a task beside the API ended", exc_info=error)
 
 
 def make_server(state: State) -> Server:

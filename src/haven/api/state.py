@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from haven.api.bell import Bell
 from haven.api.tasks import TaskBook
@@ -19,6 +20,9 @@ from haven.history.history import History
 from haven.history.model import HistoryError
 from haven.hypervisor.protocol import Inventory
 from haven.store.protocol import Store
+
+if TYPE_CHECKING:
+    from haven.api.telling.telling import Telling
 
 log = logging.getLogger("haven.api")
 
@@ -66,6 +70,7 @@ class State:
     bell: Bell = field(default_factory=Bell)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     judging: threading.Lock = field(default_factory=threading.Lock)
+    telling: "Telling | None" = None
 
     def view(self) -> View:
         """The store's records now. Raises StoreError."""

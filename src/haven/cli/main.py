@@ -10,10 +10,12 @@ import typer
 from typer.exceptions import TyperException
 
 from haven.api.client import ApiError, ApiUnreachable
-from haven.cli import care_commands
+from haven.cli import care_commands, hands, notify
 from haven.cli.arguments import AnySid, OneSid
+from haven.cli.cluster_options import cluster_options
 from haven.cli.console import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, abandon_stdout, complain, tolerate_any_text
 from haven.cli.decisions import decisions
+from haven.cli.report import report
 from haven.cli.session import connect, error_text, segment
 from haven.cli.times import parse_since, wall_now_s
 from haven.cli.verify import verify
@@ -41,7 +43,7 @@ Limit = Annotated[
 
 @app.command()
 def status(as_json: Json = False) -> int:
-    """Show on one screen what should run, what runs, and what to do.
+    """Show what should run, what runs, and what to do.
 
     Exit status: 0 when nothing is wrong; 1 when a VM that should run does not, when haven, libvirt or the
     store does not work, or when the API cannot be asked.
@@ -154,40 +156,8 @@ def _print_event(entry: dict[str, Any], as_json: bool) -> None:
 
 app.command(name="set")(care_commands.set_options)
 app.command(name="options")(care_commands.show_options)
+app.command()(cluster_options)
 app.add_typer(care_commands.checks, name="checks")
-
-
-@app.command()
-def options(
-    ha: Annotated[str | None, typer.Option(metavar="KEY=VALUE", help="shutdown_policy=migrate")] = None,
-    crs: Annotated[
-        str | None, typer.Option(metavar="KEY=VALUE,...", help="ha=static,ha-rebalance-on-start=1")
-    ] = None,
-    max_workers: Annotated[
-        int | None, typer.Option("--max_workers", "--max-workers", help="Starts and stops at a time on one host.")
-    ] = None,
-    delete: Annotated[str | None, typer.Option(metavar="NAME,...", help="Back to the default: ha, crs.")] = None,
-    as_json: Json = False,
-) -> int:
-    """Show or change the cluster's options.
-
-    As in Proxmox VE's datacenter.cfg: what is given takes the place of the whole line.
-    """
-    given = {"ha": ha, "crs": crs, "max_workers": max_workers, "delete": delete}
-    changes = {name: value for name, value in given.items() if value is not None}
-    api = connect("haven options")
-    if changes:
-        api.put("/cluster/options", **changes)
-        return 0
-    found = api.get("/cluster/options")
-    if as_json:
-        _print_json(found)
-        return 0
-    from haven.cli.story_view import option_lines
-
-    for line in option_lines(found):
-        print(line)
-    return 0
 
 
 @app.command()
@@ -203,8 +173,11 @@ def version(as_json: Json = False) -> int:
     return 0
 
 
+app.add_typer(notify.app, name="notify")
+hands.register(app)
 app.command()(decisions)
 app.command()(verify)
+app.command()(report)
 
 
 _ELSEWHERE = {

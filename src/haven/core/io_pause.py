@@ -50,7 +50,8 @@ def _told(book: Book, config: ServiceConfig, known: VmMemory, pause: IoPause) ->
     words = tuple(map(disk_words, pause.disks))
     ending = Ending(Cause.IO_ERROR, False, f"paused by QEMU, its guest waits: {'; '.join(words) or UNKNOWN}")
     trail = last_sequence(known.trail)
-    events = "libvirt's events: " + ", ".join(one.moment.value for one in trail) if trail else "found by its state"
+    moments = dict.fromkeys(happening.moment.value for happening in trail)
+    events = f"libvirt's events: {', '.join(moments)}" if trail else "no event: found by its state"
     number = known.pauses + 1
     life = replace(known, trail=trail)
     incident = book.say_down(config, life, ending, pause.since_wall_s, (events, *words), f"-io{number}")

@@ -11,6 +11,7 @@ SECRET_KEYS = frozenset({"notify", "webhook_url", "notify_command", "heartbeat_u
 
 _ADDRESS = re.compile(r"(?P<scheme>[a-zA-Z][\w+.-]*)://(?P<rest>.*)", re.DOTALL)
 _LOGIN = re.compile(r"(?P<scheme>[a-zA-Z][\w+.-]*://)[^/@\s]+@")
+_HOST_END = re.compile(r"[/?#]")
 _MARK_CHARS = 6
 
 
@@ -24,7 +25,7 @@ def masked(text: str) -> str:
         return MASK if text else ""
     if found["scheme"] not in ("http", "https"):
         return f"{found['scheme']}://{MASK}"
-    host = found["rest"].partition("/")[0].rpartition("@")[2]
+    host = _HOST_END.split(found["rest"], 1)[0].rpartition("@")[2]
     return f"{found['scheme']}://{host}/{MASK}"
 
 

@@ -1,7 +1,10 @@
 """From memory and committed records to orders: what this node does about each of its VMs now."""
 
+import math
 from dataclasses import replace
 
+from haven.core import boot_order, node_boot
+from haven.core.boot_order import Outcome
 from haven.core.brake import hold_length_s
 from haven.core.clock import Now
 from haven.core.contract import NodeObservation
@@ -9,6 +12,7 @@ from haven.core.event import Event, Scalar
 from haven.core.hypervisor import Vm
 from haven.core.lrm.queue import MOVES
 from haven.core.node_checks import signs
+from haven.core.node_drill import Drills
 from haven.core.node_hands import Hands
 from haven.core.node_hang import Hangs
 from haven.core.node_memory import Intention, NodeMemory, VmMemory, own_configs, suspended
@@ -45,7 +49,8 @@ class Plan:
         self.results = dict(memory.results)
         self.ended_causes = memory.ended_causes
         self._memory = memory
-        self._windows_told = memory.windows_told
+        self._boot: Outcome | None = None
+        self._tells: set[str] = set()
         self._seen = observation
         self._view = observation.view
         self._pve = observation.settings.policy is Policy.PVE
@@ -63,7 +68,8 @@ class Plan:
             vms=self.vms,
             results=self.results,
             ended_causes=self.ended_causes,
-            windows_told=self._windows_told,
+            boot=self._memory.boot if self._boot is None else self._boot.phase,
+            told_once=frozenset(self._tells),
         )
 
     def wake(self, at_s: float) -> None:
@@ -72,9 +78,10 @@ class Plan:
     def run(self) -> None:
         """What the standing allows: without it nothing is touched, but what people meant is written."""
         services, facts = self._view.services(), self._seen.vms
-        self._windows_told = Windows(self, self._memory, self._seen).run()
+        Windows(self, self._seen).run()
         if self.standing.may_act:
             Moves(self, self._seen).accept()
+            self._look_at_boot()
         for config in own_configs(self._seen).values():
             known = self.vms.get(config.uuid)
             if known is None:
@@ -85,6 +92,21 @@ class Plan:
                 continue
             if service.node == self._seen.node and not known.unsure:
                 self._plan(config, service, known, facts.get(config.uuid))
+        if facts is not None:
+            Drills(self, self._seen).run()
+
+    def tell_once(self, key: str, event: Event) -> None:
+        """Tell what goes with a write, once, however often it takes to write it."""
+        self._tells.add(key)
+        if key not in self._memory.told_once:
+            self.events.append(event)
+
+    def _look_at_boot(self) -> None:
+        if self._seen.vms is None:
+            return
+        self._boot = node_boot.look(self, self._seen, self._memory.boot, self._now)
+        if self._boot.wake_at_s < math.inf:
+            self.wake(self._boot.wake_at_s)
 
     def _plan(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, vm: Vm | None) -> None:
         """`vm` says nothing when it is older than the result of an order."""
@@ -143,6 +165,8 @@ class Plan:
         elif self._seen.host_stopping or self.standing.shutdown:
             self.waiting[config.sid] = "not started: the host is shutting down"
         elif self._may_start(config, service, known):
+            if node_boot.holds_back(self, self._boot, config.sid, self._now):
+                return
             self._start(config, service, self.vms[config.uuid])
 
     def _may_start(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> bool:
@@ -303,7 +327,8 @@ class Plan:
         intention = Intention(Wanted.STARTED, via, self._now.wall_s, config.origin)
         self.vms[config.uuid] = replace(known, intention=intention)
         sentence = f"{via}: kept running from now on; to stop it: qm stop {config.sid.partition(':')[2]}"
-        self.events.append(Event(Kind.VM_INTENTION, sentence, config.sid, "intent"))
+        facts = {"wanted": Wanted.STARTED.value}
+        self.events.append(Event(Kind.VM_INTENTION, sentence, config.sid, "intent", fields=facts))
 
     def _stop_for_shutdown(self, config: ServiceConfig, known: VmMemory) -> None:
         """Without a uid: nothing of it is reported to the manager (R-5.6). Whoever keeps hands off it, it
@@ -341,6 +366,7 @@ class Plan:
         if self.hands.untouchable(config):
             return
         enabled = config.wanted is Wanted.STARTED and self._seen.lease is None
+        enabled = enabled and not boot_order.started_by_haven(self._view, self._seen.node, config.sid)
         identity = self._view.identities().get(config.uuid)
         vmid = identity.vmid if identity else vm.vmid_hint
         if vm.autostart != enabled or vm.vmid_hint != vmid:

@@ -1,5 +1,6 @@
 """The sentences of messages: read on a phone at 3 a.m., without a screen of haven beside them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -11,7 +12,8 @@ from haven.core.words import HoldCause, Kind, Level
 
 EVIDENCE_SHOWN = 8
 _LEVELS = (Level.INFO, Level.NOTICE, Level.EMAIL, Level.WARN, Level.ERR)
-_ABOUT = ("mount", "path", "space", "disk", "check")
+_CHECK = re.compile(r"check (.+?) (?:fails|is good)")
+_ABOUT = ("mount", "path", "space", "disk", "check", "daemon")
 """Fields that tell one trouble of a kind from another of the same VM."""
 
 
@@ -50,9 +52,12 @@ class Outage(Protocol):
 @dataclass(frozen=True, slots=True)
 class Noted:
     """How a kind of event outside of incidents is told. `family`: kinds that open and close the same trouble.
-    `lasts`: it goes on until an event says that it is over, and repeats are not told each. `ends`: this kind says
-    so itself; else an event of level info does, where `calm_ends`. `closes`: the end is told, too. `by_sentence`:
-    another sentence, up to its first bracket, is another trouble."""
+
+    `lasts`: it goes on until it is over, and repeats are counted instead of told each. It is over with an event of
+    a kind that `ends`, or of a calm level where `calm_ends`; where neither is so (`closes` is false), nobody tells
+    of its end. `by_sentence`: another sentence, up to its first bracket, is another trouble. `least`: what is
+    calmer is not told. `beside`: told also when it belongs to an incident.
+    """
 
     family: str
     lasts: bool = True
@@ -60,9 +65,15 @@ class Noted:
     calm_ends: bool = False
     closes: bool = True
     by_sentence: bool = False
+    least: Level = Level.INFO
+    beside: bool = False
 
     def is_over(self, event: Event) -> bool:
         return self.ends or (self.calm_ends and event.level in (Level.INFO, Level.NOTICE))
+
+    def passes_over(self, event: Event) -> bool:
+        too_calm = louder(self.least, event.level) is not event.level
+        return too_calm or (bool(text(event, "incident")) and not self.beside)
 
 
 NOTED: Mapping[Kind, Noted] = {
@@ -74,19 +85,24 @@ NOTED: Mapping[Kind, Noted] = {
     Kind.STORAGE_OK: Noted("storage", ends=True),
     Kind.HOST_MEMORY: Noted("memory", calm_ends=True),
     Kind.VM_CHECK: Noted("check", calm_ends=True),
-    Kind.VM_IO_ERROR: Noted("io", calm_ends=True),
-    Kind.VM_HANG: Noted("hang", calm_ends=True),
+    Kind.VM_IO_ERROR: Noted("io", closes=False),
+    Kind.VM_HANG: Noted("hang", closes=False),
+    Kind.DAEMON_SILENT: Noted("silent"),
+    Kind.DAEMON_BACK: Noted("silent", ends=True),
     Kind.DAEMON_ERROR: Noted("daemon", closes=False, by_sentence=True),
     Kind.MAINTENANCE_REMINDER: Noted("reminder", lasts=False),
-    Kind.VM_WOULD: Noted("would", lasts=False),
+    Kind.DRILL_DONE: Noted("drill", lasts=False, least=Level.ERR, beside=True),
+    Kind.VM_WOULD: Noted("would", lasts=False, beside=True),
 }
 """What is told beside incidents."""
 
 
 def trouble_key(event: Event) -> str:
     """What tells one trouble from another."""
-    about = next((text(event, name) for name in _ABOUT if text(event, name)), "")
     noted = NOTED[event.kind]
+    about = next((text(event, name) for name in _ABOUT if text(event, name)), "")
+    if named := _CHECK.match(event.sentence):
+        about = named[1]
     if noted.by_sentence:
         about = event.sentence.partition("(")[0].strip()
     return f"{noted.family}:{event.sid or ''}:{about}"
@@ -95,6 +111,11 @@ def trouble_key(event: Event) -> str:
 def is_start(event: Event) -> bool:
     """haven has started a VM."""
     return event.kind is Kind.EXEC and event.fields.get("action") == "start" and event.fields.get("phase") == "ok"
+
+
+def begins_anew(event: Event) -> bool:
+    """The node daemon was started."""
+    return event.kind is Kind.DAEMON_STARTED and event.sentence.startswith("lrm ")
 
 
 def text(event: Event, name: str) -> str:
@@ -128,7 +149,7 @@ def label(sid: str, name: str) -> str:
 
 def is_down(outage: Outage, voice: Voice) -> tuple[str, str]:
     began = voice.clock(outage.began_wall_s)
-    body = f"{_capital(outage.detail)}, at {began}. haven on {voice.node} is about to bring it back."
+    body = f"{_capital(outage.detail)}, at {began}. What haven on {voice.node} does: haven explain {outage.sid}"
     return f"{label(outage.sid, outage.name)} is down: {outage.detail}", _with_evidence(body, outage)
 
 
@@ -154,10 +175,10 @@ def held(event: Event, outage: Outage | None, voice: Voice) -> tuple[str, str]:
     name = (outage.name if outage else "") or voice.named(sid)
     loops = text(event, "cause") == HoldCause.CRASH_LOOP
     what = "keeps crashing, and is held" if loops else "is held"
-    detail = text(event, "detail")
+    detail = text(event, "detail") or event.sentence
     why = f"It went down because: {outage.detail}. " if outage else ""
     body = f"{_capital(event.sentence)}. {why}On {voice.node}: haven explain {sid}"
-    title = f"{label(sid, name)} {what}" + (f": {detail}" if detail else "")
+    title = f"{label(sid, name)} {what}: {detail}"
     return title, _with_evidence(body, outage) if outage and outage.told_wall_s is None else body
 
 

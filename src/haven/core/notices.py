@@ -93,11 +93,18 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What came of a look: `wake_at_wall_s` is when the next one is due, whatever happens till then."""
+    """What came of a look: `messages` are to be sent, `raised` is what there was to tell without the limit;
+    `wake_at_wall_s` is when the next look is due, whatever happens till then."""
 
     memory: NoticeMemory
     messages: tuple[Message, ...]
+    raised: tuple[Message, ...]
     wake_at_wall_s: float | None
+
+
+def silent_daemons(memory: NoticeMemory) -> tuple[str, ...]:
+    """The daemons that people were told of as silent, and not yet as back."""
+    return tuple(key.rpartition(":")[2] for key in memory.troubles if key.startswith("silent:"))
 
 
 def step(memory: NoticeMemory, story: Iterable[Happened], now_wall_s: float, terms: Terms) -> Told:
@@ -124,6 +131,7 @@ class _Look:
         self._sent_s = tuple(s for s in memory.sent_wall_s if now_wall_s - HOUR_S < s <= now_wall_s)
         self._held_back = memory.held_back
         self._messages: list[Message] = []
+        self._raised: list[Message] = []
 
     def take(self, happened: Happened) -> None:
         self.tell_due(happened.at_wall_s)
@@ -133,6 +141,8 @@ class _Look:
             _OF_INCIDENTS[kind](self, happened)
         elif kind in words.NOTED:
             self._noted(happened)
+        elif words.begins_anew(happened.event):
+            self._forget("libvirt::")  # what it had lost may be back already, and it does not know
         elif words.is_start(happened.event):
             self._over_now(f"held:{happened.event.sid}", happened, words.runs)
 
@@ -211,7 +221,7 @@ class _Look:
 
     def _noted(self, happened: Happened) -> None:
         event, noted = happened.event, words.NOTED[happened.event.kind]
-        if words.text(event, "incident"):
+        if noted.passes_over(event):
             return  # the incident's own messages tell of it
         key = words.trouble_key(event)
         if noted.is_over(event):
@@ -235,6 +245,10 @@ class _Look:
             calm = replace(trouble, level=Level.INFO, began_wall_s=happened.at_wall_s)
             self._send(f"{key}:over:{happened.id}", MessageKind.CLOSED, calm, title, body, trouble)
 
+    def _forget(self, key: str) -> None:
+        if key in self._troubles and self._troubles[key].told_wall_s is not None:
+            del self._troubles[key]
+
     def _again(self, trouble: Trouble, happened: Happened) -> None:
         sentence = happened.event.sentence
         self._troubles[trouble.key] = replace(trouble, repeats=trouble.repeats + 1, last=sentence)
@@ -251,13 +265,17 @@ class _Look:
         """Troubles that have lasted long enough by then, and those that repeated for long enough."""
         for trouble in list(self._troubles.values()):
             due_s = self._due_s(trouble)
-            if due_s is not None and due_s <= wall_s:
+            if due_s is None or due_s > wall_s:
+                continue
+            if trouble.told_wall_s is None or trouble.repeats:
                 self._tell(trouble, due_s)
+            else:
+                del self._troubles[trouble.key]  # nobody tells of its end: what comes next is news
 
     def _due_s(self, trouble: Trouble) -> float | None:
         if trouble.told_wall_s is None:
             return trouble.due_wall_s
-        return trouble.told_wall_s + self._terms.repeat_s if trouble.repeats else None
+        return trouble.told_wall_s + self._terms.repeat_s if trouble.repeats or not trouble.closes else None
 
     def _tell(self, trouble: Trouble, due_s: float) -> None:
         repeats = 0 if trouble.told_wall_s is not None else trouble.repeats
@@ -299,6 +317,7 @@ class _Look:
             about.cause,
             outage_s,
         )
+        self._raised.append(message)
         if self._held_back.count or not self._room():
             self._hold_back(message)
         else:
@@ -341,7 +360,7 @@ class _Look:
         if self._held_back.count:
             due.append(self._free_at_s())
         memory = NoticeMemory(self.cursor, self._troubles, self._over, self._sent_s, self._held_back)
-        return Told(memory, tuple(self._messages), min(due, default=None))
+        return Told(memory, tuple(self._messages), tuple(self._raised), min(due, default=None))
 
 
 _OF_INCIDENTS: dict[Kind, Callable[[_Look, Happened], None]] = {

@@ -263,7 +263,8 @@ class LrmRecord:
     trouble has gone (disk back). `pending` says, per
     sid, what the LRM will do by itself and when (wall time), for people; `waiting`, per sid, what keeps it
     from starting a VM that should run; `signs`, per sid, what its signs of life say, when not all is well.
-    `low`: file systems below VMs' images that are about to be full, by mount point, in words. `boot`: how far this host's boot has come, while VMs wait for each other.
+    `low`: file systems below VMs' images that are about to be full, by mount point, in words. `boot`: how far this
+    host's boot has come, while VMs wait for each other.
     """
 
     node: str

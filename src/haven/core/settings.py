@@ -2,11 +2,13 @@
 
 import difflib
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from haven.core.masking import SECRET_KEYS, masked
 from haven.core.words import Pacing, Policy
 
 
@@ -51,6 +53,7 @@ class Settings:
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 _SHOWN_CHARS = 80
+_WEB_ADDRESS = re.compile(r"https?://[^/\s]")
 _HIDDEN = {"policy", "pacing"}  # chosen by the simulator, never by a user (DESIGN: two explicit inputs)
 
 
@@ -77,7 +80,7 @@ def _checked(key: str, value: object, default: object, metadata: Mapping[str, An
         return _texts(key, value)
     whole_for_float = isinstance(default, float) and type(value) is int
     if type(value) is not type(default) and not whole_for_float:
-        raise SettingsError(f"{key} = {_short(value)}: expected {_type_name(default)}")
+        raise SettingsError(f"{_given(key, value)}: expected {_type_name(default)}")
     if isinstance(value, str):
         _check_text(key, value)
         return value
@@ -90,7 +93,7 @@ def _checked(key: str, value: object, default: object, metadata: Mapping[str, An
 
 def _texts(key: str, value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        raise SettingsError(f"{key} = {_short(value)}: expected texts in quotes, in brackets")
+        raise SettingsError(f"{_given(key, value)}: expected texts in quotes, in brackets")
     for text in value:
         _check_text(key, text)
     return tuple(value)
@@ -103,6 +106,27 @@ def _check_text(key: str, value: str) -> None:
         raise SettingsError(f"log_level = {_short(value)}: expected one of {', '.join(LOG_LEVELS)}")
     if key.endswith("_dir") and not value.startswith("/"):
         raise SettingsError(f"{key} = {_short(value)}: expected a full path, one that begins with /")
+    if key in ("webhook_url", "heartbeat_url") and value and not _WEB_ADDRESS.match(value):
+        raise SettingsError(f"{_given(key, value)}: expected an address that begins with http:// or https://")
+    if key == "metrics_listen" and value:
+        listen_address(value)
+
+
+def listen_address(text: str) -> tuple[str, int]:
+    """`127.0.0.1:9177`, `[::1]:9177`; `:9177` and `9177` are for this host only. Raises SettingsError."""
+    host, _, port = text.rpartition(":")
+    if not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
+        raise SettingsError(
+            f'metrics_listen = {_short(text)}: expected an address and a port, as "127.0.0.1:9177"'
+        )
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def _given(key: str, value: object) -> str:
+    """The key and what was given for it; of a secret only what kind of address it is."""
+    if key not in SECRET_KEYS:
+        return f"{key} = {_short(value)}"
+    return f"{key} = {masked(value)}" if isinstance(value, str) else key
 
 
 def _short(value: object) -> str:

@@ -367,3 +367,5 @@ class Kind(StrEnum):
     CONFIG_CHANGED = "config_changed"
     DAEMON_STARTED = "daemon_started"
     DAEMON_ERROR = "daemon_error"
+    DAEMON_SILENT = "daemon_silent"
+    DAEMON_BACK = "daemon_back"

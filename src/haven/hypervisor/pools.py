@@ -1,4 +1,4 @@
-"""Disks that a definition names by storage pool and volume: whether they are there. Pools are libvirt's to start."""
+"""Disks that a definition names by storage pool and volume: are they there? Pools are libvirt's to start."""
 
 from typing import Any
 from xml.etree import ElementTree

@@ -8,9 +8,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
-from haven.notify.masking import HIDDEN, key_of, scrubbed
+from haven.core.masking import MASK
+from haven.notify.masking import key_of, scrubbed
 from haven.notify.protocol import Delivery, Letter
 
 TIMEOUT_S = 30.0
@@ -23,7 +23,7 @@ class AppriseUrl:
 
     def __init__(self, url: str, number: int, timeout_s: float = TIMEOUT_S) -> None:
         self.key = key_of(f"apprise {url}")
-        self.label = f"notify {number} ({_scheme(url)})"
+        self.label = f"notify {number} ({_kind(url)})"
         self._url = url
         self._timeout_s = timeout_s
 
@@ -58,8 +58,10 @@ class AppriseUrl:
         if not why and done.returncode:
             last = done.stderr.strip().rpartition("\n")[2]
             why = f"Apprise ended with status {done.returncode}: {last}"
-        return Delivery(delivered, scrubbed(why, self._url))
+        return Delivery(delivered, scrubbed(why, self._url).rstrip("."))
 
 
-def _scheme(url: str) -> str:
-    return f"{url.partition('://')[0]}://" if "://" in url and urlsplit(url).scheme else HIDDEN
+def _kind(url: str) -> str:
+    """The service alone: what stands where a host would may be a token."""
+    scheme, found, _ = url.partition("://")
+    return f"{scheme}://{MASK}" if found else MASK

@@ -1,10 +1,11 @@
-"""Addresses with tokens in them, as they may be shown: in logs, errors, the history and on screens."""
+"""Texts about an address with a token in it, fit for logs, errors, the history and screens."""
 
 import hashlib
 import re
 from urllib.parse import SplitResult, unquote, urlsplit
 
-HIDDEN = "***"
+from haven.core.masking import MASK
+
 _LEAST_SECRET = 4
 """Shorter pieces of an address are common words, and hiding them would hide the rest of the text."""
 _PARTS = re.compile(r"[/?&=:@#,;+]+")
@@ -13,17 +14,6 @@ _PARTS = re.compile(r"[/?&=:@#,;+]+")
 def key_of(address: str) -> str:
     """A name for an address that does not give it away."""
     return hashlib.sha256(address.encode()).hexdigest()[:12]
-
-
-def shown(url: str) -> str:
-    """Of http(s) the scheme and the host; of anything else, whose host may be a token, the scheme."""
-    parts = _split(url)
-    if parts is None or not parts.scheme:
-        return HIDDEN
-    if parts.scheme in ("http", "https") and parts.hostname:
-        port = f":{_port(parts)}" if _port(parts) else ""
-        return f"{parts.scheme}://{parts.hostname}{port}"
-    return f"{parts.scheme}://{HIDDEN}"
 
 
 def scrubbed(text: str, url: str) -> str:
@@ -37,7 +27,7 @@ def scrubbed(text: str, url: str) -> str:
         pieces = {piece for half in (url, unquote(url)) for piece in _PARTS.split(half)}
         secrets |= {piece for piece in pieces - public if len(piece) >= _LEAST_SECRET}
     for secret in sorted(secrets, key=len, reverse=True):
-        text = re.sub(re.escape(secret), HIDDEN, text, flags=re.IGNORECASE) if secret else text
+        text = re.sub(re.escape(secret), MASK, text, flags=re.IGNORECASE) if secret else text
     return " ".join(text.split())
 
 

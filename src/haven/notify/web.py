@@ -7,7 +7,8 @@ from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from haven.notify.masking import scrubbed, shown
+from haven.core.masking import masked
+from haven.notify.masking import scrubbed
 from haven.notify.protocol import NotifyError
 
 TIMEOUT_S = 10.0
@@ -32,9 +33,9 @@ def request(
     except (OSError, HTTPException, ValueError) as error:
         slow = late.is_set() or isinstance(error, TimeoutError)
         why = f"no answer within {timeout_s:g} s" if slow else _in_words(error)
-        raise NotifyError(f"{shown(url)}: {scrubbed(why, url)}") from None
+        raise NotifyError(scrubbed(why, url)) from None
     except NotifyError as error:
-        raise NotifyError(f"{shown(url)}: {scrubbed(str(error), url)}") from None
+        raise NotifyError(scrubbed(str(error), url)) from None
     finally:
         connection.close()
 
@@ -46,7 +47,7 @@ def _parts(url: str) -> SplitResult:
     except ValueError:
         raise NotifyError("not a URL: expected http:// or https://, a host and a path") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise NotifyError(f"{shown(url)}: expected a URL that begins with http:// or https://")
+        raise NotifyError(f"{masked(url)}: expected a URL that begins with http:// or https://")
     return parts
 
 

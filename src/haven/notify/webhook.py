@@ -3,7 +3,8 @@
 import json
 from collections.abc import Sequence
 
-from haven.notify.masking import key_of, shown
+from haven.core.masking import masked
+from haven.notify.masking import key_of
 from haven.notify.protocol import Delivery, Letter, NotifyError
 from haven.notify.web import TIMEOUT_S, request
 
@@ -13,7 +14,7 @@ class Webhook:
 
     def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
         self.key = key_of(f"webhook {url}")
-        self.label = f"webhook ({shown(url)})"
+        self.label = f"webhook ({masked(url)})"
         self._url = url
         self._timeout_s = timeout_s
 

@@ -143,6 +143,12 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "an LRM that acts on an old uid: it starts by the order of its last try",
+        (Words(Plan, "_start", "service.uid, why", "known.tries_uid or service.uid, why"),),
+        ("acts on an old uid",),
+        ("guest", "service"),
+    ),
+    Mutant(
         "a VM started without its run key",
         (Value(Plan, "_holds_run_key", lambda _old: lambda *_given: True),),
         (NO_KEY, ORDERS),

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from haven.lab.demo.scene import Scene
-from haven.lab.demo.scenes import crash, crash_loop, disk, haven_itself, intent, libvirtd, protect
+from haven.lab.demo.scenes import (
+    crash,
+    crash_loop,
+    disk,
+    drill,
+    full_disk,
+    haven_itself,
+    intent,
+    libvirtd,
+    maintenance,
+    protect,
+    told,
+)
 
 SCENES: tuple[Scene, ...] = (
     protect.SCENE,
@@ -12,5 +24,9 @@ SCENES: tuple[Scene, ...] = (
     libvirtd.SCENE,
     haven_itself.SCENE,
     disk.SCENE,
+    full_disk.SCENE,
+    drill.SCENE,
+    maintenance.SCENE,
     crash_loop.SCENE,
+    told.SCENE,
 )
