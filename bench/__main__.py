@@ -1,7 +1,8 @@
-"""`python -m bench [--quick] [--engine | --notify] [--report-only]`: measure, show, write bench/latest.json.
+"""`python -m bench [--quick] [--engine | --hang | --notify] [--report-only]`: measure, show, write
+bench/latest.json.
 
-The exit status is 1 when a bound is missed. `--engine` (which needs no lab host) and `--notify` measure a part and
-leave the other figures in the file as they are.
+The exit status is 1 when a bound is missed. `--engine` (which needs no lab host), `--hang` and `--notify` measure
+a part and leave the other figures in the file as they are.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import engine_figures, machine, notify_figures, plan, results
+from bench import engine_figures, hangs, machine, notify_figures, plan, results
 from bench.engine import EngineError
 from bench.figures import Figure, Rival, figure_table, flat_json, rival_table
 from bench.haven_api import ApiFailure
@@ -34,6 +35,8 @@ def main(argv: list[str]) -> int:
         print(f"bench: nothing but the engine (--engine) can be measured here: {reason}", file=sys.stderr)
         return 1
     try:
+        if options.hang:
+            return _measure_hangs(options)
         if options.notify:
             return _measure_notify(options)
         return _measure_engine(options) if options.engine else _measure(options)
@@ -72,6 +75,21 @@ def _measure_notify(options: argparse.Namespace) -> int:
     return _status(figures, options)
 
 
+def _measure_hangs(options: argparse.Namespace) -> int:
+    """What a VM that hangs costs; about a minute and a half."""
+    project = artifacts.project_root()
+    folder = project / "build/bench/hang"
+    _make_room(folder)
+    target = project / "build/bench/hang.json" if options.quick else project / "bench/latest.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    facts = part_facts("hang", machine.facts(_accel(), project))
+    figures = hangs.figures(hangs.measured(folder, quick=options.quick))
+    known = json.loads(target.read_text()) if target.exists() else {}
+    target.write_text(flat_json(figures, [], known | facts))
+    _show(figures, [], facts, target, "")
+    return _status(figures, options)
+
+
 def _accel() -> Accel:
     return accel.recorded(artifacts.default_folder()) or Accel.TCG
 
@@ -85,14 +103,15 @@ def _measure(options: argparse.Namespace) -> int:
     facts = machine.facts(runs_on, project)
     began_s = time.monotonic()
     measured = Bench(folder, runs_on, chosen).run()
+    hung_s = hangs.measured(folder, quick=options.quick)
     told = notify_figures.measured(folder, runs_on, quick=options.quick)
     engine = engine_figures.measured(project, quick=options.quick)
     facts["bench_s"] = round(time.monotonic() - began_s)
     figures = results.figures(measured, chosen.guests, chosen.guests_many)
-    figures += notify_figures.figures(told) + engine_figures.figures(engine)
+    figures += hangs.figures(hung_s) + notify_figures.figures(told) + engine_figures.figures(engine)
     rivals = results.rivals(measured, chosen.poll_period_s)
     target = folder / "figures.json" if options.quick else project / "bench/latest.json"
-    parts = part_facts("engine", facts) | part_facts("notify", facts)
+    parts = part_facts("engine", facts) | part_facts("hang", facts) | part_facts("notify", facts)
     target.write_text(flat_json(figures, rivals, facts | parts))
     _show(figures, rivals, facts, target, engine.skipped)
     return _status(figures, options)
@@ -129,6 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     part = parser.add_mutually_exclusive_group()
     part.add_argument("--engine", action="store_true", help="only the manager's rounds; needs no lab host")
+    part.add_argument("--hang", action="store_true", help="only what a VM that hangs costs")
     part.add_argument("--notify", action="store_true", help="only how soon people are told")
     parser.add_argument("--report-only", action="store_true", help="exit with 0 even when a bound is missed")
     return parser

@@ -10,6 +10,7 @@ from haven.api.client import ApiClient, ApiError
 from haven.core.clock import Deadline
 from haven.core.event import Event
 from haven.core.records import (
+    HangState,
     Hold,
     LrmRecord,
     ManagerRecord,
@@ -21,6 +22,7 @@ from haven.core.records import (
 from haven.core.words import (
     Cause,
     CrmState,
+    HangStage,
     HoldCause,
     Kind,
     Level,
@@ -87,7 +89,7 @@ def test_a_healthy_host_says_so(world: World) -> None:
     assert vm(world) == {
         "sid": "vm:102", "vmid": 102, "name": "web", "protected": 1, "wanted": "started", "state": "started",
         "power": "running", "runs": 1, "since": NOW_S - 300, "checked_s": 1.0, "restarts_24h": 0,
-        "off_reason": None, "hold": None, "pending": None, "trouble": None, "advice": None,
+        "off_reason": None, "hold": None, "pending": None, "trouble": None, "advice": None, "signs": [],
         "hands_off": None, "schedule": None, "next_drill": None, "last_drill": None,
     }  # fmt: skip
 
@@ -314,3 +316,24 @@ def test_a_vm_that_is_not_there_cannot_be_explained(world: World) -> None:
     for path, text in (("vm:999", "no VM 'vm:999' on this host"), ("db", "no VM 'vm:db' on this host")):
         with pytest.raises(ApiError, match=text):
             world.api.get(f"/haven/explain/{path}")
+
+
+def test_a_vm_without_life_is_shown_as_hung_with_the_way_to_mend_it(world: World) -> None:
+    protected(world)
+    daemons(world)
+    stage = HangState(stage=HangStage.RESET, stage_s=1.0, incident="102-1")
+    world.put("journal/u-2", VmJournal("u-2", True, NOW_S - 300, "boot", incident="102-1", hang=stage))
+    shown = vm(world)
+    assert (shown["power"], shown["runs"]) == ("hung", 0)
+    assert shown["trouble"] == "hung; it was reset, and its answer is waited for"
+    assert "qm reset 102" in shown["advice"]
+    assert "; no sign of life" in explain(world)["seen"]["sentence"]
+
+
+def test_what_the_signs_of_life_say_is_beside_the_vm(world: World) -> None:
+    protected(world)
+    said = "its agent never answered since its start: hangs cannot be seen"
+    record = LrmRecord(NODE, LrmState.ACTIVE, LrmMode.ACTIVE, NOW_S, signs={"vm:102": (said,)})
+    world.put(f"lrm/{NODE}", record)
+    assert vm(world)["signs"] == [said]
+    assert explain(world)["seen"]["sentence"].endswith(f"; {said}")

@@ -5,12 +5,14 @@ while wanted; pure steps; no busy loop). Here the sequences are made, and their 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from haven.core.boot_order import started_by_haven
 from haven.core.brake import CRASHES_KEPT
+from haven.core.care import changed
 from haven.core.clock import deadline_after
 from haven.core.hypervisor import Moment, Power, Why
 from haven.core.node_memory import TRAIL_LIMIT
@@ -28,6 +30,7 @@ ENOUGH_S = 25 * 60.0
 
 RECORDS_PER_VM = 9  # config, service, journal, run, vm, vmid; care, vmlock, drill
 RECORDS_OF_THE_HOST = 5  # agent, lock, manager, lrm; maintenance
+RESETS_KEPT = 3  # what may be reset within the window, by whichever terms
 WINDOW_S = 300.0
 
 
@@ -168,6 +171,46 @@ def failing_disk(play: Play, sid: str) -> None:
     play.world.tell_lrm()
 
 
+def boot_order(play: Play, sid: str) -> None:
+    """It has a number and waits for the other one; or not any more. If both do, they wait for each other."""
+    view = play.world.store.read("person")
+    other = next(name for name in SIDS if name != sid)
+    care = view.care(sid)
+    after = replace(care, wait_for=None if care.wait_for else other, start_order=None if care.wait_for else 1)
+    play.world.write(Put(f"care/{sid}", replace(after, start_delay_s=30.0)))
+
+
+def listened_to(play: Play, sid: str) -> None:
+    """Its hangs are looked for, or no longer."""
+    care = play.world.store.read("person").care(sid)
+    wanted = {"hang_after": "off"} if care.hang else {"hang_after": "20", "hang_uptime": "5", "hang_resets": "2"}
+    changed_care = changed(care, wanted)
+    play.world.write(Put(f"care/{sid}", changed_care) if changed_care.hang else Delete(f"care/{sid}"))
+
+
+def hangs(play: Play, sid: str) -> None:
+    """It falls silent, or comes to by itself."""
+    life = play.guest(sid).life
+    life.hung_s = play.world.boottime_s if life.hung_s is None else None
+
+
+def reset_works(play: Play, sid: str) -> None:
+    play.guest(sid).life.reset_works = not play.guest(sid).life.reset_works
+
+
+def reset_helps(play: Play, sid: str) -> None:
+    play.guest(sid).life.reset_helps = not play.guest(sid).life.reset_helps
+
+
+def barks(play: Play, sid: str) -> None:
+    """The guest's watchdog runs out, and pauses it."""
+    if play.runs(sid):
+        guest = play.guest(sid)
+        guest.power, guest.why = Power.PAUSED, Why.WATCHDOG
+        play.world.host.say(guest, Moment.WATCHDOG_PAUSE, Moment.SUSPENDED_OTHER)
+        play.world.tell_lrm()
+
+
 def misled(play: Play, sid: str) -> None:
     play.guest(sid).misled = not play.guest(sid).misled
 
@@ -286,7 +329,13 @@ ACTIONS: dict[str, Action] = {
     "disk": disk,
     "disk only looks fine": misled,
     "disk full or not": full_disk,
+    "boot order": boot_order,
     "disk's storage fails or not": failing_disk,
+    "hangs are looked for or not": listened_to,
+    "hangs or lives": hangs,
+    "a reset is accepted or not": reset_works,
+    "a reset helps or not": reset_helps,
+    "watchdog pauses": barks,
     "guest obeys or not": disobedient,
     "QEMU can be killed or not": immortal,
     "libvirtd": libvirtd,
@@ -348,6 +397,7 @@ def _heal(play: Play) -> None:
         guest.job = ""
         guest.disk, guest.misled, guest.immortal, guest.obeys = True, False, False, True
         guest.full = guest.failing = False
+        guest.life.hung_s, guest.life.reset_works, guest.life.reset_helps = None, True, True
     if not world.host.reachable:
         world.find_libvirtd()
 
@@ -360,6 +410,7 @@ def _check_bounds(world: World) -> None:
     for entry in entries.values():
         if isinstance(entry.record, VmJournal):
             assert len(entry.record.crashes_boottime_s) <= CRASHES_KEPT + 1
+            assert len(entry.record.hang.resets_s) <= RESETS_KEPT
         if isinstance(entry.record, LrmRecord):
             assert len(entry.record.results) <= len(SIDS)
     if world.lrm:
@@ -392,7 +443,8 @@ def _judge(play: Play, sid: str) -> None:
     assert not journal.incident, journal
     if not play.cut:
         assert not open_incidents(world, sid)
-    assert guest.autostart == (config.wanted is Wanted.STARTED)
+    by_haven = started_by_haven(world.store.read("judge"), NODE, sid)
+    assert guest.autostart == (config.wanted is Wanted.STARTED and not by_haven)
 
 
 def _check_quiet(world: World) -> None:

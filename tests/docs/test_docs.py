@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from haven.core import service
+from haven.core.care import OPTIONS
 from haven.core.crm import daemon as crm_daemon
 from haven.core.crm import node_states
+from haven.core.health import WORDS
 from haven.core.lrm import daemon
 from haven.core.settings import describe_settings
 from haven.core.words import Cause, Pacing
@@ -64,3 +66,13 @@ def test_every_dependency_is_justified() -> None:
     needed = re.findall(r'^  "([a-z-]+)>=', pyproject, re.MULTILINE)
     page = (DOCS / "dependencies.md").read_text().lower()
     assert [name for name in needed if name not in page] == []
+
+
+def test_the_options_page_has_every_option_of_a_vm() -> None:
+    page = (DOCS / "options.md").read_text()
+    assert [option.name for option in OPTIONS if f"`--{option.name.replace('_', '-')} " not in page] == []
+
+
+def test_the_checks_page_has_every_word_of_a_check() -> None:
+    page = (DOCS / "checks.md").read_text()
+    assert [word for word in WORDS if f"`{word}=`" not in page] == []

@@ -126,8 +126,17 @@ def test_an_io_error_that_pauses_the_vm_is_told_from_those_after_which_it_runs_o
     }
 
 
-def test_a_watchdog_that_ran_out_is_told_whatever_qemu_did_then() -> None:
-    assert {events.watchdog(action) for action in range(7)} == {Moment.WATCHDOG}
+def test_a_watchdog_that_ran_out_is_told_by_what_qemu_did_then() -> None:
+    done = {action: events.watchdog(action) for action in range(7)}
+    assert done == {
+        libvirt.VIR_DOMAIN_EVENT_WATCHDOG_NONE: Moment.WATCHDOG,
+        libvirt.VIR_DOMAIN_EVENT_WATCHDOG_PAUSE: Moment.WATCHDOG_PAUSE,
+        libvirt.VIR_DOMAIN_EVENT_WATCHDOG_RESET: Moment.WATCHDOG_RESET,
+        libvirt.VIR_DOMAIN_EVENT_WATCHDOG_POWEROFF: Moment.WATCHDOG_OFF,
+        libvirt.VIR_DOMAIN_EVENT_WATCHDOG_SHUTDOWN: Moment.WATCHDOG_OFF,
+        libvirt.VIR_DOMAIN_EVENT_WATCHDOG_DEBUG: Moment.WATCHDOG,
+        libvirt.VIR_DOMAIN_EVENT_WATCHDOG_INJECTNMI: Moment.WATCHDOG,
+    }
 
 
 def test_what_a_newer_libvirt_may_say_is_left_alone() -> None:

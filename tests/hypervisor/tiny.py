@@ -17,6 +17,7 @@ _HALT_UNTIL_POWER_BUTTON = bytes.fromhex("fb f4 ba0006 ed f6c401 74f5")
 _POWER_OFF = bytes.fromhex("ba0406 b80020 ef")
 _SAY_UP = bytes.fromhex("baf803 b055 ee")  # "U" on the serial port
 _PANIC = bytes.fromhex("ba0505 b001 ee")  # what a guest's kernel tells QEMU's isa panic device
+_BARK_AT_ONCE = bytes.fromhex("ba4304 b00f ee")  # the ib700 watchdog, set to no time at all
 _HALT_FOR_EVER = bytes.fromhex("f4 ebfd")
 
 _DISK_BYTES = 1024 * 1024
@@ -37,6 +38,7 @@ class Bench:
 
     DEAF = _HALT_FOR_EVER
     BUSY = bytes.fromhex("ebfe")  # jumps to itself
+    BARKS = _BARK_AT_ONCE + _HALT_FOR_EVER
     PANICS = _PANIC + _HALT_FOR_EVER
     POWERS_OFF = _POWER_OFF + _HALT_FOR_EVER
     OBEDIENT = _MASK_ACPI_INTERRUPT + _ENABLE_POWER_BUTTON + _SAY_UP + _HALT_UNTIL_POWER_BUTTON + POWERS_OFF

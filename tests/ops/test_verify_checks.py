@@ -198,6 +198,17 @@ def test_libvirts_autostart_has_to_be_as_wanted() -> None:
     assert worst("autostart", with_vm(replace(SEEN, persistent=False))) is FAIL
 
 
+def test_what_has_its_turn_at_host_boot_must_not_be_started_by_libvirt() -> None:
+    in_turn = replace(HEALTHY, view=view(config=CONFIG, care=VmCare("vm:102", start_order=1)))
+    told = one("autostart", in_turn)
+    assert told.seen == "vm:102 (maas): libvirt's autostart is on, though haven starts it in its turn"
+    assert told.mend.startswith("virsh autostart maas --disable")
+    off = replace(
+        in_turn, watched=tuple(replace(vm, seen=replace(SEEN, autostart=False)) for vm in in_turn.watched)
+    )
+    assert one("autostart", off).grade is PASS
+
+
 def test_a_saved_state_of_an_older_run_is_named() -> None:
     told = one("saved states", with_vm(replace(SEEN, managed_save=True)))
     assert (told.grade, told.mend) == (WARN, "virsh managedsave-remove maas")

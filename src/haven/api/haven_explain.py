@@ -78,6 +78,7 @@ def _seen_sentence(vm: VmOutlook) -> str:
     if vm.io_error and vm.waiting:
         return vm.waiting
     word = f"running (QEMU's pid {vm.guest.pid})" if vm.power == "running" else vm.power
+    word = "; ".join([word, *(["no sign of life"] if vm.hung else []), *vm.signs])
     known = vm.journal
     if vm.protected and known and known.running != vm.runs:
         return f"{word}, by libvirt's word just now; haven's node daemon has not noted it yet"

@@ -11,7 +11,7 @@ from haven.core.clock import Now
 from haven.core.hands_off import Reserve, judge
 from haven.core.records import Hold, LrmRecord, PendingWork, ServiceConfig, ServiceStatus, VmJournal
 from haven.core.view import View
-from haven.core.words import HandsOff, ServiceState, Wanted
+from haven.core.words import HandsOff, HangStage, ServiceState, Wanted
 from haven.daemons import machine as host
 from haven.history.model import HistoryError
 from haven.hypervisor.protocol import Guest, HypervisorError
@@ -119,6 +119,17 @@ class VmOutlook:
         return self.power == "running"
 
     @property
+    def hung(self) -> bool:
+        """It runs by libvirt's word and shows no life, which haven is about to mend."""
+        known = self.journal
+        return self.runs and known is not None and known.hang.stage is not HangStage.NONE
+
+    @property
+    def signs(self) -> tuple[str, ...]:
+        """What its signs of life say, where not all is well."""
+        return self.all.lrm.signs.get(self.sid, ()) if self.all.lrm and self.protected else ()
+
+    @property
     def since_wall_s(self) -> float | None:
         """Since when it is as it is."""
         if self.io_error and self.journal:
@@ -157,6 +168,8 @@ class VmOutlook:
             return f"held: {self.hold.detail}", phrases.hold_advice(self.hold, self.sid)
         if self.service and self.service.state is ServiceState.ERROR:
             return self.service.reason, f"mend it, then: ha-manager set {self.sid} --state disabled"
+        if self.hung:
+            return self._hung(), f"to reset it at once: qm reset {self.vmid}; why: haven explain {self.sid}"
         if self.config.wanted is Wanted.STARTED and not self.runs and self.power != "unknown":
             if self.power == "paused" and self.guest:
                 return self._paused(self.guest)
@@ -175,6 +188,12 @@ class VmOutlook:
     def io_error(self) -> bool:
         """QEMU paused it because a disk could not be read or written: haven resumes it."""
         return self.guest is not None and self.guest.status == "io-error"
+
+    def _hung(self) -> str:
+        if self.waiting:
+            return self.waiting
+        reset = self.journal is not None and self.journal.hang.stage is HangStage.RESET
+        return "hung; it was reset, and its answer is waited for" if reset else "hung; haven brings it back"
 
     def _down(self) -> str:
         if self.pending:

@@ -159,6 +159,7 @@ def _notes(vm: Vm, now_s: float) -> Iterator[Text]:
     if vm.pending and vm.pending.what not in vm.trouble:
         at = "" if vm.pending.at is None else f" {ago(vm.pending.at, now_s)}"
         yield Text(f"haven: {vm.pending.what}{at}")
+    yield from (Text(sign, "yellow") for sign in vm.signs)
     if vm.advice:
         yield Text(f"-> {vm.advice}", "bold")
     if drill := drill_sentence(vm, now_s):

@@ -87,7 +87,7 @@ def evidence(pulse: Pulse, vm: Vm, now: Now) -> tuple[str, ...]:
     lines = [_heard("its agent last answered", pulse.agent_s, "its agent never answered", now)]
     lines.append(_heard("its disks and network last moved", pulse.io_s, "its disks and network stood still", now))
     if pulse.stuck_s is not None:
-        lines.append(f"QEMU itself answers nothing since {duration(now.boottime_s - pulse.stuck_s)}")
+        lines.append(f"QEMU itself answers nothing for {duration(now.boottime_s - pulse.stuck_s)}")
     if vm.uptime_s is not None:
         lines.append(f"its QEMU runs for {duration(now.boottime_s - started_boottime_s(vm))}")
     lines += [f"check {name}: {seen.detail}" for name, seen in sorted(pulse.checks.items())]

@@ -13,7 +13,7 @@ from haven.core.words import CheckKind
 MAX_CHECKS = 16
 _MAX_TEXT = 512
 _LIMITS = {"every_s": (1.0, 3600.0), "timeout_s": (0.5, 60.0), "fails": (1, 100), "status": (100, 599)}
-_WORDS = {
+WORDS = {
     "name": "name",
     "status": "status",
     "text": "text",
@@ -73,7 +73,7 @@ def check_text(check: HealthCheck) -> str:
     """The check as a person writes it, read back to the same by `parse_check`."""
     words = [check.kind.value, check.target]
     plain = HealthCheck(_default_name(check.kind, check.target), check.kind, check.target)
-    for word, field in _WORDS.items():
+    for word, field in WORDS.items():
         value = getattr(check, field)
         if value != getattr(plain, field):
             words.append(f"{word}={value:.10g}" if isinstance(value, float) else f"{word}={value}")
@@ -107,11 +107,11 @@ def _with_words(check: HealthCheck, words: list[str]) -> HealthCheck:
     given: dict[str, object] = {}
     for word in words:
         name, equals, value = word.partition("=")
-        if not equals or name not in _WORDS:
-            raise ValueError(f"{_short(word)}: expected {', '.join(f'{known}=' for known in _WORDS)}")
+        if not equals or name not in WORDS:
+            raise ValueError(f"{_short(word)}: expected {', '.join(f'{known}=' for known in WORDS)}")
         if check.kind is not CheckKind.HTTP and name in ("status", "text"):
             raise ValueError(f"{name}= is for http only")
-        given[_WORDS[name]] = _typed(_WORDS[name], value)
+        given[WORDS[name]] = _typed(WORDS[name], value)
     return replace(check, **given)  # type: ignore[arg-type]
 
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 LIVES_ANEW = (Moment.STARTED, Moment.RESUMED, Moment.REBOOT)
 LOOK_AGAIN_S = 1.0
+BOOT_S = 60.0
+"""A reset guest is given at least so long to answer."""
+
 END_AGAIN_S = 60.0
 """After an attempt to end a QEMU that did not work."""
 
@@ -200,8 +203,8 @@ def reset_done(book: Book, order: Reset, vm: VmMemory, result: OrderResult) -> V
     if result.unreachable:
         return vm
     if result.ok:
-        said = "its QEMU is ended, to be started anew" if order.hard else "was reset; its answer is waited for"
-        say(Kind.VM_RESET, said)
+        if not order.hard:
+            say(Kind.VM_RESET, "was reset; its answer is waited for")
         return vm
     detail = result.obstacle.detail if result.obstacle else "nobody says why"
     if order.hard:
@@ -222,11 +225,10 @@ class Hangs:
         """One VM that runs and should."""
         terms, pulse = self._view.care(config.sid).hang, self._seen.pulses.get(config.uuid)
         if known.hang.stage is HangStage.NONE:
-            if terms and pulse and known.hang.answered:
+            if terms and pulse and known.hang.answered and known.hang.told_s < hang.last_sign_s(pulse):
                 silent_s = hang.silent_s(pulse, max(known.excused_s, known.life_s))
                 self._plan.wake(self._now.boottime_s + max(terms.silence_s - silent_s, LOOK_AGAIN_S))
             return
-        self._plan.wake(self._now.boottime_s + LOOK_AGAIN_S)
         vm = (self._seen.vms or {}).get(config.uuid)
         if kept_off := reserve(self._view, config.sid, vm, self._now):
             self._plan.waiting[config.sid] = _not_reset(kept_off)
@@ -242,9 +244,11 @@ class Hangs:
         pulse: Pulse | None,
     ) -> None:
         now_s, state = self._now.boottime_s, known.hang
+        if state.stage is HangStage.FOUND:
+            self._reset(config, service, known, terms)
+            return
+        self._plan.wake(now_s + LOOK_AGAIN_S)
         match state.stage:
-            case HangStage.FOUND:
-                self._reset(config, service, known, terms)
             case HangStage.FAILED:
                 self._end(config, service, known, "it hung, and could not be reset")
             case HangStage.RESET:
@@ -280,7 +284,7 @@ class Hangs:
             if since_s >= END_AGAIN_S:
                 self._end(config, service, known, "its watchdog paused it, and a reset did not help")
             return
-        grace_s = max(terms.uptime_s, terms.silence_s)
+        grace_s = max(terms.uptime_s, terms.silence_s, BOOT_S)
         silent = pulse is not None and hang.silent_s(pulse, known.hang.stage_s) >= terms.silence_s
         if since_s >= grace_s and silent:
             self._end(config, service, known, f"it hung, and did not answer {duration(grace_s)} after a reset")

@@ -7,7 +7,6 @@ import socket
 import time
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from haven.core.records import HealthCheck
 from haven.core.words import CheckKind
@@ -81,6 +80,7 @@ def _http(check: HealthCheck) -> Look:
 
 def _connection(check: HealthCheck) -> tuple[Any, str]:
     import http.client
+    from urllib.parse import urlsplit
 
     url = urlsplit(check.target)
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")

@@ -9,22 +9,27 @@ import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar
 
-from haven.core.hang import Watched, last_sign_s
+from haven.core.hang import Watched, last_sign_s, testified_s
 from haven.core.health import unhealthy
 from haven.core.host import CheckSeen, Pulse
 from haven.core.records import HealthCheck
 from haven.daemons.health_checks import look
 from haven.daemons.machine import now
-from haven.daemons.threads import in_thread
+from haven.daemons.threads import Threads
 from haven.hypervisor.protocol import Heard, HypervisorError, LifeSigns
+
+T = TypeVar("T")
 
 MAX_INTERVAL_S = 5.0
 ANSWERS_S = 0.5
 """Answers mostly come within milliseconds; what is slower is not waited for in this look."""
 
 LIBVIRT_ANSWERS_S = 3.0
+AGENT_EVERY_S = 30.0
+"""An agent is asked so often while other signs of life are seen, and one that never answered."""
+
 
 log = logging.getLogger("haven.lrm")
 
@@ -42,6 +47,7 @@ class Watch:
         self._wake = wake
         self._spawn = spawn
         self._bedsides: dict[str, _Bedside] = {}
+        self._threads = Threads("watch")
 
     def follow(self, watched: Mapping[str, Watched]) -> None:
         """Watch these VMs, by uuid, and no others; those that are watched as before go on."""
@@ -57,7 +63,7 @@ class Watch:
         return {uuid: bedside.pulse() for uuid, bedside in self._bedsides.items()}
 
     def _sit_down(self, watched: Watched) -> "_Bedside":
-        bedside = _Bedside(watched, self._signs, self._wake)
+        bedside = _Bedside(watched, self._signs, self._threads, self._wake)
         if watched.hang:
             bedside.tasks.append(self._spawn(bedside.listen()))
         bedside.tasks += [self._spawn(bedside.keep_checking(check)) for check in watched.checks]
@@ -71,10 +77,10 @@ class Watch:
 class _Bedside:
     """One VM that is watched."""
 
-    def __init__(self, watched: Watched, signs: LifeSigns, wake: Callable[[], None]) -> None:
+    def __init__(self, watched: Watched, signs: LifeSigns, threads: Threads, wake: Callable[[], None]) -> None:
         self.watched = watched
         self.tasks: list[asyncio.Task[None]] = []
-        self._signs, self._wake = signs, wake
+        self._signs, self._threads, self._wake = signs, threads, wake
         self._since_s = self._looked_s = now().boottime_s
         self._agent_s: float | None = None
         self._io_s: float | None = None
@@ -86,6 +92,8 @@ class _Bedside:
         self._asked: Future[Heard] | None = None
         self._counted: Future[int] | None = None
         self._stuck: Future[float | None] | None = None
+        self._asked_s = 0.0
+        self._pause_s = 0.0  # between two questions to an agent that never answered
 
     def pulse(self) -> Pulse:
         return Pulse(
@@ -113,7 +121,7 @@ class _Bedside:
                 self._known_now(2 * interval_s + LIBVIRT_ANSWERS_S)
             due_s = last_sign_s(self.pulse()) + silence_s
             at_s = now().boottime_s
-            if at_s >= due_s:
+            if at_s >= due_s and testified_s(self.pulse()) is not None:
                 self._wake()  # the core decides
             next_s = began_s + interval_s
             await asyncio.sleep(max(min(next_s, due_s if due_s > at_s else next_s) - at_s, 0.05))
@@ -127,57 +135,63 @@ class _Bedside:
 
     async def _look(self) -> bool:
         """True: what is known of it is certain, be it life or silence."""
-        await self._ask()
         try:
-            heard, work = self._heard(), self._worked()
+            moved = await self._count()
+            if not moved or self._agent_is_due():
+                await self._ask()
         except HypervisorError as error:
             log.debug("no sign of life is known of: %s", error)
             return False
-        if heard and heard.answered:
-            self._agent_s, self._frozen = now().boottime_s, heard.frozen
-        if work is not None:
-            self._take_work(work)
         if self._asked is None and self._counted is None:
             self._stuck_s = None
             return True
         return await self._is_silent()
 
-    async def _ask(self) -> None:
-        """The agent and the counters; what is answered late is taken at a later look."""
-        uuid, fresh = self.watched.uuid, []
-        if self._asked is None:
-            self._asked = in_thread(lambda: self._signs.agent(uuid), "agent")
-            fresh.append(_ended(self._asked))
-        if self._counted is None:
-            self._counted = in_thread(lambda: self._signs.work(uuid), "counters")
-            fresh.append(_ended(self._counted))
-        if fresh:
-            await asyncio.wait(fresh, timeout=ANSWERS_S)
-
-    def _heard(self) -> Heard | None:
-        asked = self._asked
-        if asked is None or not asked.done():
-            return None
-        self._asked = None
-        return asked.result()
-
-    def _worked(self) -> int | None:
-        counted = self._counted
-        if counted is None or not counted.done():
-            return None
+    async def _count(self) -> bool:
+        """Whether its disks and network have moved since the look before. Raises HypervisorError."""
+        uuid = self.watched.uuid
+        counted = self._counted = await self._answer(self._counted, lambda: self._signs.work(uuid))
+        if not counted.done():
+            return False
         self._counted = None
-        return counted.result()
-
-    def _take_work(self, work: int) -> None:
-        if self._work is not None and work != self._work:
+        before, self._work = self._work, counted.result()
+        moved = before is not None and before != self._work
+        if moved:
             self._io_s = now().boottime_s
-        self._work = work
+        return moved
+
+    def _agent_is_due(self) -> bool:
+        """While other signs are seen it is asked now and then, so that it is known to be there."""
+        return now().boottime_s - self._asked_s >= AGENT_EVERY_S or self._agent_s is None
+
+    async def _ask(self) -> None:
+        """One that never answered is asked less and less. Raises HypervisorError."""
+        at_s, uuid = now().boottime_s, self.watched.uuid
+        if self._agent_s is None and self._asked is None and at_s - self._asked_s < self._pause_s:
+            return
+        if self._asked is None:
+            self._asked_s = at_s
+            self._pause_s = min(2 * self._pause_s + 0.5, AGENT_EVERY_S)
+        asked = self._asked = await self._answer(self._asked, lambda: self._signs.agent(uuid))
+        if not asked.done():
+            return
+        self._asked = None
+        heard = asked.result()
+        if heard.answered:
+            self._agent_s, self._frozen = now().boottime_s, heard.frozen
+
+    async def _answer(self, asked: "Future[T] | None", call: Callable[[], T]) -> "Future[T]":
+        """A question that waits for its answer already, or a new one, to which the answer mostly comes at once."""
+        if asked is None:
+            asked = self._threads.begin(call)
+            await asyncio.wait([_ended(asked)], timeout=ANSWERS_S)
+        return asked
 
     async def _is_silent(self) -> bool:
         """An answer is missing. It is silence if libvirt itself answers, and counters are missing only because
         QEMU answers nothing."""
         uuid = self.watched.uuid
-        asked = self._stuck = self._stuck or in_thread(lambda: self._signs.stuck_s(uuid), "control")
+        asked = self._stuck = self._stuck or self._threads.begin(lambda: self._signs.stuck_s(uuid))
         await asyncio.wait([_ended(asked)], timeout=LIBVIRT_ANSWERS_S)
         if not asked.done():
             return False
@@ -195,7 +209,7 @@ class _Bedside:
     async def keep_checking(self, check: HealthCheck) -> None:
         while True:
             began_s = now().boottime_s
-            seen = await asyncio.wrap_future(in_thread(lambda: look(check), "check"))
+            seen = await asyncio.wrap_future(self._threads.begin(lambda: look(check)))
             self._saw(check, ok=seen.ok, detail=seen.detail)
             await asyncio.sleep(max(began_s + check.every_s - now().boottime_s, 0.1))
 

@@ -3,6 +3,7 @@
 Each call has a connection of its own while it lasts: one to a QEMU that hangs lasts until that QEMU is gone.
 """
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +13,7 @@ import libvirt_qemu
 
 from haven.core.settings import Settings
 from haven.hypervisor import domains
-from haven.hypervisor.connection import Opener, Spares
+from haven.hypervisor.connection import Connection, Opener
 from haven.hypervisor.protocol import Heard
 
 _ASK = '{"execute":"guest-fsfreeze-status"}'
@@ -32,11 +33,29 @@ _SILENT = (
 )
 
 
+class _Desk:
+    """A connection, and the VMs that were looked up on it: asked every few seconds, they are looked up once."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._domains: dict[str, Any] = {}
+
+    def domain(self, uuid: str) -> Any:
+        if uuid not in self._domains:
+            self._domains[uuid] = domains.must_find(self.connection.raw, uuid)
+        return self._domains[uuid]
+
+    def forget(self, uuid: str) -> None:
+        self._domains.pop(uuid, None)
+
+
 class LibvirtLifeSigns:
     """See `protocol.LifeSigns`. For use by several threads at once."""
 
     def __init__(self, settings: Settings) -> None:
-        self._spares = Spares(Opener(settings.libvirt_uri))
+        self._opener = Opener(settings.libvirt_uri)
+        self._lock = threading.Lock()
+        self._free: list[_Desk] = []
 
     def agent(self, uuid: str) -> Heard:
         with self._domain(uuid, "ask the agent of") as domain:
@@ -63,13 +82,38 @@ class LibvirtLifeSigns:
         return since_ms / 1000 if state == libvirt.VIR_DOMAIN_CONTROL_OCCUPIED else None
 
     def close(self) -> None:
-        self._spares.close()
+        """Let go of the connections that nobody uses."""
+        with self._lock:
+            free, self._free = self._free, []
+        for desk in free:
+            desk.connection.close()
 
     @contextmanager
     def _domain(self, uuid: str, doing: str) -> Iterator[Any]:
-        said = f"{doing} VM {uuid}"
-        with self._spares.one() as connection, connection.translated(said):
-            yield domains.must_find(connection.raw, uuid)
+        with self._desk() as desk, desk.connection.translated(f"{doing} VM {uuid}"):
+            try:
+                yield desk.domain(uuid)
+            except libvirt.libvirtError:
+                desk.forget(uuid)
+                raise
+
+    @contextmanager
+    def _desk(self) -> Iterator[_Desk]:
+        desk = self._take()
+        try:
+            yield desk
+        finally:
+            with self._lock:
+                if not desk.connection.over:
+                    self._free.append(desk)
+
+    def _take(self) -> _Desk:
+        with self._lock:
+            while self._free:
+                desk = self._free.pop()
+                if not desk.connection.over:
+                    return desk
+        return _Desk(Connection(self._opener.open(), lambda _why: None))
 
 
 def work_done(values: Mapping[str, int | str]) -> int:

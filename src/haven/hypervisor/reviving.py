@@ -16,6 +16,7 @@ from haven.hypervisor import domains
 from haven.hypervisor.processes import started_ticks
 from haven.hypervisor.protocol import HypervisorError
 
+PROC = Path("/proc")
 RESET_TIMEOUT_S = 5.0
 """QEMU resets within 0.1 s; one that hangs would keep libvirt waiting for ever."""
 
@@ -38,7 +39,7 @@ def end(domain: Any, instance: Instance | None) -> None:
     """End its QEMU: by libvirt; or with SIGKILL if QEMU answers nothing, for libvirt would send that only after
     10 s of waiting for an obedience that cannot come, and nothing in QEMU could be flushed by then either."""
     if instance is not None and _is_stuck(domain):
-        _kill(domain.name(), instance)
+        kill(domain.name(), instance)
     else:
         domain.destroy()
 
@@ -48,7 +49,7 @@ def _is_stuck(domain: Any) -> bool:
     return bool(state in (libvirt.VIR_DOMAIN_CONTROL_OCCUPIED, libvirt.VIR_DOMAIN_CONTROL_ERROR))
 
 
-def _kill(name: str, instance: Instance) -> None:
+def kill(name: str, instance: Instance) -> None:
     """SIGKILL to exactly that process: its number may be another's by now, a pidfd's process is always the same.
 
     Raises HypervisorError.
@@ -58,7 +59,7 @@ def _kill(name: str, instance: Instance) -> None:
     except OSError as error:
         raise HypervisorError(f"QEMU of VM {name} (pid {instance.pid}): {error.strerror}") from error
     try:
-        if started_ticks(Path("/proc"), instance.pid) != instance.started_ticks:
+        if started_ticks(PROC, instance.pid) != instance.started_ticks:
             raise HypervisorError(f"pid {instance.pid} is no longer QEMU of VM {name}: left alone")
         with suppress(ProcessLookupError):  # gone is what was wanted
             signal.pidfd_send_signal(handle, signal.SIGKILL)

@@ -9,10 +9,13 @@ from haven.lab.demo.scenes import (
     disk,
     drill,
     full_disk,
+    hang,
     haven_itself,
     intent,
     libvirtd,
     maintenance,
+    oom,
+    panic,
     protect,
     told,
 )
@@ -28,5 +31,8 @@ SCENES: tuple[Scene, ...] = (
     drill.SCENE,
     maintenance.SCENE,
     crash_loop.SCENE,
+    hang.SCENE,
+    panic.SCENE,
     told.SCENE,
+    oom.SCENE,
 )

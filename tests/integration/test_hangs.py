@@ -1,0 +1,77 @@
+"""A real guest that falls silent, on a real host: reset in its QEMU; and checks, which alone reset nothing.
+
+A QEMU that is stopped altogether is in the demo's scene.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from haven.lab.guest import GuestArtifacts
+from haven.lab.haven_host import HavenHost
+from tests.integration.vms import TestVm, protected, refused, typed
+
+pytestmark = pytest.mark.lab
+
+SILENCE_S = 5
+_AGENT = "kill -STOP $(pidof qemu-ga)"
+_STOP_AGENT = f'{{"execute": "guest-exec", "arguments": {{"path": "sh", "arg": ["-c", "{_AGENT}"]}}}}'
+
+
+@pytest.fixture(scope="module")
+def vm(tmp_path_factory: pytest.TempPathFactory, artifacts: GuestArtifacts) -> Iterator[TestVm]:
+    """A real guest, protected, with an agent that haven has heard."""
+    with HavenHost(Path(tmp_path_factory.mktemp("lab")) / "host") as host:
+        host.configure("tick_s = 2\nbrake_window_s = 10\n")
+        host.haven_start()
+        vm = TestVm(host, 100, "real-100")
+        host.define_guest(vm.name, artifacts)
+        protected(host, vm)
+        typed(host, "haven", "set", vm.sid, "--hang-after", str(SILENCE_S), "--hang-uptime", "0")
+        yield vm
+
+
+def incidents(vm: TestVm) -> list[dict[str, Any]]:
+    return vm.host.incidents(vm.sid)
+
+
+def signs(vm: TestVm) -> list[str]:
+    return list(vm.seen()["signs"])
+
+
+def test_a_guest_that_falls_silent_is_reset_and_its_incident_ends_when_its_agent_answers(vm: TestVm) -> None:
+    vm.host.wait_for(lambda: vm.host.agent_answers(vm.name), 30.0, "the agent")
+    vm.host.wait_for(lambda: not signs(vm), 10.0, "haven having heard it")
+    life, boots = vm.life, vm.host.guest_boots(vm.name)
+    vm.host.virsh("qemu-agent-command", vm.name, _STOP_AGENT)
+    vm.host.wait_for(lambda: bool(incidents(vm)), SILENCE_S + 10.0, "the hang being told")
+    vm.host.wait_guest_up(vm.name, boots + 1, 40.0)
+    vm.host.wait_for(lambda: incidents(vm)[0]["state"] == "recovered", 30.0, "the incident's end")
+    [incident] = incidents(vm)
+    assert incident["cause"] == "hang"
+    assert incident["restarts"] == 1
+    assert incident["noticed"] - incident["opened"] >= SILENCE_S
+    assert any(line.startswith("its agent last answered 5 s before") for line in incident["evidence"])
+    assert vm.life == life, "it was not reset in its QEMU"
+    assert "was reset; its answer is waited for" in typed(vm.host, "haven", "history", vm.sid)
+
+
+def test_a_check_that_fails_is_told_and_resets_nothing(vm: TestVm) -> None:
+    life, before = vm.life, len(incidents(vm))
+    typed(vm.host, "haven", "set", vm.sid, "--check", "tcp 127.0.0.1:1 name=web every=1 fails=2")
+    vm.host.wait_for(lambda: "check web fails: connection refused" in signs(vm), 10.0, "the check")
+    assert "check web fails" in typed(vm.host, "haven", "explain", vm.sid)
+    assert "check web fails: connection refused (2 times in a row)" in typed(vm.host, "haven", "history", vm.sid)
+    typed(vm.host, "haven", "set", vm.sid, "--delete", "check:web")
+    vm.host.wait_for(lambda: not signs(vm), 10.0, "the check being forgotten")
+    assert (vm.life, len(incidents(vm))) == (life, before)
+
+
+def test_options_of_a_vm_that_is_not_there_are_refused_in_one_line(vm: TestVm) -> None:
+    assert "vm:999" in refused(vm.host, "haven", "set", "vm:999", "--hang-after", "60")
+    said = refused(vm.host, "haven", "set", vm.sid, "--hang-after", "1")
+    assert said == "hang_after: value '1': expected 5 to 86400 seconds"
