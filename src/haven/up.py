@@ -16,6 +16,7 @@ from pathlib import Path
 from haven.core.settings import Settings
 from haven.daemons.logs import set_up_logging
 from haven.store.claim import claim_daemon
+from haven.store.protocol import StoreError
 
 log = logging.getLogger("haven.up")
 
@@ -105,14 +106,29 @@ class Supervisor:
 
 
 def run_up(settings: Settings) -> int:
-    """Run everything. Raises StoreError when another `haven up` runs on this host."""
+    """Run everything. Raises StoreError when another `haven up`, or what systemd started, runs on this host."""
     set_up_logging(settings)
     run_dir = Path(settings.run_dir)
     claim = claim_daemon(run_dir, "up")
     try:
+        _wait_for_those_before(run_dir)
         return Supervisor().run(_spawn("haven.greeting", str(run_dir / "api.sock")))
     finally:
         claim.release()
+
+
+def _wait_for_those_before(run_dir: Path) -> None:
+    """The processes of a `haven up` that was killed end by themselves. Raises StoreError for one that stays."""
+    deadline_s = time.monotonic() + STOP_S
+    for name in PROCESSES:
+        while True:
+            try:
+                claim_daemon(run_dir, name).release()
+                break
+            except StoreError:
+                if time.monotonic() > deadline_s:
+                    raise
+                time.sleep(POLL_S)
 
 
 def _spawn(module: str, word: str) -> subprocess.Popen[bytes]:

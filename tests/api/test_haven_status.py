@@ -90,6 +90,7 @@ def test_a_healthy_host_says_so(world: World) -> None:
         "sid": "vm:102", "vmid": 102, "name": "web", "protected": 1, "wanted": "started", "state": "started",
         "power": "running", "runs": 1, "since": NOW_S - 300, "checked_s": 1.0, "restarts_24h": 0,
         "off_reason": None, "hold": None, "pending": None, "trouble": None, "advice": None, "signs": [],
+        "hands_off": None, "schedule": None, "next_drill": None, "last_drill": None,
     }  # fmt: skip
 
 
@@ -181,7 +182,7 @@ def test_a_vm_that_qemu_paused_for_a_disk_error_is_named_with_what_haven_does(wo
     )
     world.put(f"lrm/{NODE}", said)
     assert vm(world)["trouble"] == why
-    assert vm(world)["advice"] == "make space, or mend the storage: it is resumed if it answers in 30 s"
+    assert vm(world)["pending"] == {"what": what, "at": NOW_S + 30}
     assert explain(world)["next"] == {"sentence": what, "at": NOW_S + 30}
     assert explain(world)["seen"]["sentence"] == why
     assert low["/srv"] in [problem["text"] for problem in world.api.get("/haven/status")["problems"]]

@@ -84,7 +84,7 @@ def test_incidents_tell_how_they_ended(world: World) -> None:
     }
     assert found["back"] == {
         "id": "back", "sid": "vm:102", "name": "web", "cause": "guest_panic", "opened": NOW_S, "noticed": NOW_S,
-        "recovered": NOW_S + 0.45, "outage_s": 0.45, "state": "recovered", "restarts": 1,
+        "recovered": NOW_S + 0.45, "outage_s": 0.45, "state": "recovered", "restarts": 1, "observed": 0,
         "evidence": ["state: off"], "sentence": "the guest's kernel panicked; back after 0.45 s",
     }  # fmt: skip
 

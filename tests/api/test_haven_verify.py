@@ -1,5 +1,6 @@
 """`/haven/verify`: facts gathered from a real store and history, and what is made of them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +81,23 @@ def test_drills_messages_and_open_incidents_come_from_the_history(world: World) 
     assert lines(world, "drills") == [("pass", "vm:102 (web): drilled 90 s ago, back after 2.0 s")]
     world.history.record("lrm", [down("b", Cause.CRASH)], NOW_S - 30)
     assert lines(world, "incidents") == [("fail", "vm:102 (web) has been down for 30 s (crash)")]
-    world.state.settings = Settings(node=NODE, state_dir=world.state.settings.state_dir, notify=("tgram://1/2",))
-    world.history.record("api", [Event(Kind.NOTIFICATION, "not sent: no route", level=Level.WARN)], NOW_S - 5)
+
+
+def test_each_receiver_that_is_named_now_has_to_take_messages(world: World) -> None:
+    world.state.settings = replace(world.state.settings, webhook_url="http://hook.lan/x")
+    assert lines(world, "notifications") == [("warn", "no message was ever sent to webhook (http://hook.lan/***)")]
+
+    def told(sentence: str, receiver: str, level: Level = Level.INFO) -> None:
+        event = Event(Kind.NOTIFICATION, sentence, level=level, fields={"receiver": receiver})
+        world.history.record("api", [event], NOW_S - 5)
+
+    told("command (mail) takes no messages", "command (mail)", Level.WARN)
+    told("was told", "webhook (http://hook.lan/***)")
     assert lines(world, "notifications") == [
-        ("fail", "the last message, 5 s ago, reached nobody: not sent: no route")
+        ("pass", "webhook (http://hook.lan/***); the last message went out 5 s ago")
     ]
+    told("webhook takes no messages: refused", "webhook (http://hook.lan/***)", Level.WARN)
+    assert lines(world, "notifications") == [("fail", "webhook takes no messages: refused")]
 
 
 def test_settings_of_a_running_daemon_are_held_against_the_file(world: World, tmp_path: Path) -> None:

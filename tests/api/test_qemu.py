@@ -6,7 +6,7 @@ import pytest
 
 from haven.api.client import ApiClient, ApiError
 from haven.core.clock import Deadline
-from haven.core.records import Hold, Origin, ServiceStatus
+from haven.core.records import DefinitionSeen, Hold, Origin, ServiceStatus
 from haven.core.words import HoldCause, ServiceState, Wanted
 from tests.api.world import NODE, NOW_S, World, guest
 
@@ -180,3 +180,16 @@ def test_a_paused_vm_cannot_be_shut_down_without_force(world: World) -> None:
 def test_libvirt_s_refusal_is_the_task_s_end(world: World) -> None:
     world.libvirt.broken = "cannot reset VM u-2: permission denied"
     assert world.finished(world.api.post(f"{QEMU}/102/status/reset")) == "cannot reset VM u-2: permission denied"
+
+
+def test_a_change_of_memory_is_told_and_not_taken_for_another_clients(world: World) -> None:
+    world.put("definition/u-2", DefinitionSeen("u-2", {"memory": "512 MiB", "cpus": "2"}))
+    ApiClient(world.socket, via="qm set").put(f"/nodes/{NODE}/qemu/102/config", memory="1024")
+    [line] = [one.event.sentence for one in world.history.entries("vm:102", kinds=["config_changed"])]
+    assert line == "memory from 512 MiB to 1024 MiB, from its next start on (by root with qm set)"
+    assert world.store.read().definitions()["u-2"].parts == {"memory": "1024 MiB", "cpus": "2"}
+
+
+def test_the_same_memory_again_is_no_change(world: World) -> None:
+    world.api.put(f"/nodes/{NODE}/qemu/102/config", memory="512")
+    assert world.history.entries("vm:102", kinds=["config_changed"]) == ()

@@ -146,6 +146,6 @@ def test_every_change_is_a_line_of_the_story(world: World) -> None:
     world.api.delete(f"{PATH}/102")
     assert [entry.event.sentence for entry in world.history.entries("vm:102")] == [
         "added, wanted started (by root with the API)",
-        "set max_restart 3, state back to its default (by root with the API)",
+        "set state started -> its default, max_restart 3 (by root with the API)",
         "taken out of haven's care, the VM is left as it is (by root with the API)",
     ]

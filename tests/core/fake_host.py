@@ -4,7 +4,19 @@ from dataclasses import dataclass, field, replace
 
 from haven.core.host import DiskTrouble, Space
 from haven.core.hypervisor import Happening, Moment, Obstacle, Power, Vm, Why
-from haven.core.order import Inspect, Order, OrderResult, Probe, Reset, Resume, Settle, Start, Stop
+from haven.core.order import (
+    AwaitAgent,
+    Inspect,
+    Kill,
+    Order,
+    OrderResult,
+    Probe,
+    Reset,
+    Resume,
+    Settle,
+    Start,
+    Stop,
+)
 from haven.core.records import Instance
 from haven.core.words import HoldCause
 from tests.core.fake_life import Life
@@ -13,7 +25,7 @@ GUEST_SHUTDOWN_S = 1.0
 """How long a guest that obeys takes to shut down."""
 
 QUICK_S = 0.01
-ORDER_S = {"Start": 0.2, "Stop": 0.1, "Resume": 0.5, "Reset": 0.05}
+ORDER_S = {"Start": 0.2, "Stop": 0.1, "Resume": 0.5, "Reset": 0.05, "AwaitAgent": 3.0}
 """All others are quick."""
 
 
@@ -22,7 +34,8 @@ class Guest:
     """One domain and what will go wrong with it.
 
     `misled`: starts fail although nothing seems to stand in the way. `obeys`: a shutdown request works.
-    `immortal`: even pulling the plug fails. `short_lived`: SIGTERM ends it before its start is reported. `job`:
+    `immortal`: even pulling the plug fails. `short_lived`: SIGTERM ends it before its start is reported. `agent`:
+    it has one that answers. `job`:
     what libvirt does to it; `job_unseen`: begun, and nobody has looked since.
     `full`: there is no space for its disk. `failing`: its disk's storage does not answer.
     """
@@ -42,6 +55,7 @@ class Guest:
     obeys: bool = True
     immortal: bool = False
     short_lived: bool = False
+    agent: bool = False
     job: str = ""
     job_unseen: bool = False
     full: bool = False
@@ -66,6 +80,10 @@ class FakeHost:
         if not self.reachable:
             return None
         return {guest.uuid: self._fact(guest) for guest in self.guests.values() if guest.defined}
+
+    def facts_of(self, uuid: str) -> Vm:
+        """What a look at this guest would say now."""
+        return self._fact(self.guests[uuid])
 
     def _fact(self, guest: Guest) -> Vm:
         instance = Instance(guest.pid, guest.pid * 7) if guest.pid else None
@@ -151,6 +169,8 @@ class FakeHost:
                 return self._reset(guest, order, blank)
             case Probe():
                 return _but(blank, ok=True, obstacle=None if guest.disk else _missing(guest))
+            case Kill() | AwaitAgent():
+                return self._drill(guest, order, blank)
             case Inspect():
                 return _but(blank, ok=True, disks=(self._trouble(guest),))
             case Resume():
@@ -175,6 +195,14 @@ class FakeHost:
             guest.short_lived = False
             self.end(guest, Why.SHUTDOWN, Moment.SHUTDOWN_HOST, Moment.STOPPED_SHUTDOWN)
         return started
+
+    def _drill(self, guest: Guest, order: Kill | AwaitAgent, blank: OrderResult) -> OrderResult:
+        if isinstance(order, AwaitAgent):
+            return _but(blank, ok=True, answered=guest.agent)
+        if guest.pid != order.instance.pid or guest.job:
+            return _but(blank, obstacle=Obstacle(HoldCause.START_FAILED, "its QEMU is another one"))
+        self.end(guest, Why.CRASHED, Moment.STOPPED_FAILED)
+        return _but(blank, ok=True, answered=guest.agent)
 
     def _reset(self, guest: Guest, order: Reset, blank: OrderResult) -> OrderResult:
         if order.instance != self._fact(guest).instance:

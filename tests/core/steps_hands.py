@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from haven.core.clock import deadline_after
 from haven.core.hypervisor import Moment
-from haven.core.order import Stop
-from haven.core.records import Maintenance, VmCare, VmLock
+from haven.core.order import Kill, Stop
+from haven.core.records import DrillPlan, DrillRequest, Maintenance, VmCare, VmLock
 from haven.core.transaction import Delete, Put
 from tests.core.story import Story, step
 
@@ -86,3 +86,45 @@ def unstopped(story: Story, sid: str) -> None:
 def no_window(story: Story) -> None:
     left = [key for key in story.world.store.entries if key.startswith(("maintenance/", "vmlock/", "drill/"))]
     assert not left, left
+
+
+@step("the guest of <sid> has an agent that answers")
+def has_agent(story: Story, sid: str) -> None:
+    story.world.guest(sid).agent = True
+
+
+@step("the host has been up for <n> min")
+def been_up(story: Story, minutes: str) -> None:
+    story.world.boottime_s += float(minutes) * 60.0
+
+
+@step("it is (\\d+):(\\d\\d) in the night")
+def clock_time(story: Story, hour: str, minute: str) -> None:
+    """The next time that the host's clock says so (it keeps UTC)."""
+    world = story.world
+    wanted_s = int(hour) * 3600 + int(minute) * 60
+    world.advance((wanted_s - world.wall_s) % 86400.0)
+
+
+@step("root runs: haven drill <sid>")
+def drill(story: Story, sid: str) -> None:
+    world = story.world
+    request = DrillRequest(sid, f"u{world.wall_s:.0f}", world.wall_s, world.origin("haven drill"))
+    world.write(Put(f"drill/{sid}", request))
+
+
+@step("root runs: haven drill --schedule <sid> (\\d+) days")
+def drill_schedule(story: Story, sid: str, days: str) -> None:
+    _care(story, sid, drill=DrillPlan(int(days)))
+
+
+@step("<sid> was killed (\\d+) times?")
+def killed_times(story: Story, sid: str, count: str) -> None:
+    ordered = [order for at_s, order in story.world.ordered if at_s >= story.when_s and order.sid == sid]
+    kills = [order for order in ordered if isinstance(order, Kill)]
+    assert len(kills) == int(count), ordered
+
+
+@step("the request of a drill is gone")
+def no_request(story: Story) -> None:
+    assert not [key for key in story.world.store.entries if key.startswith("drill/")]

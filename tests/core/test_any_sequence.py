@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from haven.core.brake import CRASHES_KEPT
 from haven.core.care import changed
+from haven.core.clock import deadline_after
 from haven.core.hypervisor import Moment, Power, Why
 from haven.core.node_memory import TRAIL_LIMIT
-from haven.core.records import LrmRecord, ServiceStatus, VmJournal
+from haven.core.records import DrillRequest, LrmRecord, Maintenance, ServiceStatus, VmCare, VmJournal, VmLock
 from haven.core.settings import Settings
 from haven.core.transaction import Delete, Put
 from haven.core.words import Kind, RestartOn, ServiceState, Wanted
@@ -26,9 +27,10 @@ SIDS = ("vm:101", "vm:102")
 ENOUGH_S = 25 * 60.0
 """After the last fault every hold (10 min), stop (3 min) and restart has had its time, twice."""
 
-RECORDS_PER_VM = 7  # config, service, journal, run, vm, vmid, care
+RECORDS_PER_VM = 9  # config, service, journal, run, vm, vmid; care, vmlock, drill
 RESETS_KEPT = 3  # what may be reset within the window, by whichever terms
-RECORDS_OF_THE_HOST = 4  # agent, lock, manager, lrm
+RECORDS_OF_THE_HOST = 5  # agent, lock, manager, lrm; maintenance
+WINDOW_S = 300.0
 
 
 @dataclass(slots=True)
@@ -253,6 +255,50 @@ def said_nothing(play: Play, sid: str) -> None:
         play.world.lrm.happenings = []
 
 
+def _observed(yes: bool) -> Action:
+    def action(play: Play, sid: str) -> None:
+        play.world.write(Put(f"care/{sid}", VmCare(sid, observe=yes)))
+
+    return action
+
+
+def maintenance(play: Play, sid: str) -> None:
+    """Of both VMs, or of one."""
+    world = play.world
+    until, origin = deadline_after(world.now(), WINDOW_S), world.origin("haven maintenance")
+    sids = SIDS if sid == SIDS[0] else (sid,)
+    world.write(Put("maintenance/m1", Maintenance("m1", sids, "new NIC", until, world.wall_s, origin)))
+
+
+def locked(play: Play, sid: str) -> None:
+    world = play.world
+    until, origin = deadline_after(world.now(), WINDOW_S), world.origin("haven lock")
+    world.write(Put(f"vmlock/{sid}", VmLock(sid, "backup", until, world.wall_s, origin)))
+
+
+def _ended(key: str) -> Action:
+    def action(play: Play, sid: str) -> None:
+        if key.format(sid=sid) in play.world.store.entries:
+            play.world.write(Delete(key.format(sid=sid)))
+
+    return action
+
+
+def backup(play: Play, sid: str) -> None:
+    guest = play.guest(sid)
+    if play.runs(sid):
+        guest.job = "" if guest.job else "backup"
+        play.world.host.say(guest, Moment.JOB)
+        play.world.tell_lrm()
+
+
+def drill(play: Play, sid: str) -> None:
+    world = play.world
+    world.write(
+        Put(f"drill/{sid}", DrillRequest(sid, f"u{world.wall_s}", world.wall_s, world.origin("haven drill")))
+    )
+
+
 ACTIONS: dict[str, Action] = {
     "QEMU dies": _fails(Why.CRASHED, Moment.STOPPED_FAILED),
     "SIGTERM": _fails(Why.SHUTDOWN, Moment.SHUTDOWN_HOST, Moment.STOPPED_SHUTDOWN, signal=15),
@@ -292,6 +338,14 @@ ACTIONS: dict[str, Action] = {
     "boot": boots,
     "result told twice": told_twice,
     "event lost": said_nothing,
+    "observe": _observed(True),
+    "protect": _observed(False),
+    "maintenance": maintenance,
+    "maintenance ended": _ended("maintenance/m1"),
+    "locked": locked,
+    "unlocked": _ended("vmlock/{sid}"),
+    "backup begins or ends": backup,
+    "drill": drill,
 } | {f"{name} cut {point}": _cut(name, point) for name in ("lrm", "crm") for point in LOOK_POINTS}
 
 CUTS = ("lrm cut after it performed", "lrm cut after it wrote", "LRM killed", "store full")
@@ -326,7 +380,10 @@ def _heal(play: Play) -> None:
     world = play.world
     world.store.mood, world.store.once, world.kill_at = Mood.WELL, None, None
     world.revive()
+    for sid in SIDS:
+        world.write(Put(f"care/{sid}", VmCare(sid)))
     for guest in world.host.guests.values():
+        guest.job = ""
         guest.disk, guest.misled, guest.immortal, guest.obeys = True, False, False, True
         guest.full = guest.failing = False
         guest.life.hung_s, guest.life.reset_works, guest.life.reset_helps = None, True, True
@@ -383,6 +440,8 @@ def _check_quiet(world: World) -> None:
     assert not world.jobs
     record = world.record(f"lrm/{NODE}", LrmRecord)
     assert not record.pending and not record.waiting, record
+    windows = [key for key in world.store.entries if key.startswith(("maintenance/", "vmlock/", "drill/"))]
+    assert not windows, "a window that did not end"
     before = len(world.store.committed)
     told = len(world.events)
     world.advance(10 * world.settings.tick_s)

@@ -12,16 +12,17 @@ from haven.core import manager, node
 from haven.core.clock import Now
 from haven.core.contract import ManagerObservation, NodeObservation
 from haven.core.event import Event
+from haven.core.hands_off import reserve
 from haven.core.host import Pulse
 from haven.core.hypervisor import Happening, Power, Vm
 from haven.core.manager import ManagerMemory
 from haven.core.node_memory import NodeMemory
-from haven.core.order import Order, OrderResult, Start, Stop
+from haven.core.order import AwaitAgent, CollectEvidence, Inspect, Order, OrderResult, Probe, Settle, Start, Stop
 from haven.core.records import Command, Origin, Record, ServiceConfig
 from haven.core.settings import Settings
 from haven.core.transaction import Committed, Delete, Guard, Outcome, Put, Refused, Transaction
 from haven.core.view import View
-from haven.core.words import ServiceState, Verb, Wanted
+from haven.core.words import HandsOff, ServiceState, Verb, Wanted
 from tests.core.fake_host import FakeHost, Guest
 from tests.core.fake_life import pulses
 from tests.core.fake_store import FakeStore
@@ -267,6 +268,7 @@ class World:
     def _give(self, orders: tuple[Order, ...], view: View, lrm: Daemon) -> None:
         for order in orders:
             self.ordered.append((self.boottime_s, order))
+            self._may_be_touched(order, view)
             if isinstance(order, Start):
                 self.check(order, view)
                 self.starts.append((self.boottime_s, order.sid))
@@ -288,6 +290,14 @@ class World:
         assert config.wanted is Wanted.STARTED, f"started although wanted {config.wanted}"
         assert (service.state, service.node) == (ServiceState.STARTED, NODE), f"started in {service}"
         assert not self.stopping, "started while the host goes down"
+
+    def _may_be_touched(self, order: Order, view: View) -> None:
+        """Hands off: nothing but a look under observe and maintenance; under a lock, no start, stop or kill."""
+        hands = reserve(view, order.sid, self.host.facts_of(order.uuid), self.now())
+        if hands is None or isinstance(order, (CollectEvidence, AwaitAgent, Inspect)):
+            return
+        harmless = hands.why is HandsOff.LOCKED and isinstance(order, (Probe, Settle))
+        assert harmless, f"{order} although {hands}"
 
     def _work_due(self) -> None:
         self._hurry_stops()

@@ -3,7 +3,7 @@
 import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from haven.core.host import DiskTrouble
@@ -19,6 +19,7 @@ class FakeHypervisor:
         self.starts: list[str] = []
         self.resets: list[tuple[str, bool]] = []  # VMs, and whether their QEMU was ended
         self.missing: set[str] = set()
+        self.definitions: dict[str, Mapping[str, str]] = {}
         self.bugs = 0  # so many starts end in an error that nobody thought of
         self.dead_mount: threading.Event | None = None  # while it is not set, a look at a disk hangs
         self._vms: dict[str, Vm] = {}
@@ -37,6 +38,12 @@ class FakeHypervisor:
         self._vms[uuid] = replace(self._vms[uuid], power=Power.OFF, why=Why.CRASHED, instance=None)
         if self._happened and not self.down:
             self._happened(Happening(uuid, Moment.STOPPED_FAILED, _boottime_s(), time.time()))
+
+    def redefine(self, uuid: str, **parts: str) -> None:
+        """Another client changes the definition; libvirt reports it. Call it in the loop's thread."""
+        self.definitions[uuid] = {**self.definitions.get(uuid, {}), **parts}
+        if self._happened:
+            self._happened(Happening(uuid, Moment.DEFINED, _boottime_s(), time.time()))
 
     def go_away(self) -> None:
         self.down = True
@@ -100,6 +107,18 @@ class FakeHypervisor:
         self._reach()
         if autostart is not None:
             self._vms[uuid] = replace(self._vms[uuid], autostart=autostart, vmid_hint=vmid)
+
+    def kill_qemu(self, uuid: str, instance: Instance) -> bool:
+        self._reach()
+        return False
+
+    def agent_answers(self, uuid: str) -> bool:
+        self._reach()
+        return True
+
+    def definition(self, uuid: str) -> Mapping[str, str]:
+        self._reach()
+        return self.definitions.get(uuid, {})
 
     def evidence(self, uuid: str) -> tuple[str, ...]:
         self._reach()

@@ -2,10 +2,23 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-FOR_PEOPLE = ("rich", "typer", "click", "starlette", "uvicorn", "fastapi", "apprise", "psutil")
+import haven
+
+FOR_PEOPLE = (
+    "rich",
+    "typer",
+    "click",
+    "starlette",
+    "uvicorn",
+    "fastapi",
+    "apprise",
+    "psutil",
+    "prometheus_client",
+)
 
 
 @pytest.mark.parametrize("module", ["haven.daemons.lrm", "haven.daemons.crm", "haven.daemons.run", "haven.up"])
@@ -16,3 +29,13 @@ def test_a_daemon_loads_nothing_that_is_for_people(module: str) -> None:
     ).stdout.split()
     assert module in loaded
     assert [name for name in FOR_PEOPLE if name in loaded] == []
+
+
+def test_haven_setup_runs_with_a_bare_python() -> None:
+    """A repair must work when the environment, and every package in it, is gone."""
+    source = Path(haven.__file__).parents[1]
+    program = f"import sys; sys.path.insert(0, {str(source)!r}); sys.argv = ['haven', 'setup', '--help']"
+    program += "; import haven.__main__; sys.exit(haven.__main__.main())"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--repair" in done.stdout

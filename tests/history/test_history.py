@@ -178,6 +178,13 @@ def test_a_recovery_whose_beginning_was_lost_still_counts_with_its_outage(histor
     assert history.restarts_since(101.0) == {"vm:101": 1}
 
 
+def test_a_vm_that_runs_on_without_a_restart_is_not_counted_as_restarted(history: History) -> None:
+    history.record("lrm", [down(), event(Kind.VM_UP, incident="i1", recovered_wall_s=102.0, restarts=0)], 1)
+    (incident,) = history.incidents()
+    assert (incident.outage_s, incident.restarts, incident.is_open) == (2.0, 0, False)
+    assert history.restarts_since(0).get("vm:101", 0) == 0
+
+
 def test_restarts_are_counted_by_vm_since_a_moment(history: History) -> None:
     for number in range(4):
         history.record(

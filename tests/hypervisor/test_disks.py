@@ -11,8 +11,10 @@ import libvirt
 import pytest
 
 from haven.core.host import DiskTrouble
+from haven.core.hypervisor import Happening, Moment
+from haven.core.records import Instance
 from haven.core.words import HoldCause
-from haven.hypervisor import disks, pools, spaces
+from haven.hypervisor import disks, libvirt_hypervisor, pools, spaces
 from haven.hypervisor.protocol import HypervisorError
 from tests.hypervisor.tiny import qcow2_on
 
@@ -67,8 +69,12 @@ def test_a_definition_is_read_once_for_a_life_and_again_when_it_was_changed() ->
         images.of(Counting(), "u", None)
     assert len(reads) == 1
     images.forget("u")
-    images.of(Counting(), "u", None)
+    images.of(Counting(), "u", Instance(7, 1))
     assert len(reads) == 2
+    images.of(Counting(), "u", None)
+    assert len(reads) == 2, "its restart would have to wait for it"
+    images.of(Counting(), "u", Instance(8, 2))
+    assert len(reads) == 3
 
 
 def test_the_disk_that_an_event_told_of_is_named() -> None:
@@ -206,3 +212,49 @@ def test_an_optional_volume_is_not_needed() -> None:
         "</devices></domain>"
     )
     assert pools.needed_volumes(xml) == ()
+
+
+# -- events
+
+
+class Listening:
+    """A connection that keeps the callbacks."""
+
+    over = False
+
+    def __init__(self) -> None:
+        self.callbacks: dict[int, Callable[..., None]] = {}
+
+    def subscribe(self, event: int, callback: Callable[..., None]) -> None:
+        self.callbacks[event] = callback
+
+    def io_error(self, uuid: str, action: int, why: str = "") -> None:
+        tell = self.callbacks[libvirt.VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON]
+        tell(None, Named(uuid), "/srv/a.qcow2", "virtio-disk0", action, why, None)
+
+
+class Named:
+    def __init__(self, uuid: str) -> None:
+        self.uuid = uuid
+
+    def UUIDString(self) -> str:  # noqa: N802
+        return self.uuid
+
+
+def test_errors_after_which_a_vm_runs_on_are_passed_on_once_in_a_while_and_pauses_always() -> None:
+    connection, errors, heard = Listening(), disks.IoErrors(), list[Happening]()
+    libvirt_hypervisor._subscribe(connection, heard.append, errors)  # type: ignore[arg-type]
+    for _ in range(300):
+        connection.io_error("u-1", libvirt.VIR_DOMAIN_EVENT_IO_ERROR_REPORT)
+    connection.io_error("u-2", libvirt.VIR_DOMAIN_EVENT_IO_ERROR_NONE)
+    assert [(one.uuid, one.moment, one.detail) for one in heard] == [
+        ("u-1", Moment.IO_ERROR, "an I/O error of /srv/a.qcow2 was reported to its guest"),
+        ("u-2", Moment.IO_ERROR, "an I/O error of /srv/a.qcow2 was ignored: its guest believes that all is well"),
+    ]
+    assert errors.of("u-1") == {}
+    for _ in range(2):
+        connection.io_error("u-1", libvirt.VIR_DOMAIN_EVENT_IO_ERROR_PAUSE, "enospc")
+    assert [one.moment for one in heard[2:]] == [Moment.SUSPENDED_IOERROR] * 2
+    assert errors.of("u-1") == {"virtio-disk0": "enospc"}
+    errors.over("u-1")
+    assert errors.of("u-1") == {}

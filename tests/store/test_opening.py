@@ -14,12 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from haven.store import schema
+from haven.core.records import VmCare
+from haven.store import opening, schema
 from haven.store.protocol import StoreError
 from haven.store.sqlite import SqliteStore, open_store
 from tests.store.rig import config, database, in_small_tmpfs, may_mount, opened, put, spawn
 
 PAGE = 4096
+NOW = len(schema.STEPS)
+KEPT = f"haven.db.schema-{NOW}"
 
 
 def with_one_vm(directory: Path, *, copied: bool = True) -> str:
@@ -225,6 +228,10 @@ def _add_a_column(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE records ADD COLUMN colour TEXT NOT NULL DEFAULT ''")
 
 
+def _change_nothing(connection: sqlite3.Connection) -> None:
+    """New kinds of records only."""
+
+
 def _fail(connection: sqlite3.Connection) -> None:
     _add_a_column(connection)
     connection.execute("SELECT * FROM nowhere")
@@ -237,12 +244,12 @@ def test_an_older_store_is_copied_and_then_brought_to_the_new_schema(
     monkeypatch.setattr(schema, "STEPS", (*schema.STEPS, _add_a_column))
     store = opened(tmp_path)
     assert store.notices == (
-        f"{database(tmp_path)} was brought from schema 1 to 2; as it was, it is kept as haven.db.schema-1",
+        f"{database(tmp_path)} was brought from schema {NOW} to {NOW + 1}; as it was, it is kept as {KEPT}",
     )
     assert (set(store.read().configs()), store.read().incarnation) == ({"vm:1"}, incarnation)
     store.close()
-    with sqlite3.connect(tmp_path / "state" / "haven.db.schema-1") as kept:
-        assert kept.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone() == (1,)
+    with sqlite3.connect(tmp_path / "state" / KEPT) as kept:
+        assert kept.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone() == (NOW,)
         assert kept.execute("SELECT key FROM records").fetchall() == [("config/vm:1",)]
 
 
@@ -274,13 +281,59 @@ def test_a_newer_store_is_refused_with_the_way_out(tmp_path: Path, monkeypatch: 
     before = database(tmp_path).read_bytes()
     with pytest.raises(StoreError) as refused:
         opened(tmp_path)
-    assert "written by a newer haven (schema 2, this one knows 1): install that version again" in str(
-        refused.value
-    )
+    said = str(refused.value)
+    refusal = f"by a newer haven (schema {NOW + 1}, this one knows {NOW}): install that version"
+    assert refusal in said
     assert database(tmp_path).read_bytes() == before
-    # The way out, as it is said: the copy kept before the migration, in its place.
-    (tmp_path / "state" / "haven.db.schema-1").replace(database(tmp_path))
+    # The way out, typed as it is said. A log that a kill -9 left must not be taken for the copy's.
+    Path(f"{database(tmp_path)}-wal").write_bytes(b"left behind")
+    commands = said.partition("stop haven, then ")[2]
+    subprocess.run(["sh", "-c", commands], check=True)
     assert sids(tmp_path) == {"vm:1"}
+
+
+def test_without_a_copy_the_only_way_out_is_the_newer_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_one_vm(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "STEPS", (*schema.STEPS, _add_a_column))
+        opened(tmp_path).close()
+    (tmp_path / "state" / KEPT).unlink()
+    with pytest.raises(StoreError, match=r"install that version again$"):
+        opened(tmp_path)
+
+
+def test_a_store_goes_back_to_what_it_was_as_another_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SAFETY 8: who remembers the newer store must not take the older one for it."""
+    incarnation = with_one_vm(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "STEPS", (*schema.STEPS, _change_nothing))
+        newer = opened(tmp_path)
+        newer.commit(put(newer.read(), "config/vm:2", config("vm:2")))
+        with pytest.raises(StoreError, match="is to be replaced, and another haven process"):
+            opening.go_back(database(tmp_path), NOW)
+        newer.close()
+        aside = opening.go_back(database(tmp_path), NOW)
+    store = opened(tmp_path)
+    assert set(store.read().configs()) == {"vm:1"}
+    assert store.read().incarnation != incarnation
+    store.close()
+    assert aside.name.startswith(f"haven.db.schema-{NOW + 1}-")
+    with sqlite3.connect(aside) as kept:
+        assert ("config/vm:2",) in kept.execute("SELECT key FROM records").fetchall()
+
+
+def test_what_this_version_writes_is_refused_by_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would take `care/` and new causes for damage, and not protect what has them."""
+    store = opened(tmp_path)
+    store.commit(put(store.read(), "care/vm:1", VmCare("vm:1", observe=True)))
+    store.close()
+    monkeypatch.setattr(schema, "STEPS", schema.STEPS[:1])
+    with pytest.raises(StoreError, match=r"written by a newer haven \(schema 2, this one knows 1\)"):
+        opened(tmp_path)
 
 
 def test_a_copy_is_kept_after_the_configuration_changed_once_a_minute_at_most(

@@ -20,7 +20,9 @@ from haven.api import (
     haven_care,
     haven_decisions,
     haven_explain,
+    haven_hands,
     haven_records,
+    haven_report,
     haven_status,
     haven_story,
     haven_verify,
@@ -58,8 +60,10 @@ ROUTES: tuple[Route, ...] = (
     *haven_explain.ROUTES,
     *haven_records.ROUTES,
     *telling_routes.ROUTES,
+    *haven_hands.ROUTES,
     *haven_decisions.ROUTES,
     *haven_verify.ROUTES,
+    *haven_report.ROUTES,
     *haven_care.ROUTES,
 )
 MAX_DRAINED_BYTES = 64 << 20

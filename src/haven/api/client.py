@@ -1,4 +1,4 @@
-"""The API's client: Python's standard library only, nothing of haven. The CLI is built on it."""
+"""The API's client: Python's standard library only, next to nothing of haven. The CLI is built on it."""
 
 import http.client
 import json
@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
+
+from haven.api.starting import is_it_running
 
 DEFAULT_SOCKET = Path("/run/haven/api.sock")
 TIMEOUT_S = 60.0
@@ -112,11 +114,11 @@ class ApiClient:
             case PermissionError():
                 return ApiUnreachable(f"no permission to talk to {where}: run it as root")
             case FileNotFoundError() | ConnectionRefusedError():
-                return ApiUnreachable(f"{where} is not there: is `haven up` running?")
+                return ApiUnreachable(f"{where} is not there: {is_it_running()}")
             case TimeoutError():
                 return ApiUnreachable(f"{where} does not answer within {self._timeout_s:g} s: see haven's log")
             case _:
-                return ApiUnreachable(f"{where} broke off ({error}): is `haven up` still running?")
+                return ApiUnreachable(f"{where} broke off ({error}): {is_it_running()}")
 
 
 class _UnixConnection(http.client.HTTPConnection):

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 
+from haven.api.affinity import difference, listed
 from haven.api.care_purge import without_care
 from haven.api.changes import Change, make_change, told
 from haven.api.errors import CHANGED_MEANWHILE, RefusedError, bad_parameters, failed
@@ -66,7 +67,9 @@ def create(call: Call) -> None:
         if sid in view.configs():
             raise failed(f"create resource failed: resource ID '{sid}' already defined")
         _check_group(view, call.params)
-        line = told(call.identity, f"added, wanted {config.wanted}", sid)
+        options = listed({name: value for name, value in explicit(config).items() if name != "state"})
+        text = f"added, wanted {config.wanted}{f', {options}' if options else ''}"
+        line = told(call.identity, text, sid, wanted=config.wanted, added=True)
         return Change((Put(f"config/{sid}", config),), (line,))
 
     make_change(call.state, plan)
@@ -86,7 +89,8 @@ def update(call: Call) -> None:
         writes: list[Put | Delete] = [Put(f"config/{sid}", changed)]
         if changed.wanted is Wanted.STARTED:
             writes += stops_queued(view, sid)
-        return Change(tuple(writes), (told(call.identity, _difference(config, changed), sid),))
+        line = told(call.identity, _difference(config, changed), sid, wanted=changed.wanted)
+        return Change(tuple(writes), (line,))
 
     make_change(call.state, plan)
 
@@ -102,9 +106,10 @@ def delete(call: Call) -> None:
             raise failed(f"cannot delete service '{shown(sid)}', not HA managed!")
         rules, said = without(view, sid) if purge else ([], "")
         options, forgotten = without_care(view, sid) if purge else ([], "")
-        writes = (Delete(f"config/{sid}"), *commands_queued(view, sid), *rules, *options)
+        drill = [Delete(key) for key in (f"drill/{sid}",) if key in view.entries]
+        writes = (Delete(f"config/{sid}"), *commands_queued(view, sid), *rules, *options, *drill)
         text = f"taken out of haven's care, the VM is left as it is{said}{forgotten}"
-        return Change(writes, (told(call.identity, text, sid),))
+        return Change(writes, (told(call.identity, text, sid, wanted="none"),))
 
     make_change(call.state, plan)
 
@@ -227,9 +232,8 @@ def _check_group(view: View, params: Params) -> None:
 def _difference(before: ServiceConfig, after: ServiceConfig) -> str:
     """What a change of options changed, in words."""
     old, new = explicit(before), explicit(after)
-    parts = [f"{name} {value}" for name, value in new.items() if old.get(name) != value]
-    parts += [f"{name} back to its default" for name in old if name not in new]
-    return "set " + (", ".join(parts) if parts else "again as it was")
+    back = {name: "its default" for name in old if name not in new}
+    return f"set {difference(old, new | back)}" if old != new else "set again as it was"
 
 
 ROUTES = (

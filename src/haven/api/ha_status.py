@@ -1,8 +1,13 @@
 """`/cluster/ha/status`: what the manager and the node daemon recorded, in PVE's forms (api-surface 5)."""
 
+from collections.abc import Mapping
+
 from haven.api import ha_words as words
+from haven.api.haven_hands import now_of
 from haven.api.routes import Call, Route
-from haven.api.vms import uuids_present
+from haven.api.state import State
+from haven.api.vms import jobs_present
+from haven.core.hands_off import judge
 from haven.core.records import LrmRecord, PendingCommand, ServiceStatus
 from haven.core.rules.groups import with_group_failback
 from haven.core.view import View
@@ -25,9 +30,17 @@ def current(call: Call) -> object:
     entries += _master(view, now_s)
     entries.append(_fencing(view, node))
     entries += [_lrm(record, view, now_s) for record in view.lrms().values()]
-    present = uuids_present(call.state)
+    jobs = jobs_present(call.state)
+    present = None if jobs is None else frozenset(jobs)
     sids = sorted(view.services()) + sorted(sid for sid in view.configs() if sid not in view.services())
-    return entries + [_service(view, sid, present) for sid in sids]
+    return entries + [_service(view, sid, present) | _hands(view, sid, jobs or {}, call.state) for sid in sids]
+
+
+def _hands(view: View, sid: str, jobs: Mapping[str, str], state: State) -> Entry:
+    """Haven's own: the line of a VM that is left alone says so."""
+    config = view.configs().get(sid)
+    found = judge(view, sid, jobs.get(config.uuid, ""), now_of(state)) if config else None
+    return {"hands_off": found.sentence} if found else {}
 
 
 def manager_status(call: Call) -> object:

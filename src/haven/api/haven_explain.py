@@ -4,15 +4,16 @@ from haven.api import phrases
 from haven.api.boot_story import boot_lines
 from haven.api.errors import failed
 from haven.api.ha_resources import SID
-from haven.api.haven_status import hold_entry
+from haven.api.haven_status import hands_entry, hold_entry
 from haven.api.haven_story import entry_of, incident_of
 from haven.api.outlook import VmOutlook, look
 from haven.api.params import shown
 from haven.api.routes import Call, Route
 from haven.api.rule_story import binding_rules
 from haven.api.vms import known_sid
+from haven.core.hands_off import Reserve
 from haven.core.sentences import duration
-from haven.core.words import DisarmState, ServiceState, Verb, Wanted
+from haven.core.words import DisarmState, HandsOff, ServiceState, Verb, Wanted
 
 Entry = dict[str, object]
 
@@ -40,6 +41,7 @@ def explain(call: Call) -> object:
         "next": _next(vm),
         "would_change": _would_change(vm),
         "hold": hold_entry(vm.hold, sid) if vm.hold else None,
+        "hands_off": hands_entry(vm) if vm.protected else None,
         "incident": incident_of(incidents[0]) if incidents else None,
         "recent": [entry_of(entry) for entry in reversed(recent)],
     }
@@ -106,8 +108,8 @@ def _next_sentence(vm: VmOutlook) -> str:
         return "nothing, until it is defined in libvirt again"
     if asked := _asked(vm):
         return asked
-    if vm.waiting:
-        return vm.waiting
+    if waits := vm.waiting or _hands_off(vm.hands, runs=vm.runs):
+        return waits
     if vm.service and vm.service.state is ServiceState.REQUEST_STOP:
         given_s = DEFAULT_STOP_S if vm.service.timeout_s is None else vm.service.timeout_s
         return f"it is being stopped; the guest is given {duration(given_s)}" if given_s else "it is being stopped"
@@ -120,6 +122,19 @@ def _next_sentence(vm: VmOutlook) -> str:
     if vm.config.wanted is Wanted.STARTED:
         return "nothing while it runs; if it dies, it is started again" if vm.runs else "it is about to be started"
     return "it is about to be stopped" if vm.runs else "nothing: it stays off, also after a boot of the host"
+
+
+def _hands_off(hands: Reserve | None, *, runs: bool) -> str:
+    """What haven does not do; empty when it does all."""
+    if hands is None:
+        return ""
+    until = f" (for {duration(hands.remaining_s)} more)" if hands.remaining_s is not None else ""
+    left = {
+        HandsOff.OBSERVE: "nothing, whatever happens to it; what haven would have done is told",
+        HandsOff.MAINTENANCE: f"nothing while it is in maintenance{until}; then it is started, should it be off",
+        HandsOff.LOCKED: f"nothing while it runs; if it dies, it is started when the lock ends{until}",
+    }
+    return f"{left[hands.why]}: {hands.sentence}" if runs else f"nothing now: {hands.sentence}{until}"
 
 
 def _asked(vm: VmOutlook) -> str | None:
@@ -156,7 +171,9 @@ def _would_change(vm: VmOutlook) -> list[str]:
     if vm.config.wanted is Wanted.IGNORED:
         return [f"ha-manager set {vm.sid} --state started protects it again"]
     boot = boot_lines(vm.all.view, vm.all.node, vm.sid) if vm.config.wanted is Wanted.STARTED else []
-    return [*phrases.would_change(vm.config, vm.hold), *boot]
+    hands = hands_entry(vm)
+    ends = [f"{hands['ends']} gives it back into haven's hands at once"] if hands and hands["ends"] else []
+    return [*ends, *phrases.would_change(vm.config, vm.hold), *boot]
 
 
 ROUTES = (Route("GET", "/haven/explain/{sid}", "Sys.Audit", explain, {"sid": SID}),)

@@ -4,14 +4,17 @@ import os
 from pathlib import Path
 
 from haven.api import ha_words, phrases
+from haven.api.haven_hands import drill_entry, last_drills
 from haven.api.outlook import Outlook, VmOutlook, look
 from haven.api.routes import Call, Route
+from haven.api.starting import start_daemon
 from haven.api.state import State
 from haven.api.versions import HAVEN_VERSION
 from haven.api.vms import uuids_present
 from haven.core.records import Hold
 from haven.core.sentences import duration
 from haven.core.view import View
+from haven.core.words import HandsOff
 from haven.store.protocol import MEND_DAMAGED, StoreError
 
 Entry = dict[str, object]
@@ -37,7 +40,8 @@ def status(call: Call) -> object:
         return base | {"hypervisor": known, "store": store} | rest
     hypervisor: Entry = {"ok": int(not seen.trouble), "text": seen.trouble or "libvirt answers"}
     store, daemons = store_entry(state), _daemons(state, seen)
-    vms = [vm_entry(vm) for vm in seen.vms()]
+    last = last_drills(state)
+    vms = [vm_entry(vm) | drill_entry(seen.view, vm.sid, last, seen.now_s) for vm in seen.vms()]
     problems = [*_problems(seen, hypervisor, store, daemons), *_stuck_messages(state)]
     return base | {"hypervisor": hypervisor, "store": store, "daemons": daemons, "vms": vms, "problems": problems}
 
@@ -78,10 +82,25 @@ def vm_entry(vm: VmOutlook) -> Entry:
         "restarts_24h": vm.all.restarts.get(vm.sid, 0),
         "off_reason": phrases.off_reason(vm.config, vm.all.now_s) if vm.config and vm.off_on_purpose else None,
         "hold": hold_entry(vm.hold, vm.sid) if vm.hold else None,
+        "hands_off": hands_entry(vm) if vm.protected else None,
         "pending": {"what": pending.what, "at": pending.at_wall_s} if pending else None,
         "trouble": trouble,
         "advice": advice,
     }
+
+
+def hands_entry(vm: VmOutlook) -> Entry | None:
+    """Why haven does nothing to a VM, until when, and what ends it sooner."""
+    hands = vm.hands
+    if hands is None:
+        return None
+    until_s = None if hands.remaining_s is None else vm.all.now_s + hands.remaining_s
+    ends = {
+        HandsOff.OBSERVE: f"haven protect {vm.sid}",
+        HandsOff.MAINTENANCE: f"haven maintenance end {vm.sid}",
+        HandsOff.LOCKED: f"qm unlock {vm.vmid}" if until_s else "",
+    }
+    return {"why": hands.why.value, "sentence": hands.sentence, "until": until_s, "ends": ends[hands.why]}
 
 
 def hold_entry(hold: Hold, sid: str) -> Entry:
@@ -144,7 +163,7 @@ def _problems(seen: Outlook, hypervisor: Entry, store: Entry, daemons: list[Entr
     for daemon in daemons:
         if not daemon["ok"]:
             text = f"haven {daemon['name']}: {daemon['state']}; {_HARM[str(daemon['name'])]}"
-            problems.append(_problem("err", text, "start it (haven up), or see its log"))
+            problems.append(_problem("err", text, start_daemon(str(daemon["name"]))))
     troubled = [(vm, trouble) for vm in seen.vms() if (trouble := vm.trouble())]
     problems += [_problem("err", f"{vm.sid} ({vm.name}) {text}", advice) for vm, (text, advice) in troubled]
     for text in seen.lrm.low.values() if seen.lrm else ():

@@ -110,6 +110,7 @@ def incident_of(incident: Incident) -> dict[str, object]:
         "outage_s": None if incident.outage_s is None else round(incident.outage_s, 3),
         "state": _state(incident),
         "restarts": incident.restarts,
+        "observed": int(incident.observed),
         "evidence": list(incident.evidence),
         "sentence": _sentence(incident),
     }
@@ -126,6 +127,8 @@ def _state(incident: Incident) -> str:
 def _sentence(incident: Incident) -> str:
     """What ended the VM and what came of it."""
     cause = phrases.cause(incident.cause)
+    if incident.observed and incident.is_open:
+        return f"{cause}; only observed: nothing is done about it"
     match _state(incident):
         case "recovered":
             back = "it runs on" if incident.cause is Cause.IO_ERROR else "back"

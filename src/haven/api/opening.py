@@ -10,6 +10,7 @@ from haven.api.tasks import TaskBook
 from haven.core.event import Event
 from haven.core.settings import Settings
 from haven.core.words import Kind, Level
+from haven.daemons.in_force import keep_settings
 from haven.history.history import HISTORY_FILE
 from haven.hypervisor.inventory import LibvirtInventory
 from haven.store.doorbell import Doorbell
@@ -27,5 +28,7 @@ def open_state(settings: Settings) -> Iterator[State]:
         inventory = stack.enter_context(closing(LibvirtInventory(settings)))
         bell = stack.enter_context(closing(Bell(Doorbell(run_dir, "api"))))
         state = State(settings, settings.node, store, chronicle, inventory, TaskBook(settings.node), bell=bell)
+        if changed := keep_settings(store, settings, "api", state.wall_s()):
+            news.append(Event(Kind.CONFIG_CHANGED, changed))
         state.tell([*news, Event(Kind.DAEMON_STARTED, f"api started on {settings.node}")])
         yield state

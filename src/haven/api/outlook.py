@@ -1,15 +1,18 @@
 """One look at everything: records, libvirt and history together, and what follows for each VM."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from haven.api import phrases
 from haven.api.qemu_entries import OFF
 from haven.api.state import State
 from haven.api.vms import Machine, machines
+from haven.core.clock import Now
+from haven.core.hands_off import Reserve, judge
 from haven.core.records import Hold, LrmRecord, PendingWork, ServiceConfig, ServiceStatus, VmJournal
 from haven.core.view import View
-from haven.core.words import HangStage, ServiceState, Wanted
+from haven.core.words import HandsOff, HangStage, ServiceState, Wanted
+from haven.daemons import machine as host
 from haven.history.model import HistoryError
 from haven.hypervisor.protocol import Guest, HypervisorError
 
@@ -26,6 +29,7 @@ class Outlook:
     present: Mapping[int, Machine] | None
     trouble: str
     restarts: Mapping[str, int]
+    now: Now = field(default_factory=lambda: Now(0.0, 0.0, ""))
 
     @property
     def lrm(self) -> LrmRecord | None:
@@ -89,6 +93,11 @@ class VmOutlook:
         return self.all.lrm.waiting.get(self.sid) if self.all.lrm else None
 
     @property
+    def hands(self) -> Reserve | None:
+        """Why haven does nothing to it now."""
+        return judge(self.all.view, self.sid, self.guest.job if self.guest else "", self.all.now)
+
+    @property
     def missing(self) -> bool:
         """libvirt answers and has no such VM."""
         return self.all.present is not None and self.guest is None
@@ -147,6 +156,9 @@ class VmOutlook:
         """What is wrong and what to do about it; None when nothing is."""
         if not self.protected or self.config is None:
             return None
+        hands = self.hands
+        if hands and hands.why is HandsOff.MAINTENANCE:
+            return None
         if self.missing:
             return (
                 f"libvirt has no such VM any more (UUID {self.config.uuid})",
@@ -161,12 +173,15 @@ class VmOutlook:
         if self.config.wanted is Wanted.STARTED and not self.runs and self.power != "unknown":
             if self.power == "paused" and self.guest:
                 return self._paused(self.guest)
+            if hands and hands.why is HandsOff.OBSERVE:
+                number = phrases.number(self.sid)
+                return "down; it is only observed", f"to start it: qm start {number}; or: haven protect {self.sid}"
             return self._down(), f"if it stays so: haven explain {self.sid}"
         return None
 
     def _paused(self, guest: Guest) -> tuple[str, str]:
         if self.io_error:
-            return self.waiting or f"paused ({guest.status})", phrases.pause_advice(self.pending, self.all.now_s)
+            return self.waiting or f"paused ({guest.status})", "make space, or mend the storage: haven resumes it"
         return f"paused ({guest.status})", f"when what stopped it is mended: virsh resume {guest.name}"
 
     @property
@@ -194,7 +209,8 @@ def look(state: State) -> Outlook:
     except HypervisorError as error:
         trouble = str(error)
     now_s = state.wall_s()
-    return Outlook(state.node, now_s, state.view(), present, trouble, _restarts(state, now_s - DAY_S))
+    restarts, now = _restarts(state, now_s - DAY_S), replace(host.now(), wall_s=now_s)
+    return Outlook(state.node, now_s, state.view(), present, trouble, restarts, now)
 
 
 def _restarts(state: State, since_wall_s: float) -> Mapping[str, int]:

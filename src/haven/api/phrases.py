@@ -1,6 +1,6 @@
 """haven's sentences about a VM, for a tired person: short, concrete, with the command that mends it."""
 
-from haven.core.records import Hold, Origin, PendingWork, ServiceConfig
+from haven.core.records import Hold, Origin, ServiceConfig
 from haven.core.words import Cause, HoldCause, RestartOn, Wanted
 
 _CAUSES = {
@@ -83,14 +83,6 @@ def hold_advice(hold: Hold, sid: str) -> str:
             return f"to pull the plug: qm stop {number(sid)}"
         case _:
             return f"find out why: haven explain {sid}; when it is mended: {again}"
-
-
-def pause_advice(pending: PendingWork | None, now_wall_s: float) -> str:
-    """What a person can do about a VM whose storage fails, and what haven does."""
-    if pending is None:
-        return "make space, or mend the storage: haven resumes it"
-    left_s = max(pending.at_wall_s - now_wall_s, 0.0)
-    return f"make space, or mend the storage: it is {pending.what} in {left_s:.0f} s"
 
 
 def would_change(config: ServiceConfig, hold: Hold | None) -> list[str]:

@@ -23,7 +23,7 @@ def request_start(call: Call, vmid: int) -> str:
     def plan(view: View) -> Change:
         config, origin = _wanted(view, f"vm:{vmid}", call)
         put = Put(f"config/{config.sid}", replace(config, state=Wanted.STARTED, origin=origin))
-        line = told(call.identity, "start requested", config.sid)
+        line = told(call.identity, f"start requested{_from(config)}", config.sid, wanted=Wanted.STARTED)
         return Change((put, *stops_queued(view, config.sid)), (line,))
 
     def work(log: Log) -> None:
@@ -54,9 +54,15 @@ def want_stopped(call: Call, sid: str, timeout_s: int) -> None:
         command = new_command(call, Verb.STOP, sid=config.sid, timeout_s=timeout_s)
         stopped = replace(config, state=Wanted.STOPPED, origin=origin)
         writes = (*queued(view, command), Put(f"config/{config.sid}", stopped))
-        return Change(writes, (told(call.identity, "stop requested", config.sid),))
+        line = told(call.identity, f"stop requested{_from(config)}", config.sid, wanted=Wanted.STOPPED)
+        return Change(writes, (line,))
 
     make_change(call.state, plan)
+
+
+def _from(config: ServiceConfig) -> str:
+    """What the wish takes the place of."""
+    return f", wanted {config.wanted} before"
 
 
 def start(call: Call, machine: Machine) -> str:

@@ -6,17 +6,25 @@ other one is done at once through libvirt, as a task.
 
 import hashlib
 import re
+from dataclasses import replace
 
 from haven.api import power
-from haven.api.changes import Change, make_change
+from haven.api.changes import Change, make_change, told
 from haven.api.errors import CHANGED_MEANWHILE, failed
+from haven.api.haven_hands import now_of
 from haven.api.nodes import NODE, check_node
 from haven.api.params import Parameter
-from haven.api.qemu_entries import current, is_off, list_entry
+from haven.api.qemu_entries import current, is_off, list_entry, lock_word
 from haven.api.routes import Call, Route
+from haven.api.state import State
 from haven.api.vms import VMID, Machine, machine, machines, protection
+from haven.core.clock import Now
+from haven.core.hands_off import judge
 from haven.core.transaction import Put
 from haven.core.view import View
+from haven.core.words import HandsOff
+from haven.hypervisor.protocol import HypervisorError
+from haven.ops import locking
 
 MIN_MEMORY_MIB = 16
 MAX_MEMORY_MIB = 4 * 1024 * 1024
@@ -26,12 +34,19 @@ DEFAULT_SHUTDOWN_S = 60
 def index(call: Call) -> object:
     check_node(call)
     full = call.params.flag("full")
-    return [list_entry(found, full=full) for found in machines(call.state).values()]
+    found, view, now = machines(call.state), call.state.view(), now_of(call.state)
+    return [list_entry(machine, full=full) | _lock(machine, view, now) for machine in found.values()]
+
+
+def _lock(machine: Machine, view: View, now: Now) -> dict[str, object]:
+    lock = lock_word(machine, view, now)
+    return {"lock": lock} if lock else {}
 
 
 def config(call: Call) -> object:
     found = _asked(call)
-    return {**found.guest.config, "digest": _digest(found)}
+    lock = _lock(found, call.state.view(), now_of(call.state))
+    return {**found.guest.config, **lock, "digest": _digest(found)}
 
 
 def set_config(call: Call) -> None:
@@ -41,38 +56,47 @@ def set_config(call: Call) -> None:
         raise failed(CHANGED_MEANWHILE)
     memory_mib = int(call.params.text("memory").removeprefix("current="))
     call.state.inventory.set_memory(found.guest.uuid, memory_mib)
-    make_change(call.state, lambda view: _told_to_try_again(view, found.sid))
+    make_change(call.state, lambda view: _told_to_try_again(view, found, memory_mib))
+    before_mib = found.guest.config.get("memory", "")
+    if before_mib != str(memory_mib):
+        text = f"memory from {before_mib} MiB to {memory_mib} MiB, from its next start on"
+        call.state.tell([told(call.identity, text, found.sid)])
 
 
-def _told_to_try_again(view: View, sid: str) -> Change:
-    """libvirt reports a change of memory to nobody: a hold hears of it as of any change of the configuration."""
-    config, service = view.configs().get(sid), view.services().get(sid)
+def _told_to_try_again(view: View, found: Machine, memory_mib: int) -> Change:
+    """libvirt reports a change of memory to nobody: a hold hears of it as of any change of the configuration,
+    and who compares definitions later is not to take it for another client's."""
+    config, service = view.configs().get(found.sid), view.services().get(found.sid)
     held = service is not None and service.held is not None
-    return Change((Put(f"config/{sid}", config),) if config and held else ())
+    writes = [Put(f"config/{found.sid}", config)] if config and held else []
+    if known := view.definitions().get(found.guest.uuid):
+        parts = known.parts | {"memory": f"{memory_mib} MiB"}
+        writes.append(Put(f"definition/{known.uuid}", replace(known, parts=parts)))
+    return Change(tuple(writes))
 
 
 def status_current(call: Call) -> object:
-    return current(_asked(call), call.state.view())
+    return current(_asked(call), call.state.view(), now_of(call.state))
 
 
 def start(call: Call) -> str:
     vmid = _vmid(call)
-    if protection(call.state.view(), f"vm:{vmid}"):
+    if _asks_ha(call, vmid):
         return power.request_start(call, vmid)
     return power.start(call, machine(call.state, vmid))
 
 
 def stop(call: Call) -> str:
-    vmid = _vmid(call)
-    if protection(call.state.view(), f"vm:{vmid}"):
+    vmid = _unlocked(call)
+    if _asks_ha(call, vmid):
         return power.request_stop(call, vmid, 0)
     return power.stop(call, machine(call.state, vmid))
 
 
 def shutdown(call: Call) -> str:
-    vmid = _vmid(call)
+    vmid = _unlocked(call)
     timeout_s = call.params.number("timeout", DEFAULT_SHUTDOWN_S)
-    if protection(call.state.view(), f"vm:{vmid}"):
+    if _asks_ha(call, vmid):
         return power.request_stop(call, vmid, timeout_s)
     found, force = machine(call.state, vmid), call.params.flag("forceStop")
     if found.guest.status == "paused" and not force:
@@ -81,10 +105,12 @@ def shutdown(call: Call) -> str:
 
 
 def reset(call: Call) -> str:
+    _unlocked(call)
     return power.reset(call, _running(call))
 
 
 def reboot(call: Call) -> str:
+    _unlocked(call)
     found = _running(call)
     if found.guest.status == "paused":
         raise failed(f"VM {found.vmid} is paused - cannot reboot")
@@ -94,6 +120,34 @@ def reboot(call: Call) -> str:
 def _vmid(call: Call) -> int:
     check_node(call)
     return call.params.number("vmid")
+
+
+def _asks_ha(call: Call, vmid: int) -> bool:
+    """Of a VM that haven keeps its hands off a person's order is done at once, as of one that is not protected."""
+    view = call.state.view()
+    hands = judge(view, f"vm:{vmid}", "", now_of(call.state))
+    return protection(view, f"vm:{vmid}") is not None and (hands is None or hands.why is HandsOff.LOCKED)
+
+
+def _unlocked(call: Call) -> int:
+    """Raises RefusedError while a person or a job of libvirt's locks the VM; `skiplock` passes that over, where
+    HA is not asked."""
+    vmid, view = _vmid(call), call.state.view()
+    if call.params.flag("skiplock") and not _asks_ha(call, vmid):
+        return vmid
+    name, job = _doing(call.state, vmid)
+    if why := locking.refusal(view, f"vm:{vmid}", name, job, now_of(call.state)):
+        raise failed(why)
+    return vmid
+
+
+def _doing(state: State, vmid: int) -> tuple[str, str]:
+    """The VM's name, and what libvirt is doing to it; nothing is known while libvirt does not answer."""
+    try:
+        found = machines(state).get(vmid)
+    except HypervisorError:
+        return "", ""
+    return (found.guest.name, found.guest.job) if found else ("", "")
 
 
 def _asked(call: Call) -> Machine:

@@ -2,7 +2,9 @@
 
 from haven.api.ha_words import hastate
 from haven.api.vms import Machine, protection
+from haven.core.clock import Now
 from haven.core.view import View
+from haven.ops import locking
 
 OFF = "stopped"  # "shutdown" is QMP's word for a guest on its way down
 
@@ -40,9 +42,15 @@ def list_entry(machine: Machine, *, full: bool) -> dict[str, object]:
     return entry
 
 
-def current(machine: Machine, view: View) -> dict[str, object]:
+def lock_word(machine: Machine, view: View, now: Now) -> str:
+    """What PVE shows as `lock`; empty without one."""
+    return locking.word(view, machine.sid, machine.guest.job, now)
+
+
+def current(machine: Machine, view: View, now: Now) -> dict[str, object]:
     """`status/current`: the list's entry in full, and what HA says of it."""
     ha: dict[str, object] = {"managed": 0}
     if protection(view, machine.sid) and (state := hastate(view, machine.sid)):
         ha = {"managed": 1, "state": state}
-    return list_entry(machine, full=True) | {"ha": ha}
+    lock = lock_word(machine, view, now)
+    return list_entry(machine, full=True) | {"ha": ha} | ({"lock": lock} if lock else {})

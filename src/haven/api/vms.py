@@ -61,6 +61,14 @@ def uuids_present(state: State) -> frozenset[str] | None:
         return None
 
 
+def jobs_present(state: State) -> dict[str, str] | None:
+    """The VMs that libvirt has, each with what it is doing to it; None while it does not answer."""
+    try:
+        return {guest.uuid: guest.job for guest in state.inventory.guests()}
+    except UnreachableError:
+        return None
+
+
 def protection(view: View, sid: str) -> ServiceConfig | None:
     """The configuration under which haven keeps the VM; None when it leaves it alone: not configured, ignored,
     or all are ignored while HA is disarmed (R-7.32)."""

@@ -30,10 +30,12 @@ def is_distribution_python() -> bool:
 
 @dataclass(frozen=True)
 class Venv:
-    """A virtual environment, to be made by the interpreter ``base``."""
+    """A virtual environment, to be made by the interpreter ``base``. Without ``own_pip`` the running Python's pip
+    installs into it: pip's own installation takes longer than all else."""
 
     folder: Path
     base: str
+    own_pip: bool = True
 
     @property
     def python(self) -> Path:
@@ -41,9 +43,10 @@ class Venv:
         return self.folder / "bin" / "python"
 
     def create(self, progress: Progress, step: Step) -> None:
-        """Makes it, with pip in it."""
+        """Makes it."""
         step.note("making the virtual environment")
-        progress.run(step, [self.base, "-m", "venv", str(self.folder)])
+        options = [] if self.own_pip else ["--without-pip"]
+        progress.run(step, [self.base, "-m", "venv", *options, str(self.folder)])
 
     def install_locked(self, progress: Progress, step: Step, requirements: Path, name: str) -> None:
         """Installs what a project's locks name: the build tools, then the lock ``name`` ("runtime" or "dev")."""
@@ -62,7 +65,12 @@ class Venv:
     def pip(self, progress: Progress, step: Step, *words: str) -> None:
         """`pip install`. Root's pip complains about being root, outside and inside of environments."""
         quiet = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore", "PIP_NO_INPUT": "1"}
-        progress.run(step, [str(self.python), "-m", "pip", "install", *words], env=os.environ | quiet)
+        pip = [str(self.python), "-m", "pip"] if self.own_pip else _running_pip(self.python)
+        progress.run(step, [*pip, "install", *words], env=os.environ | quiet)
+
+
+def _running_pip(python: Path) -> list[str]:
+    return [sys.executable, "-m", "pip", "--python", str(python)]
 
 
 @dataclass(frozen=True)

@@ -39,11 +39,17 @@ _NOT_SHOWN = ("sid", "type", "digest")
 
 def status(api: ApiClient, call: Call) -> Report:
     current = api.get("/cluster/ha/status/current")
-    text = "\n".join(printable(f"{entry['type']} {entry['status']}") for entry in current)
+    text = "\n".join(printable(_line(entry)) for entry in current)
     if not call.flag("verbose"):
         return Report(current, text)
     full = api.get("/cluster/ha/status/manager_status")
     return Report(full, f"{text}\nfull cluster state:\n{canonical_json(full)}")
+
+
+def _line(entry: dict[str, Any]) -> str:
+    """What haven keeps its hands off is told behind it."""
+    hands = f" - {entry['hands_off']}" if entry.get("hands_off") else ""
+    return f"{entry['type']} {entry['status']}{hands}"
 
 
 def config(api: ApiClient, call: Call) -> Report:

@@ -10,11 +10,12 @@ import typer
 from typer.exceptions import TyperException
 
 from haven.api.client import ApiError, ApiUnreachable
-from haven.cli import care_commands, notify
+from haven.cli import care_commands, hands, notify
 from haven.cli.arguments import AnySid, OneSid
 from haven.cli.cluster_options import cluster_options
 from haven.cli.console import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, abandon_stdout, complain, tolerate_any_text
 from haven.cli.decisions import decisions
+from haven.cli.report import report
 from haven.cli.session import connect, error_text, segment
 from haven.cli.times import parse_since, wall_now_s
 from haven.cli.verify import verify
@@ -173,8 +174,10 @@ def version(as_json: Json = False) -> int:
 
 
 app.add_typer(notify.app, name="notify")
+hands.register(app)
 app.command()(decisions)
 app.command()(verify)
+app.command()(report)
 
 
 _ELSEWHERE = {

@@ -80,6 +80,10 @@ def change(api: ApiClient, call: Call) -> Report:
     return Report(data, f"update VM {call.text('vmid')}:{told}")
 
 
+def unlock(api: ApiClient, call: Call) -> Report:
+    return Report(api.delete(f"/haven/locks/vm:{call.text('vmid')}"))
+
+
 def power(api: ApiClient, call: Call) -> Report:
     """Start, stop, shutdown, reset or reboot.
 
@@ -129,6 +133,7 @@ VERBS = (
     Verb(Command(("start",), "Start a VM.", (_VMID,), (_TIMEOUT,)), power),
     Verb(Command(("status",), "Show whether a VM runs.", (_VMID,), (_VERBOSE,)), status),
     Verb(Command(("stop",), "Stop a VM at once.", (_VMID,), (_TIMEOUT,)), power),
+    Verb(Command(("unlock",), "Take a lock off a VM.", (_VMID,)), unlock),
 )
 
 

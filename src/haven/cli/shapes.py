@@ -41,6 +41,26 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
+class HandsOff:
+    """Why haven does nothing to a VM, until when (wall time; None: until somebody says so), and what ends it."""
+
+    why: str = ""
+    sentence: str = ""
+    until: float | None = None
+    ends: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LastDrill:
+    """When a VM was last killed to see it come back, and what came of it."""
+
+    at: float | None = None
+    passed: bool = False
+    outage_s: float | None = None
+    sentence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Vm:
     """One VM of the status screen."""
 
@@ -60,6 +80,9 @@ class Vm:
     hold: Hold | None = None
     pending: Pending | None = None
     signs: tuple[str, ...] = ()
+    hands_off: HandsOff | None = None
+    last_drill: LastDrill | None = None
+    next_drill: float | None = None
 
     @property
     def label(self) -> str:
@@ -72,7 +95,12 @@ class Vm:
 
     @property
     def down(self) -> bool:
-        return self.should_run and not self.runs
+        """It should run and does not; in maintenance that is nobody's business but the person's at it."""
+        return self.should_run and not self.runs and not self.in_maintenance
+
+    @property
+    def in_maintenance(self) -> bool:
+        return self.hands_off is not None and self.hands_off.why == "maintenance"
 
     @property
     def off_on_purpose(self) -> bool:
@@ -143,9 +171,12 @@ def read_status(data: Mapping[str, Any]) -> Status:
 def _read_vm(data: Mapping[str, Any]) -> Vm:
     hold = _build(Hold, data["hold"]) if data.get("hold") else None
     pending = _build(Pending, data["pending"]) if data.get("pending") else None
-    signs = tuple(printable(str(line)) for line in data.get("signs") or ())
-    plain = {key: value for key, value in data.items() if key not in ("hold", "pending", "signs")}
-    return _build(Vm, plain, hold=hold, pending=pending, signs=signs)
+    hands = _build(HandsOff, data["hands_off"]) if data.get("hands_off") else None
+    drill = _build(LastDrill, data["last_drill"]) if data.get("last_drill") else None
+    parts: dict[str, object] = {"hold": hold, "pending": pending, "hands_off": hands, "last_drill": drill}
+    parts["signs"] = tuple(printable(str(line)) for line in data.get("signs") or ())
+    plain = {key: value for key, value in data.items() if key not in parts}
+    return _build(Vm, plain, **parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from haven.cli.screen import GAP, fitted, indented
-from haven.cli.shapes import Problem, Status, Vm
+from haven.cli.shapes import HandsOff, Problem, Status, Vm
 from haven.cli.times import ago, clock, moment, span
 
 _HEAD = ("VM", "Name", "Should", "Is", "Since", "Restarts 24 h")
@@ -40,7 +40,7 @@ def status_lines(status: Status, width: int) -> Iterator[Text]:
 
 def _verdict(status: Status) -> Text:
     """What a person must know, if they read only one line."""
-    wanted = [vm for vm in status.vms if vm.should_run]
+    wanted = [vm for vm in status.vms if vm.should_run and (vm.runs or not vm.in_maintenance)]
     vms = _vms_verdict(status, wanted)
     trouble = "; ".join(_haven_trouble(status))
     if status.hypervisor.ok and not any(vm.down for vm in wanted):
@@ -66,6 +66,8 @@ def _vms_verdict(status: Status, wanted: Sequence[Vm]) -> str:
 def _all_well(status: Status, wanted: int) -> str:
     off = sum(1 for vm in status.vms if vm.off_on_purpose)
     quiet = f"; {off} {'is' if off == 1 else 'are'} off on purpose" if off else ""
+    away = sum(1 for vm in status.vms if vm.in_maintenance and not vm.runs)
+    quiet += f"; {away} {'is' if away == 1 else 'are'} off in maintenance" if away else ""
     if not status.vms:
         return "There is no VM on this host yet"
     protected = sum(1 for vm in status.vms if vm.protected)
@@ -146,6 +148,8 @@ def _notes(vm: Vm, now_s: float) -> Iterator[Text]:
         yield Text(vm.off_reason or "off on purpose", "dim")
         yield Text(f"-> {vm.advice or f'to start it: qm start {vm.vmid}'}", "dim")
         return
+    if vm.hands_off:
+        yield Text(hands_sentence(vm.hands_off, now_s), "cyan")
     if vm.trouble:
         yield Text(vm.trouble, _style(vm))
     if vm.hold:
@@ -158,6 +162,26 @@ def _notes(vm: Vm, now_s: float) -> Iterator[Text]:
     yield from (Text(sign, "yellow") for sign in vm.signs)
     if vm.advice:
         yield Text(f"-> {vm.advice}", "bold")
+    if drill := drill_sentence(vm, now_s):
+        yield Text(drill, "dim")
+
+
+def hands_sentence(hands: HandsOff, now_s: float) -> str:
+    """Why haven leaves a VM alone, until when, and how to end that."""
+    until = "" if hands.until is None else f", until {clock(hands.until, now_s)} ({ago(hands.until, now_s)})"
+    return f"{hands.sentence}{until}" + (f"; to end it: {hands.ends}" if hands.ends else "")
+
+
+def drill_sentence(vm: Vm, now_s: float) -> str:
+    """The last drill, and the next one; empty without both."""
+    parts = []
+    if vm.last_drill and vm.last_drill.at is not None:
+        down = "" if vm.last_drill.outage_s is None else f", down for {span(vm.last_drill.outage_s)}"
+        word = "passed" if vm.last_drill.passed else "failed"
+        parts.append(f"last drill {ago(vm.last_drill.at, now_s)}: {word}{down}")
+    if vm.next_drill is not None:
+        parts.append(f"next drill {ago(vm.next_drill, now_s)}")
+    return "; ".join(parts)
 
 
 def hold_sentence(vm: Vm, now_s: float) -> str:

@@ -23,6 +23,12 @@ def clock(wall_s: float, now_s: float) -> str:
     return f"{moment:%Y-%m-%d %H:%M}"
 
 
+def date(wall_s: float) -> str:
+    """Local time, whole: `19 Nov 2026 14:02`."""
+    at = _local(wall_s)
+    return f"{at.day} {at:%b %Y %H:%M}"
+
+
 def ago(wall_s: float, now_s: float) -> str:
     """How far a moment is from now: `3 min ago`, `in 7 min`, `just now`."""
     length_s = round(now_s - wall_s)

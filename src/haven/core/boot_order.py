@@ -31,10 +31,12 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Why a VM is not started yet, and until when at the latest (boottime)."""
+    """Why a VM is not started yet. At the boottime `until_s` this wait is over by itself; `dated`: that moment is
+    certain enough to be shown beside the sentence, which then leads up to it."""
 
     sentence: str
     until_s: float
+    dated: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,24 +135,24 @@ class _Look:
                 text = f"{target.sid} is not healthy after {BOUND_S / 60:g} min: not waited for any longer"
                 self._note(member.sid, text)
             return None
-        return Wait(f"waits for {target.sid} to be healthy", turn_s + BOUND_S)
+        sentence = f"waits for {target.sid} to be healthy (host boot), started at the latest"
+        return Wait(sentence, turn_s + BOUND_S)
 
     def _ahead_of(self, member: Member) -> Wait | None:
-        """Those of lower numbers that still hold it up, by the one that does so longest."""
-        holds: list[tuple[float, str]] = []
+        """Those of lower numbers that still hold it up: by one that is not started yet, else by the last delay."""
+        holds: list[tuple[bool, float, str]] = []
         for other in self._members.values():
             if self._rank[other.sid] >= self._rank[member.sid]:
                 continue
             until_s = self._holds_until_s(other)
             if until_s > self._now_s:
-                holds.append((until_s, other.sid))
+                holds.append((not other.runs, until_s, other.sid))
         if not holds:
             return None
-        until_s, sid = max(holds)
-        other = self._members[sid]
-        if other.runs:
-            return Wait(f"waits until {other.delay_s:g} s after the start of {sid}", until_s)
-        return Wait(f"waits for {sid} to be started", until_s)
+        is_off, until_s, sid = max(holds)
+        if is_off:
+            return Wait(f"waits for {sid} to be started (host boot)", until_s, dated=False)
+        return Wait(f"its turn comes (host boot, after {sid})", until_s)
 
     def _holds_until_s(self, other: Member) -> float:
         """Until when it holds up those after it. One that is due counts from its turn, the latest moment it may

@@ -18,7 +18,7 @@ class Seen:
     `vm` is None when its definition is gone from libvirt. `trail`: the happenings since it last ran, in
     order. `own_stop`: haven had ordered a stop; `own_reset`: it had ended its QEMU, which hung.
     `booted`: the VM was last seen running in another boot of the host. `host_stopping`: the host is on its
-    way down.
+    way down. `drill`: haven had it killed.
     """
 
     vm: Vm | None
@@ -27,6 +27,7 @@ class Seen:
     own_reset: bool = False
     booted: bool = False
     host_stopping: bool = False
+    drill: bool = False
 
     def had(self, *moments: Moment) -> bool:
         return any(happening.moment in moments for happening in self.trail)
@@ -99,6 +100,10 @@ _ROWS = (
     _Row(
         lambda seen: _power(seen) is Power.CRASHED or seen.had(Moment.PANICKED),
         Ending(Cause.GUEST_PANIC, False, "the guest's kernel panicked"),
+    ),
+    _Row(
+        lambda seen: seen.drill and _off_with(seen, Why.CRASHED),
+        Ending(Cause.DRILL, False, "killed for a drill"),
     ),
     _Row(
         lambda seen: _off_with(seen, Why.CRASHED),

@@ -24,14 +24,21 @@ class Reserve:
 
 def reserve(view: View, sid: str, vm: Vm | None, now: Now) -> Reserve | None:
     """The strongest reason to keep hands off, None when there is none. What a person asked for outranks a job."""
+    return judge(view, sid, vm.job if vm else "", now)
+
+
+def judge(view: View, sid: str, job: str, now: Now) -> Reserve | None:
+    """As `reserve`, for who knows only the `job` that libvirt is doing to it."""
     if view.care(sid).observe:
         return Reserve(HandsOff.OBSERVE, "only observed (haven observe)")
-    return _maintenance(view, sid, now) or lock_of(view, sid, vm, now)
+    return _maintenance(view, sid, now) or lock_of(view, sid, job, now)
 
 
-def lock_of(view: View, sid: str, vm: Vm | None, now: Now) -> Reserve | None:
-    """A person's lock, or a job of libvirt's."""
-    return _lock(view, sid, now) or _job(vm)
+def lock_of(view: View, sid: str, job: str, now: Now) -> Reserve | None:
+    """A person's lock, or a job of libvirt's, which ends by itself."""
+    if lock := _lock(view, sid, now):
+        return lock
+    return Reserve(HandsOff.LOCKED, f"locked by libvirt: {job}") if job else None
 
 
 def in_maintenance(view: View, sid: str, now: Now) -> bool:
@@ -57,8 +64,3 @@ def _lock(view: View, sid: str, now: Now) -> Reserve | None:
     if lock is None or (remaining_s := lock.until.remaining_s(now)) <= 0:
         return None
     return Reserve(HandsOff.LOCKED, f"locked{by(lock.origin)}: {lock.reason}", remaining_s)
-
-
-def _job(vm: Vm | None) -> Reserve | None:
-    """What libvirt does to a running VM ends by itself."""
-    return Reserve(HandsOff.LOCKED, f"locked by libvirt: {vm.job}") if vm and vm.job else None

@@ -11,6 +11,7 @@ from haven.core.hypervisor import Moment, Power, Vm
 from haven.core.io_pause import error_reported, pause_cut_short, paused, resumed
 from haven.core.node_afar import ended_in_maintenance, is_observed, observed_up, restarted_in_maintenance
 from haven.core.node_book import Book
+from haven.core.node_drill import noticed
 from haven.core.node_in_place import recovered_in_place
 from haven.core.node_memory import (
     Intention,
@@ -241,7 +242,13 @@ class Absorb:
             self.book.vms[config.uuid] = self._intended_end(config, down, ending, told=bool(known.trail))
             return
         known = self._opened(config, known, ending, since_s, evidence(seen))
-        opened = replace(down, incident=known.incident, down_since_wall_s=known.down_since_wall_s, ending=ending)
+        opened = replace(
+            down,
+            incident=known.incident,
+            down_since_wall_s=known.down_since_wall_s,
+            ending=ending,
+            drill=noticed(known, since_s),
+        )
         self.book.vms[config.uuid] = self._failed(config, opened)
 
     def _opened(
@@ -265,6 +272,7 @@ class Absorb:
             own_reset=node_hang.ended_by_haven(known, self._now),
             booted=known.boot_id != self._now.boot_id,
             host_stopping=self._seen.host_stopping,
+            drill=known.drill is not None and known.drill.ordered,
         )
 
     def _last_look_wall_s(self) -> float:
@@ -288,7 +296,7 @@ class Absorb:
             self.book.say(Kind.VM_NOTE, config.sid, f"{ending.sentence}, {since}", "intent", cause=ending.cause)
             return down
         sentence = f"{ending.sentence}: left off; to start it: qm start {config.sid.partition(':')[2]}"
-        self.book.say(Kind.VM_INTENTION, config.sid, sentence, "intent", cause=ending.cause)
+        self.book.say(Kind.VM_INTENTION, config.sid, sentence, "intent", cause=ending.cause, wanted=Wanted.STOPPED)
         intention = Intention(Wanted.STOPPED, ending.sentence, down.since_wall_s, config.origin)
         return replace(down, intention=intention)
 
@@ -299,7 +307,7 @@ class Absorb:
 
     def _failed(self, config: ServiceConfig, down: VmMemory) -> VmMemory:
         """Nobody meant it: a restart, as the brake allows."""
-        if down.last_cause is Cause.HOST_BOOT:
+        if down.last_cause in (Cause.HOST_BOOT, Cause.DRILL):
             return down
         counted = self._counted(down)
         now_s, brake = self._now.boottime_s, self.book.brake

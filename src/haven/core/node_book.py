@@ -9,7 +9,7 @@ from haven.core.ending import Ending
 from haven.core.event import Event, Scalar
 from haven.core.node_memory import TAKEOVER_S, NodeMemory, VmMemory, own_configs
 from haven.core.records import ServiceConfig
-from haven.core.words import Kind, Level
+from haven.core.words import Cause, Kind, Level
 
 
 class Book:
@@ -89,7 +89,7 @@ class Book:
             config.sid,
             ending.sentence,
             "cause",
-            Level.ERR,
+            Level.NOTICE if ending.cause is Cause.DRILL else Level.ERR,
             incident=incident,
             uuid=config.uuid,
             name=identity.name if identity else "",

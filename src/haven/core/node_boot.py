@@ -41,9 +41,11 @@ def holds_back(plan: Plan, outcome: Outcome | None, sid: str, now: Now) -> bool:
     wait = outcome.waits.get(sid) if outcome else None
     if wait is None:
         return False
-    left_s = wait.until_s - now.boottime_s
-    what = f"{wait.sentence} (host boot), started at the latest"
-    plan.pending[sid] = (what, float(round(now.wall_s + left_s)))
+    if wait.dated:
+        left_s = wait.until_s - now.boottime_s
+        plan.pending[sid] = (wait.sentence, float(round(now.wall_s + left_s)))
+    else:
+        plan.waiting[sid] = wait.sentence
     return True
 
 

@@ -161,8 +161,8 @@ class NodeMemory:
     `looked_wall_s`: when the hypervisor last answered. `took_over_s`: boottime at which this process went on
     where an earlier one had last looked, at `taken_over_wall_s`. `state`, `mode`, `idle_rounds` and `since_s`
     (boottime) are the LRM's own (spec 2.2); `shutdown`
-    and `stops`: it was asked to end, and stops its VMs before (8.1). `windows_told`: ends and reminders of
-    windows that were told, and may not be written yet. `low` and `boot`: as in the LRM's record."""
+    and `stops`: it was asked to end, and stops its VMs before (8.1). `told_once`: what was told and may not be
+    written yet (the end of a window). `low` and `boot`: as in the LRM's record."""
 
     vms: Mapping[str, VmMemory] = field(default_factory=dict)
     results: Mapping[str, Result] = field(default_factory=dict)
@@ -178,7 +178,7 @@ class NodeMemory:
     since_s: float = 0.0
     shutdown: ShutdownKind | None = None
     stops: bool = False
-    windows_told: frozenset[str] = frozenset()
+    told_once: frozenset[str] = frozenset()
     low: Mapping[str, str] = field(default_factory=dict)
     boot: BootPhase | None = None
 
@@ -228,7 +228,7 @@ def from_journal(journal: VmJournal, boot_id: str) -> VmMemory:
         last_cause=journal.last_cause,
         would_wall_s=journal.would_wall_s,
         locked=journal.locked,
-        drill=journal.drill,
+        drill=replace(journal.drill, runs_wall_s=None) if journal.drill else None,
         drilled_wall_s=journal.drilled_wall_s,
         pause=None if paused_s is None else IoPause(paused_s, 0.0, told=True),
         pauses=journal.pauses,

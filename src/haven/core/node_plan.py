@@ -12,6 +12,7 @@ from haven.core.event import Event, Scalar
 from haven.core.hypervisor import Vm
 from haven.core.lrm.queue import MOVES
 from haven.core.node_checks import signs
+from haven.core.node_drill import Drills
 from haven.core.node_hands import Hands
 from haven.core.node_hang import Hangs
 from haven.core.node_memory import Intention, NodeMemory, VmMemory, own_configs, suspended
@@ -49,7 +50,7 @@ class Plan:
         self.ended_causes = memory.ended_causes
         self._memory = memory
         self._boot: Outcome | None = None
-        self._windows_told = memory.windows_told
+        self._tells: set[str] = set()
         self._seen = observation
         self._view = observation.view
         self._pve = observation.settings.policy is Policy.PVE
@@ -67,8 +68,8 @@ class Plan:
             vms=self.vms,
             results=self.results,
             ended_causes=self.ended_causes,
-            windows_told=self._windows_told,
             boot=self._memory.boot if self._boot is None else self._boot.phase,
+            told_once=frozenset(self._tells),
         )
 
     def wake(self, at_s: float) -> None:
@@ -77,7 +78,7 @@ class Plan:
     def run(self) -> None:
         """What the standing allows: without it nothing is touched, but what people meant is written."""
         services, facts = self._view.services(), self._seen.vms
-        self._windows_told = Windows(self, self._memory, self._seen).run()
+        Windows(self, self._seen).run()
         if self.standing.may_act:
             Moves(self, self._seen).accept()
             self._look_at_boot()
@@ -91,6 +92,14 @@ class Plan:
                 continue
             if service.node == self._seen.node and not known.unsure:
                 self._plan(config, service, known, facts.get(config.uuid))
+        if facts is not None:
+            Drills(self, self._seen).run()
+
+    def tell_once(self, key: str, event: Event) -> None:
+        """Tell what goes with a write, once, however often it takes to write it."""
+        self._tells.add(key)
+        if key not in self._memory.told_once:
+            self.events.append(event)
 
     def _look_at_boot(self) -> None:
         if self._seen.vms is None:
@@ -318,7 +327,8 @@ class Plan:
         intention = Intention(Wanted.STARTED, via, self._now.wall_s, config.origin)
         self.vms[config.uuid] = replace(known, intention=intention)
         sentence = f"{via}: kept running from now on; to stop it: qm stop {config.sid.partition(':')[2]}"
-        self.events.append(Event(Kind.VM_INTENTION, sentence, config.sid, "intent"))
+        facts = {"wanted": Wanted.STARTED.value}
+        self.events.append(Event(Kind.VM_INTENTION, sentence, config.sid, "intent", fields=facts))
 
     def _stop_for_shutdown(self, config: ServiceConfig, known: VmMemory) -> None:
         """Without a uid: nothing of it is reported to the manager (R-5.6). Whoever keeps hands off it, it

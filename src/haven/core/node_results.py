@@ -5,10 +5,24 @@ from dataclasses import replace
 from haven.core.brake import retry_pause_s
 from haven.core.io_pause import inspected, resume_ended
 from haven.core.node_book import Book
+from haven.core.node_drill import done_event
 from haven.core.node_hang import reset_done
 from haven.core.node_memory import MoveEnded, MoveOutcome, VmMemory, last_sequence
-from haven.core.order import CollectEvidence, Inspect, Move, OrderResult, Probe, Reset, Resume, Start, Stop
+from haven.core.order import (
+    AwaitAgent,
+    CollectEvidence,
+    Inspect,
+    Kill,
+    Move,
+    OrderResult,
+    Probe,
+    Reset,
+    Resume,
+    Start,
+    Stop,
+)
 from haven.core.records import Result
+from haven.core.sentences import duration
 from haven.core.words import Cause, ExitCode, HoldCause, Kind, Level, ServiceState
 
 STOP_AGAIN_S = 2.0
@@ -31,6 +45,8 @@ def order_done(book: Book, result: OrderResult) -> None:
             book.vms[order.uuid] = reset_done(book, order, vm, result)
         case Probe():
             _probe_done(book, order, vm, result)
+        case Kill() | AwaitAgent():
+            _drilled(book, order, vm, result)
         case Inspect():
             book.vms[order.uuid] = inspected(vm, result)
         case Resume():
@@ -172,6 +188,26 @@ def _probe_done(book: Book, order: Probe, vm: VmMemory, result: OrderResult) -> 
     first = service is not None and service.held is not None and service.held.tries == 1
     if result.ok and result.obstacle is None and (first or vm.blocked_uid == order.uid):
         book.ended.add(order.uid)
+
+
+def _drilled(book: Book, order: Kill | AwaitAgent, vm: VmMemory, result: OrderResult) -> None:
+    """The kill of a drill, or the answer that ends it."""
+    drill = vm.drill
+    if drill is None or drill.uid != order.uid:
+        return
+    if isinstance(order, AwaitAgent):
+        book.vms[order.uuid] = replace(vm, drill=None)
+        failed = "" if result.answered else f"its agent does not answer after {duration(order.timeout_s)}"
+        serving_s = result.ended_wall_s if result.answered else None
+        book.events.append(done_event(order.sid, drill, serving_s, "its agent answers", failed))
+        return
+    if result.ok:
+        drill = replace(drill, killed_wall_s=result.ended_wall_s, asks_agent=result.answered)
+        book.vms[order.uuid] = replace(vm, drill=drill)
+        return
+    detail = result.obstacle.detail if result.obstacle else "libvirt does not answer"
+    book.vms[order.uuid] = replace(vm, drill=None)
+    book.events.append(done_event(order.sid, drill, None, "", f"not begun: {detail}"))
 
 
 def _evidence_came(book: Book, order: CollectEvidence, result: OrderResult) -> None:

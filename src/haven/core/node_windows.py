@@ -11,7 +11,7 @@ from haven.core.clock import Deadline
 from haven.core.contract import NodeObservation
 from haven.core.event import Event, Scalar
 from haven.core.hands_off import lock_of
-from haven.core.node_memory import NodeMemory, own_configs
+from haven.core.node_memory import own_configs
 from haven.core.records import Maintenance, VmLock
 from haven.core.sentences import by, duration
 from haven.core.transaction import Delete, Put
@@ -28,16 +28,13 @@ REMINDED_SHARE = 0.1
 class Windows:
     """The part of a plan that is about windows and locks."""
 
-    def __init__(self, plan: "Plan", memory: NodeMemory, seen: NodeObservation) -> None:
+    def __init__(self, plan: "Plan", seen: NodeObservation) -> None:
         self._plan = plan
         self._seen = seen
         self._view = seen.view
         self._now = plan.now
-        self._told = memory.windows_told
-        self._tells: set[str] = set()
 
-    def run(self) -> frozenset[str]:
-        """Returns what was told of windows that are still there."""
+    def run(self) -> None:
         for window in self._view.maintenances().values():
             if self._is_ours(window.sids):
                 self._maintenance(window)
@@ -46,7 +43,6 @@ class Windows:
                 self._lock(lock)
         for config in own_configs(self._seen).values():
             self._tell_lock(config.uuid, config.sid)
-        return frozenset(self._tells)
 
     def _is_ours(self, sids: tuple[str, ...]) -> bool:
         """One node of a cluster looks after each window: that of its first VM that is still protected."""
@@ -69,7 +65,7 @@ class Windows:
             return
         self._plan.windows.append(Put(key, replace(window, reminded=True)))
         sentence = (
-            f"maintenance of {vms} ends in {duration(remaining_s)}, then what should run is started;"
+            f"maintenance of {vms} ends in {duration(max(remaining_s, 1.0))}, then what should run is started;"
             f" to go on: haven maintenance extend {window.id} --for 1h"
         )
         self._tell(f"remind {window.id}", Kind.MAINTENANCE_REMINDER, sentence, window)
@@ -90,21 +86,18 @@ class Windows:
             self._plan.windows.append(Put(key, replace(record, until=until.rebased(self._now))))
 
     def _tell(self, key: str, kind: Kind, sentence: str, window: Maintenance) -> None:
-        """Once, however often it takes to write it."""
-        self._tells.add(key)
-        if key in self._told:
-            return
         sid = window.sids[0] if len(window.sids) == 1 else None
         level = Level.NOTICE if kind is Kind.MAINTENANCE_REMINDER else Level.INFO
         fields: dict[str, Scalar | tuple[str, ...]] = {"id": window.id, "sids": window.sids}
-        self._plan.events.append(Event(kind, sentence, sid, "maintenance", level, fields))
+        self._plan.tell_once(key, Event(kind, sentence, sid, "maintenance", level, fields))
 
     def _tell_lock(self, uuid: str, sid: str) -> None:
         """Told when it begins and when it ends, whoever locked it."""
         known, vms = self._plan.vms.get(uuid), self._seen.vms
         if known is None or vms is None:
             return
-        lock = lock_of(self._view, sid, vms.get(uuid), self._now)
+        vm = vms.get(uuid)
+        lock = lock_of(self._view, sid, vm.job if vm else "", self._now)
         sentence = lock.sentence if lock else ""
         if sentence == known.locked:
             return

@@ -111,6 +111,27 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
+class Kill:
+    """A drill: end this QEMU process, and no other, as a crash would. Its guest agent is asked before whether it
+    answers."""
+
+    uuid: str
+    sid: str
+    uid: str
+    instance: Instance
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitAgent:
+    """Wait until the VM's guest agent answers."""
+
+    uuid: str
+    sid: str
+    uid: str
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveLock:
     """Take a leftover lock (`backup`, `snapshot`, ...) off a guest that is recovered (R-4.32)."""
 
@@ -133,7 +154,7 @@ class Exit:
     """End this daemon: it was asked to, and nothing keeps it."""
 
 
-Order = Start | Stop | Move | Reset | Probe | Inspect | Resume | Settle | CollectEvidence
+Order = Start | Stop | Move | Reset | Probe | Inspect | Resume | Settle | CollectEvidence | Kill | AwaitAgent
 Duty = FeedWatchdog | CloseWatchdog | RemoveLock | Exit
 
 
@@ -145,7 +166,7 @@ class OrderResult:
     `unreachable`: the hypervisor went away meanwhile (or, of a move, the other end), so nothing is known.
     `lines` is the evidence, `disks` what an inspection found. `began_wall_s` and `ended_wall_s` are when the
     hypervisor was called and answered; whatever was read of the VM before `ended_boottime_s` is older than this
-    result.
+    result. `answered`: the VM's guest agent did.
     """
 
     order: Order
@@ -157,4 +178,5 @@ class OrderResult:
     unreachable: bool = False
     instance: Instance | None = None
     lines: tuple[str, ...] = ()
+    answered: bool = False
     disks: tuple[DiskTrouble, ...] = ()

@@ -20,8 +20,9 @@ from haven.core.order import Order, OrderResult, Reset, Resume, Start, Stop
 from haven.core.settings import Settings
 from haven.core.transaction import Committed
 from haven.core.view import View
+from haven.daemons.definitions import Definitions
 from haven.daemons.eyes import Eyes
-from haven.daemons.machine import now
+from haven.daemons.machine import now, utc_offset_s
 from haven.daemons.notify import Systemd
 from haven.daemons.orders import broken_off, perform
 from haven.daemons.pulse import Watch
@@ -80,6 +81,7 @@ class Lrm:
         self._workers = ThreadPoolExecutor(4 * settings.max_workers, "order")  # room for hard stops, too
         # Their own threads: a look at a disk on a dead mount never returns.
         self._helpers = ThreadPoolExecutor(HELPERS, "helper")
+        self._definitions = Definitions(settings.node, hypervisor, store, story, self._helpers, self._spawn)
 
     async def run(self) -> None:
         """Until cancelled. An error of one look is logged, counted and survived."""
@@ -129,11 +131,14 @@ class Lrm:
             tick=tick,
             host_stopping=self._host_stopping,
             settings=self._settings,
+            utc_offset_s=utc_offset_s(),
             pulses=self._watch.pulses() if self._watch else {},
             spaces=self._look_at_spaces(self._view, tick),
         )
         asked = Asked(observation, now())
-        return await self._carry_out(asked, node.step(self._memory, observation, asked.now))
+        wake_at_s = await self._carry_out(asked, node.step(self._memory, observation, asked.now))
+        self._definitions.heed(happenings, self._view, reachable=observation.vms is not None)
+        return wake_at_s
 
     async def _ask_whether_host_stops(self, happenings: list[Happening], tick: bool) -> None:
         """Asked when an end looks meant; the answer stands until a tick finds that it was called off."""

@@ -25,6 +25,11 @@ def now() -> Now:
     return Now(time.clock_gettime(time.CLOCK_BOOTTIME), time.time(), boot_id())
 
 
+def utc_offset_s() -> int:
+    """The host's local time against UTC, now."""
+    return time.localtime().tm_gmtoff
+
+
 def load_settings() -> Settings:
     """The settings of $HAVEN_CONFIG, else of /etc/haven/haven.toml, else the defaults.
 

@@ -1,11 +1,14 @@
 """Carrying out one order with the hypervisor; blocks, so it runs in a thread."""
 
+import time
 from dataclasses import replace
 
 from haven.core.hypervisor import Obstacle
 from haven.core.order import (
+    AwaitAgent,
     CollectEvidence,
     Inspect,
+    Kill,
     Move,
     Order,
     OrderResult,
@@ -19,6 +22,8 @@ from haven.core.order import (
 from haven.core.words import HoldCause
 from haven.daemons.machine import now
 from haven.hypervisor.protocol import Hypervisor, HypervisorError, LockedError, StartFailedError, UnreachableError
+
+AGENT_PAUSE_S = 0.2
 
 
 def perform(hypervisor: Hypervisor, order: Order) -> OrderResult:
@@ -57,22 +62,45 @@ def _ended(result: OrderResult) -> OrderResult:
 def _call(hypervisor: Hypervisor, order: Order, done: OrderResult) -> OrderResult:
     """Carry the order out; `done` with what it brought."""
     match order:
-        case Start():
-            return replace(done, instance=hypervisor.start(order.uuid))
         case Stop():
             hypervisor.stop(order.uuid, order.timeout_s)
         case Reset():
             hypervisor.reset(order.uuid, order.instance, hard=order.hard)
-        case Probe():
-            return replace(done, obstacle=hypervisor.obstacle(order.uuid))
-        case Inspect():
-            return replace(done, disks=hypervisor.io_errors(order.uuid))
         case Resume():
             hypervisor.resume(order.uuid)
         case Settle():
             hypervisor.prepare(order.uuid, autostart=order.autostart, vmid=order.vmid)
         case Move(target=target):
             raise HypervisorError(f"cannot move to {target}: this host is in no cluster")
+        case _:
+            return _bring(hypervisor, order, done)
+    return done
+
+
+def _bring(
+    hypervisor: Hypervisor, order: Start | Probe | Inspect | Kill | AwaitAgent | CollectEvidence, done: OrderResult
+) -> OrderResult:
+    """Those that bring something."""
+    match order:
+        case Start():
+            return replace(done, instance=hypervisor.start(order.uuid))
+        case Probe():
+            return replace(done, obstacle=hypervisor.obstacle(order.uuid))
+        case Inspect():
+            return replace(done, disks=hypervisor.io_errors(order.uuid))
+        case Kill() | AwaitAgent():
+            return replace(done, answered=_drill(hypervisor, order))
         case CollectEvidence():
             return replace(done, lines=hypervisor.evidence(order.uuid))
-    return done
+
+
+def _drill(hypervisor: Hypervisor, order: Kill | AwaitAgent) -> bool:
+    """Whether the guest's agent answered: before the kill, or in time after it."""
+    if isinstance(order, Kill):
+        return hypervisor.kill_qemu(order.uuid, order.instance)
+    deadline_s = time.monotonic() + order.timeout_s
+    while time.monotonic() < deadline_s:
+        if hypervisor.agent_answers(order.uuid):
+            return True
+        time.sleep(AGENT_PAUSE_S)
+    return False

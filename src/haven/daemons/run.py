@@ -1,18 +1,22 @@
 """Starting a daemon: its claim on the host, its store, its voice, its end by signal."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import secrets
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
+from haven.core.event import Event, Scalar
 from haven.core.settings import Settings
 from haven.core.words import Kind, Level
 from haven.daemons.crm import Crm
+from haven.daemons.in_force import keep_settings
 from haven.daemons.logs import set_up_logging
 from haven.daemons.story import Story
 from haven.daemons.wake import Waker
@@ -71,6 +75,8 @@ def _run(name: str, settings: Settings, work: Work) -> int:
         story = Story(name, history)
         for notice in store.notices:
             story.note(Kind.STORE_TROUBLE, notice, Level.ERR)
+        if changed := keep_settings(store, settings, name, time.time()):
+            story.note(Kind.CONFIG_CHANGED, changed)
         holder = f"{name}-{os.getpid()}-{secrets.token_hex(4)}"
         asyncio.run(_until_signal(settings, holder, store, story, bell, work))
     return 0
@@ -98,13 +104,22 @@ async def _until_signal(
         copy_task = asyncio.ensure_future(keep_copy(store))
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, loop_task.cancel)
-        story.note(Kind.DAEMON_STARTED, f"{holder.partition('-')[0]} started on {settings.node}")
+        story.tell((_started(holder.partition("-")[0], settings.node, store),))
         try:
             await loop_task
         except asyncio.CancelledError:
             logging.getLogger("haven").info("%s ends; no VM is touched", holder.partition("-")[0])
         finally:
             copy_task.cancel()
+
+
+def _started(daemon: str, node: str, store: Store) -> Event:
+    """Of a node daemon also since when nobody had looked: the time before is not known to have been well."""
+    fields: dict[str, Scalar | tuple[str, ...]] = {"daemon": daemon}
+    with contextlib.suppress(StoreError):
+        if daemon == "lrm" and (before := store.read().lrms().get(node)):
+            fields["looked_wall_s"] = before.looked_wall_s
+    return Event(Kind.DAEMON_STARTED, f"{daemon} started on {node}", fields=fields)
 
 
 class CopiedStore(Store, Protocol):

@@ -29,6 +29,11 @@ class BoundedStore:
         self.trouble: str | None = None
         """Why the store cannot be used, in words; None while it works."""
 
+    def apart(self) -> "BoundedStore":
+        """The same store behind a thread of its own, for commits that have time: while one is under way, the
+        daemon's own calls go on. Not for readings: what changed since the last one is told only once."""
+        return BoundedStore(self._store, self._timeout_s)
+
     @property
     def damaged(self) -> frozenset[str]:
         """Keys of records that cannot be read."""

@@ -56,11 +56,12 @@ class _Told:
         return first
 
     def up(self) -> bool:
+        """Of an observed VM it was somebody else who brought it back."""
         recovered_s = self.number("recovered_wall_s", self.at_wall_s)
-        restarts = int(self.number("restarts", 1))  # a paused VM goes on without one
-        return self._update(
-            "recovered_wall_s = ?, restarts = ?", "recovered_wall_s IS NULL", recovered_s, restarts
-        )
+        restarts = 0 if self.event.fields.get("observed") is True else 1
+        restarts = int(self.number("restarts", restarts))  # a paused VM goes on without one
+        where = "recovered_wall_s IS NULL"
+        return self._update("recovered_wall_s = ?, restarts = ?", where, recovered_s, restarts)
 
     def closed(self) -> bool:
         closed_s = self.number("closed_wall_s", self.at_wall_s)
@@ -106,4 +107,6 @@ _FOLDS: dict[Kind, Callable[[_Told], bool]] = {
     Kind.INCIDENT_CLOSED: _Told.closed,
     Kind.VM_HELD: _Told.held,
     Kind.VM_EVIDENCE: _Told.evidence,
+    Kind.VM_WOULD: _Told.evidence,
+    Kind.DRILL_DONE: _Told.evidence,
 }

@@ -30,6 +30,7 @@ _INCIDENT_COLUMNS = (
     "id, sid, uuid, name, cause, opened_wall_s, noticed_wall_s, recovered_wall_s, closed_wall_s, how_closed,"
     " evidence, restarts, held"
 )
+_OF_KINDS = "json_valid(json) AND json_extract(json, '$.kind') IN (SELECT value FROM json_each(?))"
 _DECISION_COLUMNS = "id, at_wall_s, source, sids, memory, observation, decision"
 _OPEN = "recovered_wall_s IS NULL AND closed_wall_s IS NULL"
 _TRIM_DECISIONS = """
@@ -87,7 +88,7 @@ class History:
         the oldest or the newest on."""
         rows = self._rows(
             f"SELECT id, at_wall_s, source, json FROM entries WHERE id > ? AND (? IS NULL OR sid = ?)"
-            f" AND (? = '[]' OR json_extract(json, '$.kind') IN (SELECT value FROM json_each(?)))"
+            f" AND (? = '[]' OR ({_OF_KINDS}))"
             f" ORDER BY id {'DESC' if newest_first else 'ASC'} LIMIT ?",
             (after_id, sid, sid, wanted := json.dumps(list(kinds)), wanted, limit),
         )
@@ -102,11 +103,13 @@ class History:
         return self._incidents(_OPEN, (-1,))
 
     def restarts_since(self, wall_s: float) -> dict[str, int]:
-        """How often haven brought each VM back since then, by sid; VMs without restarts are left out."""
+        """How often haven brought each VM back since then, by sid; VMs without restarts are left out, and drills
+        do not count."""
         return dict(
             self._rows(
-                "SELECT sid, sum(restarts) FROM incidents WHERE recovered_wall_s >= ? AND sid != '' GROUP BY sid",
-                (wall_s,),
+                "SELECT sid, sum(restarts) FROM incidents WHERE recovered_wall_s >= ? AND sid != ''"
+                " AND cause != ? GROUP BY sid",
+                (wall_s, Cause.DRILL.value),
             )
         )
 
@@ -123,6 +126,12 @@ class History:
             (),
         )
         return tuple(map(tuple, rows))
+
+    def last_drills(self) -> dict[str, Incident]:
+        """The last drill of each VM, by sid: an incident whose end was haven's own doing."""
+        newest = "cause = ? AND opened_wall_s = (SELECT max(opened_wall_s) FROM incidents AS other"
+        where = f"{newest} WHERE other.sid = incidents.sid AND other.cause = incidents.cause)"
+        return {incident.sid: incident for incident in self._incidents(where, (Cause.DRILL.value, -1))}
 
     def save_decision(
         self, source: str, wall_s: float, sids: frozenset[str], memory: str, observation: str, decision: str
@@ -164,8 +173,7 @@ class History:
     def told(self, kinds: Iterable[Kind], until_wall_s: float) -> tuple[Entry, ...]:
         """Every entry of these kinds up to a moment, from the oldest on."""
         rows = self._rows(
-            "SELECT id, at_wall_s, source, json FROM entries WHERE at_wall_s <= ?"
-            " AND json_extract(json, '$.kind') IN (SELECT value FROM json_each(?)) ORDER BY id",
+            f"SELECT id, at_wall_s, source, json FROM entries WHERE at_wall_s <= ? AND {_OF_KINDS} ORDER BY id",
             (until_wall_s, json.dumps([kind.value for kind in kinds])),
         )
         return tuple(_entry(row) for row in rows)

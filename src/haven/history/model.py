@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from haven.core.event import Event
+from haven.core.hands_off import OBSERVED
 from haven.core.words import Cause
 
 
@@ -47,6 +48,11 @@ class Incident:
         if self.recovered_wall_s is None:
             return None
         return max(self.recovered_wall_s - self.opened_wall_s, 0.0)
+
+    @property
+    def observed(self) -> bool:
+        """haven only watched: what it would have done is in the evidence."""
+        return any(line.startswith(OBSERVED) for line in self.evidence)
 
     @property
     def is_open(self) -> bool:

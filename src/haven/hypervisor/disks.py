@@ -62,9 +62,10 @@ class Images:
         self._known: dict[str, tuple[Instance | None, tuple[str, ...]]] = {}
 
     def of(self, domain: Any, uuid: str, instance: Instance | None) -> tuple[str, ...]:
-        """The files and devices of its writable disks; none when it went meanwhile."""
+        """The files and devices of its writable disks; none when it went meanwhile. Of one that has just ended
+        they are not read again: its restart is more urgent."""
         known = self._known.get(uuid)
-        if known is None or known[0] != instance:
+        if known is None or (instance is not None and known[0] != instance):
             known = self._known[uuid] = (instance, _images(domain))
         return known[1]
 

@@ -17,6 +17,7 @@ from haven.core.settings import Settings
 from haven.hypervisor import domains, events
 from haven.hypervisor.connection import Connection, Opener
 from haven.hypervisor.guest_config import memory_mib, read_definition
+from haven.hypervisor.jobs import Jobs
 from haven.hypervisor.processes import CpuMeter, Processes, boottime_s
 from haven.hypervisor.protocol import Guest, HypervisorError, Surveyed, UnreachableError
 from haven.hypervisor.survey import survey
@@ -44,6 +45,7 @@ class LibvirtInventory:
         self._opener = Opener(settings.libvirt_uri)
         self._processes = Processes(Path(settings.qemu_pid_dir), proc_dir)
         self._cpu = CpuMeter()
+        self._jobs = Jobs(Path(settings.qemu_pid_dir))
         self._lock = threading.Lock()
         self._connection: Connection | None = None
         self._failure: _Failure | None = None
@@ -115,6 +117,7 @@ class LibvirtInventory:
             disk_bytes=definition.disk_bytes,
             config=definition.config | {"onboot": "1" if uuid in autostarted else "0"},
             vmid_hint=definition.vmid_hint,
+            job="" if off else self._jobs.job(name),
         )
 
     def survey(self) -> tuple[Surveyed, ...]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -14,15 +14,18 @@ from haven.core.host import DiskTrouble
 from haven.core.hypervisor import Happening, Moment, Obstacle, Vm
 from haven.core.records import Instance
 from haven.core.settings import Settings
-from haven.hypervisor import definition, disks, domains, events, qemu_log, reviving
+from haven.hypervisor import definition, disks, domains, drilling, events, qemu_log, reviving
 from haven.hypervisor.connection import Connection, Opener, Spares
 from haven.hypervisor.jobs import Jobs
+from haven.hypervisor.outline import outline
 from haven.hypervisor.pools import missing_volume
 from haven.hypervisor.processes import Processes, boottime_s
 from haven.hypervisor.protocol import HypervisorError, UnreachableError
 
 IO_ERROR_EVERY_S = 60.0
 """Errors after which a VM runs on are passed on so often."""
+
+AGENT_S = 1
 
 
 class LibvirtHypervisor:
@@ -163,6 +166,24 @@ class LibvirtHypervisor:
             if vmid is not None:
                 domains.mark(domain, vmid)
                 self._reader.forget_hint(uuid)
+
+    def kill_qemu(self, uuid: str, instance: Instance) -> bool:
+        with self._ordering(f"kill VM {uuid}") as raw:
+            domain = domains.must_find(raw, uuid)
+            answered = drilling.agent_answers(domain, AGENT_S)
+            domains.must_be_free(domain, partial(self._jobs.job, domain.name()))
+            drilling.kill(self._processes, domain.name(), instance)
+        return answered
+
+    def agent_answers(self, uuid: str) -> bool:
+        with self._ordering(f"ask the agent of VM {uuid}") as raw:
+            return drilling.agent_answers(domains.must_find(raw, uuid), AGENT_S)
+
+    def definition(self, uuid: str) -> Mapping[str, str]:
+        with self._calling(f"read the definition of VM {uuid}") as raw:
+            domain = domains.lookup(raw, uuid)
+            xml = domain and domains.unless_gone(lambda: domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+            return outline(xml) if xml else {}
 
     def evidence(self, uuid: str) -> tuple[str, ...]:
         with self._ordering(f"find VM {uuid}") as raw:

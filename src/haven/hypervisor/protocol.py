@@ -78,8 +78,20 @@ class Hypervisor(Protocol):
     def prepare(self, uuid: str, *, autostart: bool | None = None, vmid: int | None = None) -> None:
         """Settle what libvirt keeps with the definition: autostart, haven's VMID in the metadata."""
 
+    def definition(self, uuid: str) -> Mapping[str, str]:
+        """Its definition's parts in short words (`memory`: `4096 MiB`); empty when it is not defined."""
+
     def evidence(self, uuid: str) -> tuple[str, ...]:
         """The last lines of QEMU's own log, newest last; empty when there are none."""
+
+    def kill_qemu(self, uuid: str, instance: Instance) -> bool:
+        """End this QEMU process as a crash would; whether the guest's agent answered just before.
+
+        Raises HypervisorError when it is another process by now, LockedError.
+        """
+
+    def agent_answers(self, uuid: str) -> bool:
+        """Whether the guest's agent answers within a second."""
 
     async def close(self) -> None: ...
 
@@ -124,6 +136,7 @@ class Guest:
     disk_bytes: int  # capacity of the boot disk
     config: Mapping[str, str]  # qm config's keys and values
     vmid_hint: int | None  # VMID in the domain's metadata
+    job: str = ""  # what libvirt is doing to it, as in Vm
 
 
 @dataclass(frozen=True, slots=True)

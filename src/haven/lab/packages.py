@@ -24,6 +24,9 @@ LAB_PACKAGES = (
     "libc6-dev",
 )
 
+# Boots as PID 1 of a host of the tests' own.
+TEST_PACKAGES = ("systemd",)
+
 _TESTED = {"debian": ("12", "13"), "ubuntu": ("24.04",)}
 _KERNEL_META = {"debian": "linux-image-cloud-amd64", "ubuntu": "linux-image-virtual"}
 _KERNEL_PREFIXES = ("linux-image-", "linux-modules-")

@@ -52,7 +52,8 @@ class Setup:
             _choose_accel(folder, step)
 
     def _missing_packages(self) -> tuple[str, ...]:
-        return packages.missing(self.distribution.lab_packages) + python_packages()
+        wanted = self.distribution.lab_packages + (packages.TEST_PACKAGES if self.development else ())
+        return packages.missing(wanted) + python_packages()
 
     def _install(self, apt: Apt, step: Step, wanted: tuple[str, ...]) -> None:
         if not wanted:

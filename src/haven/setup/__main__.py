@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from haven.bootstrap.errors import SetupError
 from haven.bootstrap.progress import Progress
-from haven.core.settings import SettingsError
+from haven.core.settings import Settings, SettingsError
 from haven.daemons.machine import load_settings
 from haven.setup import actions, host
 from haven.setup.places import Places
@@ -89,6 +89,12 @@ def _run(options: argparse.Namespace) -> int:
     places = Places()
     settings = load_settings()
     actions.check(places, settings)
+    with host.alone(places):
+        _carry_out(options, places, settings)
+    return 0
+
+
+def _carry_out(options: argparse.Namespace, places: Places, settings: Settings) -> None:
     setup = actions.Setup(
         places,
         settings,
@@ -105,7 +111,6 @@ def _run(options: argparse.Namespace) -> int:
         setup.roll_back(options.rollback, options.old_store)
     else:
         setup.install()
-    return 0
 
 
 if __name__ == "__main__":

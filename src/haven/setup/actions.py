@@ -168,6 +168,11 @@ class Setup:
 
     def _prune(self, version: Version) -> None:
         """Old versions go, the newest few stay to be rolled back to."""
+        for half in self.places.opt.glob("*/source"):
+            if not (half.parent / "complete").exists():
+                self._short(
+                    f"Version {half.parent.name}", partial(_remove_tree, half.parent), "remove it: unfinished"
+                )
         others = [other for other in versions.installed(self.places) if other.name != version.name]
         for other in others[: -(versions.KEPT - 1)]:
             self._short(f"Version {other.name}", partial(_remove_tree, other.folder), "remove it: it is old")

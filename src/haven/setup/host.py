@@ -6,8 +6,11 @@ import fcntl
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from haven.bootstrap.environment import python_packages
 from haven.bootstrap.errors import SetupError
 from haven.setup.places import UNITS, Places
 
@@ -63,28 +66,34 @@ def refuse_running_up(run_dir: Path) -> None:
         os.close(descriptor)
 
 
-def lacking_packages(python: str) -> tuple[str, ...]:
-    """Debian's names of what is needed to build an environment with this Python and is not here."""
-    has = "import importlib.util, os, sys, sysconfig; "
-    has += "print(importlib.util.find_spec('ensurepip') is not None, "
-    has += "os.path.exists(os.path.join(sysconfig.get_paths()['include'], 'Python.h')))"
-    said = subprocess.run([python, "-c", has], capture_output=True, text=True, check=False).stdout.split()
-    venv, headers = said if len(said) == 2 else ("False", "False")
-    libvirt = (
-        subprocess.run(["pkg-config", "--exists", "libvirt"], check=False).returncode if _has("pkg-config") else 1
-    )
+def lacking_packages(*, has_pip: bool, compiles: bool) -> tuple[str, ...]:
+    """Debian's names of what this Python needs to build an environment, and does not find here."""
+    asks = ["pkg-config", "--exists", "libvirt"]
     lacks = {
-        "python3-venv": venv != "True",
-        "python3-dev": headers != "True",
         "gcc": not _has("gcc"),
         "pkg-config": not _has("pkg-config"),
-        "libvirt-dev": libvirt != 0,
+        "libvirt-dev": not _has("pkg-config") or subprocess.run(asks, check=False).returncode != 0,
     }
-    return tuple(name for name, lacking in lacks.items() if lacking)
+    tools = [name for name, lacking in lacks.items() if lacking] if compiles else []
+    python = [name for name in python_packages() if not (has_pip if name == "python3-venv" else not compiles)]
+    return (*python, *tools)
 
 
 def _has(program: str) -> bool:
     return shutil.which(program) is not None
+
+
+@contextmanager
+def alone(places: Places) -> Iterator[None]:
+    """One setup at a time. SetupError while another one runs."""
+    descriptor = os.open(places.root / "run/haven-setup.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise SetupError("another haven setup runs: wait for its end") from None
+    finally:
+        os.close(descriptor)
 
 
 class Systemctl:

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -173,7 +174,8 @@ def base_python() -> str:
 def make_environment(version: Version, progress: Progress, step: Step) -> None:
     """A new environment of the version, and the link to it. SetupError; the one before is then still there."""
     number = 1 + max([int(path.suffix[1:]) for path in version.folder.glob("venv.*")], default=0)
-    venv = Venv(version.folder / f"venv.{number}", base_python())
+    has_pip = importlib.util.find_spec("pip") is not None
+    venv = Venv(version.folder / f"venv.{number}", base_python(), own_pip=not has_pip)
     before = list(version.folder.glob("venv.*"))
     try:
         _fill(version, venv, progress, step)
@@ -187,7 +189,7 @@ def make_environment(version: Version, progress: Progress, step: Step) -> None:
 
 def _fill(version: Version, venv: Venv, progress: Progress, step: Step) -> None:
     found = _packages_at_hand(version)
-    if not found and (lacking := host.lacking_packages(venv.base)):
+    if lacking := host.lacking_packages(has_pip=not venv.own_pip, compiles=not found):
         raise SetupError(f"to build haven's environment, install first: apt install {' '.join(lacking)}")
     venv.create(progress, step)
     site = packages.site_packages(venv.folder)

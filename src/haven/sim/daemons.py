@@ -9,12 +9,14 @@ from haven.core.event import Event
 from haven.core.lrm import rounds
 from haven.core.lrm.memory import LrmMemory
 from haven.core.order import (
+    AwaitAgent,
     CloseWatchdog,
     CollectEvidence,
     Duty,
     Exit,
     FeedWatchdog,
     Inspect,
+    Kill,
     Move,
     Order,
     OrderResult,
@@ -201,7 +203,7 @@ def _do(cluster: Cluster, host: Host, order: Order) -> bool:
             return guests.stop(node, order.sid, say)
         case Move():
             return _move(cluster, host, order, say)
-        case Reset() | Probe() | Inspect() | Resume() | Settle() | CollectEvidence():
+        case Reset() | Probe() | Inspect() | Resume() | Settle() | CollectEvidence() | Kill() | AwaitAgent():
             return True
 
 

@@ -17,7 +17,6 @@ from haven.api.telling.courier import Courier, Office
 from haven.api.telling.letters import letter_of, test_message
 from haven.api.telling.outbox import OUTBOX_FILE, Outbox, Standing
 from haven.api.telling.outbox_file import OutboxError
-from haven.api.telling.receivers import receivers_of
 from haven.api.telling.teller import News, Teller
 from haven.api.telling.watch import Watch
 from haven.core.event import Event
@@ -25,6 +24,7 @@ from haven.core.notices import silent_daemons
 from haven.core.words import Kind, Level
 from haven.history.model import HistoryError
 from haven.notify.protocol import Receiver
+from haven.notify.receivers import receivers_of
 
 log = logging.getLogger("haven.api")
 
@@ -123,7 +123,8 @@ class Telling:
         now_s = self._state.wall_s()
         said = f"does not take a test message: {why}" if why else "took a test message"
         level = Level.WARN if why else Level.INFO
-        self._tell(Event(Kind.NOTIFICATION, f"{receiver.label} {said}", level=level))
+        fields = {"receiver": receiver.label}
+        self._tell(Event(Kind.NOTIFICATION, f"{receiver.label} {said}", level=level, fields=fields))
         with suppress(OutboxError):
             if why:
                 self.outbox.refused(receiver.key, why, now_s)

@@ -255,10 +255,11 @@ class Stage:
         return f"{back.incident['sentence']}, counted from the last look"
 
     def counted_once(self) -> None:
-        """Every kill is one incident and one restart, no more and no less."""
+        """Every kill is one incident and one restart, no more and no less; drills count for nothing."""
         kills = Counter(kill.guest for kill in self.kills)
         for guest, count in kills.items():
-            incidents, restarts = len(self.host.incidents(guest.sid)), self.restarts(guest)
+            found = [one for one in self.host.incidents(guest.sid) if one["cause"] != "drill"]
+            incidents, restarts = len(found), self.restarts(guest)
             claim = f"{guest.sid}: {count} kill{'s' * (count != 1)} so far, as many incidents, as many restarts"
             self.check(incidents == restarts == count, claim, f"{incidents} incidents, {restarts} restarts")
 

@@ -68,13 +68,12 @@ class Systemd:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """How people are told. `last_ok_s` and `last_failed_s`: wall time of the last message that went out, or did
-    not, with its trouble in words."""
+    """How people are told. `last_ok_s`: wall time of the last message that somebody took; `trouble`: of those
+    who take none, in words."""
 
     targets: tuple[str, ...] = ()
     heartbeat: str = ""
     last_ok_s: float | None = None
-    last_failed_s: float | None = None
     trouble: str = ""
 
 

@@ -18,6 +18,7 @@ from haven.daemons.machine import boot_id, load_settings
 from haven.history.history import History
 from haven.history.model import Entry, HistoryError, Incident
 from haven.hypervisor.protocol import HypervisorError, Surveyed
+from haven.notify.receivers import receivers_of
 from haven.ops.verify import machine
 from haven.ops.verify.facts import Daemon, Drill, Facts, Told, Watched
 from haven.store.protocol import StoreError
@@ -181,16 +182,17 @@ def _spaces(images: Iterable[str]) -> dict[str, Space]:
 
 
 def _told(settings: Settings, entries: Iterable[Entry]) -> Told:
-    last_ok_s, last_failed_s, trouble = None, None, ""
-    for entry in entries:
-        if entry.event.level in (Level.WARN, Level.ERR):
-            last_failed_s, trouble = entry.at_wall_s, entry.event.sentence
-        else:
-            last_ok_s = entry.at_wall_s
-    hooks = [masked(settings.webhook_url)] if settings.webhook_url else []
-    hooks += ["notify_command"] if settings.notify_command else []
-    targets = (*map(masked, settings.notify), *hooks)
-    return Told(targets, masked(settings.heartbeat_url), last_ok_s, last_failed_s, trouble)
+    """How it stands with each receiver that is named now, by the last word about it."""
+    labels = tuple(receiver.label for receiver in receivers_of(settings))
+    last = {entry.event.fields.get("receiver"): entry for entry in entries}
+    stands = [last[label] for label in labels if label in last]
+    failed = [entry for entry in stands if entry.event.level in (Level.WARN, Level.ERR)]
+    return Told(
+        targets=labels,
+        heartbeat=masked(settings.heartbeat_url),
+        last_ok_s=max((entry.at_wall_s for entry in stands if entry not in failed), default=None),
+        trouble="; ".join(entry.event.sentence for entry in failed),
+    )
 
 
 def _drills(incidents: Iterable[Incident]) -> dict[str, Drill]:

@@ -69,7 +69,7 @@ def libvirt(facts: Facts) -> Iterator[Finding]:
     if facts.libvirt_trouble:
         yield fail(f"{facts.libvirt_trouble}; VMs run on, none can be restarted", "systemctl restart libvirtd")
     else:
-        yield good(f"libvirt answers; it has {len([vm for vm in facts.watched if vm.seen])} VMs")
+        yield good(f"libvirt answers; VMs it has: {len([vm for vm in facts.watched if vm.seen])}")
 
 
 def store(facts: Facts) -> Iterator[Finding]:
@@ -110,10 +110,8 @@ def told(facts: Facts) -> Iterator[Finding]:
     reach = facts.told
     if not reach.targets:
         yield warn("nobody is told of an incident", 'notify = ["..."] in haven.toml, then: haven notify test')
-    elif reach.last_failed_s is not None and reach.last_failed_s > (reach.last_ok_s or 0.0):
-        ago = duration(facts.now.wall_s - reach.last_failed_s)
-        why = f": {reach.trouble}" if reach.trouble else ""
-        yield fail(f"the last message, {ago} ago, reached nobody{why}", "haven notify test")
+    elif reach.trouble:
+        yield fail(reach.trouble, "haven notify test")
     elif reach.last_ok_s is None:
         yield warn(f"no message was ever sent to {each(reach.targets)}", "haven notify test")
     else:

@@ -27,7 +27,8 @@ def memory_at_boot(facts: Facts) -> Iterator[Finding]:
     starting = [*(vm for vm in facts.protected if vm.should_run), *others]
     weight = _weight(facts, starting)
     needed_mib = weight.configured_mib + QEMU_OVERHEAD_MIB * len(weight.shares)
-    text = f"{len(starting)} VMs start at boot and need {size(needed_mib)} of {size(facts.host.total_mib)}"
+    who = "1 VM starts at boot and needs" if len(starting) == 1 else f"{len(starting)} VMs start at boot and need"
+    text = f"{who} {size(needed_mib)} of {size(facts.host.total_mib)}"
     if needed_mib + facts.reserve_mib > facts.host.total_mib:
         yield fail(f"{text}: not all of them can start", _less(weight))
     else:

@@ -176,7 +176,7 @@ def hands_off(facts: Facts) -> Iterator[Finding]:
 
 
 _ENDS = {
-    HandsOff.OBSERVE: "haven observe {vm.sid} --off",
+    HandsOff.OBSERVE: "haven protect {vm.sid}",
     HandsOff.MAINTENANCE: "haven maintenance list; haven maintenance end ID",
     HandsOff.LOCKED: "qm unlock {vm.vmid}",
 }

@@ -1,0 +1,72 @@
+"""`haven report`: how available each VM was, as text, as a page, as JSON."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from haven.cli.console import complain
+from haven.cli.session import connect
+from haven.cli.times import date, parse_since, span, wall_now_s
+
+EXIT_TROUBLE = 1
+DEFAULT = "30d"
+_WHEN = "2h, 30 days ago, 2026-11-22, 2026-11-22 14:00"
+
+
+def report(
+    since: Annotated[str | None, typer.Option(help=f"The time until now: 7d, 30d (the default), {_WHEN}.")] = None,
+    start: Annotated[str | None, typer.Option("--from", help=f"The beginning of the period: {_WHEN}.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Its end: the same; without: now.")] = None,
+    html: Annotated[str | None, typer.Option(metavar="FILE", help="Write a page there; -: on stdout.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")] = False,
+) -> int:
+    """Report how available each VM was, its outages, restarts and causes."""
+    if since and start:
+        raise typer.BadParameter("--since and --from say the same: give one of them")
+    now_s = wall_now_s()
+    start_s = _moment("--from" if start else "--since", start or since or DEFAULT, now_s)
+    end_s = _moment("--to", end, now_s) if end else now_s
+    if not 0 <= start_s < end_s:
+        raise typer.BadParameter("the period has to begin before it ends", param_hint="--from")
+    span_of = {"from": int(start_s), "to": int(end_s) + 1}
+    made: dict[str, Any] = connect("haven report").get("/haven/report", **span_of)
+    if as_json:
+        print(json.dumps(made, indent=2, ensure_ascii=False))
+        return 0
+    period = f"{span(made['to'] - made['from'])}, {date(made['from'])} to {date(made['to'])}"
+    return _page(made, period, html) if html else _screen(made, period)
+
+
+def _moment(option: str, text: str, now_s: float) -> float:
+    try:
+        return parse_since(text, now_s)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from error
+
+
+def _screen(made: dict[str, Any], period: str) -> int:
+    from haven.cli.report_view import report_lines
+    from haven.cli.screen import open_screen
+
+    screen = open_screen()
+    for line in report_lines(made, period, screen.width):
+        screen.print(line, soft_wrap=True)
+    return 0
+
+
+def _page(made: dict[str, Any], period: str, place: str) -> int:
+    from haven.cli.report_html import page
+
+    text = page(made, period)
+    if place == "-":
+        print(text)
+        return 0
+    try:
+        Path(place).write_text(text, encoding="utf-8")
+    except OSError as error:
+        complain(f"haven: cannot write {place}: {error.strerror or error}")
+        return EXIT_TROUBLE
+    complain(f"written to {place}")
+    return 0

@@ -1,0 +1,196 @@
+"""Hands off and drills over the API: what is written, what is answered, what is refused."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from haven.api.client import ApiClient, ApiError
+from haven.core.clock import Deadline
+from haven.core.records import (
+    Disarm,
+    DrillPlan,
+    DrillRequest,
+    Maintenance,
+    ManagerRecord,
+    Origin,
+    ServiceStatus,
+    VmCare,
+    VmJournal,
+    VmLock,
+)
+from haven.core.words import CrmState, DisarmMode, DisarmState, NodeState, ServiceState, Wanted
+from tests.api.world import NODE, NOW_S, World
+
+RESOURCES = "/cluster/ha/resources"
+LOCK = "/haven/locks/vm:102"
+WINDOWS = "/haven/maintenance"
+QM = f"/nodes/{NODE}/qemu/102"
+
+
+def protected(world: World, *, running: bool = True) -> None:
+    """vm:102 as the daemons keep it."""
+    ApiClient(world.socket, via="ha-manager add").post(RESOURCES, sid="102", state="started")
+    world.put("service/vm:102", ServiceStatus("vm:102", ServiceState.STARTED, NODE, "uid", running=running))
+    uuid = world.config("vm:102").uuid
+    world.put(f"journal/{uuid}", VmJournal(uuid, running, NOW_S - 300, "boot"))
+
+
+def record(world: World, key: str) -> Any:
+    entry = world.store.read().entries.get(key)
+    return entry.record if entry else None
+
+
+def care(world: World) -> VmCare:
+    return world.store.read().care("vm:102")
+
+
+def refused(call: Any, *args: Any, **params: Any) -> str:
+    with pytest.raises(ApiError) as caught:
+        call(*args, **params)
+    return caught.value.message
+
+
+# -- observe
+
+
+def test_observing_a_new_vm_takes_it_as_it_is(world: World) -> None:
+    told = world.api.put("/haven/observe/102")
+    assert "only observed" in told["sentence"] and "haven protect vm:102" in told["sentence"]
+    assert world.config("vm:102").wanted is Wanted.STARTED, "it runs"
+    assert care(world).observe
+    assert "already" in world.api.put("/haven/observe/102")["sentence"]
+
+
+def test_protecting_ends_it_and_tells_from_what_to_what(world: World) -> None:
+    world.api.put("/haven/observe/102")
+    assert "is protected" in world.api.delete("/haven/observe/102")["sentence"]
+    assert not care(world).observe
+    told = [entry["sentence"] for entry in world.api.get("/haven/history", sid="vm:102")]
+    assert told[-1].startswith("observed -> protected by ")
+
+
+def test_removing_a_vm_ends_observing_it(world: World) -> None:
+    world.api.put("/haven/observe/102")
+    world.api.delete(f"{RESOURCES}/vm:102")
+    assert record(world, "care/vm:102") is None
+
+
+def test_an_unknown_vm_is_refused(world: World) -> None:
+    assert "no VM 'vm:web9'" in refused(world.api.put, "/haven/observe/web9")
+
+
+# -- locks
+
+
+def test_a_locked_vm_is_shown_so_and_not_stopped(world: World) -> None:
+    protected(world)
+    told = world.api.put(LOCK, seconds=7200, reason="backup")
+    assert told["sentence"] == "vm:102 is locked for 2.0 h (backup); to unlock: qm unlock 102"
+    assert world.api.get(f"{QM}/config")["lock"] == "backup"
+    assert world.api.get(f"{QM}/status/current")["lock"] == "backup"
+    for verb in ("stop", "shutdown", "reset", "reboot"):
+        why = refused(world.api.post, f"{QM}/status/{verb}")
+        assert why.startswith("VM is locked (backup) by root") and "qm unlock 102" in why
+    assert world.config("vm:102").wanted is Wanted.STARTED
+    assert "locked already" in refused(world.api.put, LOCK, seconds=60)
+    world.api.delete(LOCK)
+    assert record(world, "vmlock/vm:102") is None
+    assert "lock" not in world.api.get(f"{QM}/config")
+    assert "not locked" in world.api.delete(LOCK)["sentence"]
+
+
+def test_a_job_of_libvirts_is_a_lock(world: World) -> None:
+    protected(world)
+    uuid = world.config("vm:102").uuid
+    world.libvirt.present[uuid] = replace(world.libvirt.present[uuid], job="backup")
+    assert world.api.get(f"{QM}/config")["lock"] == "backup"
+    assert "virsh domjobabort" in refused(world.api.post, f"{QM}/status/stop")
+    (line,) = [one for one in world.api.get("/cluster/ha/status/current") if one["id"] == "service:vm:102"]
+    assert line["hands_off"] == "locked by libvirt: backup"
+    why = refused(world.api.post, "/haven/drills", sid="vm:102")
+    assert why == "no drill: vm:102 is locked by libvirt: backup"
+
+
+def test_a_lock_whose_time_is_up_is_none(world: World) -> None:
+    protected(world)
+    over = Deadline("another boot", 0.0, NOW_S - 1.0, 60.0)
+    world.put("vmlock/vm:102", VmLock("vm:102", "backup", over, NOW_S - 61, Origin("root", "haven lock", NOW_S)))
+    assert "lock" not in world.api.get(f"{QM}/config")
+    assert "is locked for" in world.api.put(LOCK, seconds=60)["sentence"]
+
+
+# -- maintenance
+
+
+def test_a_window_is_begun_made_longer_and_ended(world: World) -> None:
+    protected(world, running=False)
+    told = world.api.post(WINDOWS, sids="102", seconds=7200, reason="new NIC")
+    assert told["id"] == "m1"
+    assert (
+        "new NIC; nothing is started, stopped or reset; when it ends, what should run is started"
+        in told["sentence"]
+    )
+    assert "vm:102 too, which is off now" in told["sentence"]
+    (window,) = world.api.get(WINDOWS)
+    assert (window["sids"], window["reason"]) == (["vm:102"], "new NIC")
+    world.put("maintenance/m1", replace(record(world, "maintenance/m1"), reminded=True))
+    assert "goes on for 3.0 h" in world.api.put(WINDOWS, id="vm:102", seconds=10800)["sentence"]
+    longer = record(world, "maintenance/m1")
+    assert isinstance(longer, Maintenance) and longer.until.length_s == 10800 and not longer.reminded
+    assert "what should run is started" in world.api.delete(WINDOWS)["sentence"]
+    assert world.api.get(WINDOWS) == []
+    assert refused(world.api.delete, WINDOWS) == "no maintenance; there is: none"
+
+
+def test_all_means_every_protected_vm(world: World) -> None:
+    assert "no VM is protected" in refused(world.api.post, WINDOWS, sids="all", seconds=60)
+    protected(world)
+    world.api.post(WINDOWS, sids="all", seconds=60)
+    assert record(world, "maintenance/m1").sids == ("vm:102",)
+
+
+def test_in_a_window_qm_acts_at_once_and_what_is_wanted_stays(world: World) -> None:
+    protected(world)
+    world.api.post(WINDOWS, sids="vm:102", seconds=7200)
+    world.finished(world.api.post(f"{QM}/status/stop"))
+    uuid = world.config("vm:102").uuid
+    assert ("stop", uuid, 0, True) in world.libvirt.calls
+    assert world.config("vm:102").wanted is Wanted.STARTED
+    seen = world.api.get("/haven/status")
+    (vm,) = [one for one in seen["vms"] if one["vmid"] == 102]
+    assert (vm["hands_off"]["why"], vm["hands_off"]["ends"]) == ("maintenance", "haven maintenance end vm:102")
+    assert vm["trouble"] is None, "nobody's business but that of the person at it"
+    world.finished(world.api.post(f"{QM}/status/start"))
+    assert ("start", uuid) in world.libvirt.calls
+
+
+# -- drills
+
+
+def test_a_drill_is_a_request_and_there_is_one_at_a_time(world: World) -> None:
+    protected(world)
+    told = world.api.post("/haven/drills", sid="102")
+    request = record(world, "drill/vm:102")
+    assert isinstance(request, DrillRequest) and request.uid == told["id"]
+    assert "under way already" in refused(world.api.post, "/haven/drills", sid="102")
+
+
+def test_no_drill_while_nothing_would_bring_it_back(world: World) -> None:
+    assert "is not protected" in refused(world.api.post, "/haven/drills", sid="102")
+    protected(world)
+    disarmed = ManagerRecord(NODE, NOW_S, CrmState.MASTER, {NODE: NodeState.ONLINE})
+    world.put("manager", replace(disarmed, disarm=Disarm(DisarmMode.FREEZE, DisarmState.DISARMED)))
+    assert "HA is disarmed" in refused(world.api.post, "/haven/drills", sid="102")
+
+
+def test_drills_are_scheduled_for_one_or_for_all(world: World) -> None:
+    protected(world)
+    told = world.api.put("/haven/drills", every="monthly", **{"from": 3, "to": 5})
+    assert told["sentence"] == "vm:102: drilled every 30 days between 3:00 and 5:00"
+    assert care(world).drill == DrillPlan(30, 3, 5)
+    (vm,) = world.api.get("/haven/drills")
+    assert vm["next_drill"] >= NOW_S and vm["last_drill"] is None
+    world.api.put("/haven/drills", sids="102", every="off")
+    assert care(world).drill is None
+    assert "is not protected" in refused(world.api.put, "/haven/drills", sids="101", every="weekly")
