@@ -14,7 +14,7 @@ BOUNDS: Mapping[str, float] = {
     "idle_cpu_percent": 0.5,
     "rss_mib_total": 150,
     "start_s": 1.5,
-    "hang_beyond_silence_s": 3,
+    "hang_beyond_silence_s": 2.5,
     "engine_steady_ms_10000x29": 100,
     "engine_changed_ms_10000x29": 30,
     "engine_recovery_ms_10000x29": 300,

@@ -136,6 +136,8 @@ class _Look:
         return self._opened(known, ending, since_s, hang.evidence(pulse, self._vm, self._now))
 
     def _paused(self, known: VmMemory) -> VmMemory:
+        if reserve(self._book.view, self._sid, self._vm, self._now):
+            return known
         ending = Ending(Cause.GUEST_WATCHDOG, False, "the guest's own watchdog ran out and paused it")
         return self._opened(known, ending, self._now.wall_s, ("state: paused (watchdog)",))
 
