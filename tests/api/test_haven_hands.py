@@ -95,6 +95,8 @@ def test_a_locked_vm_is_shown_so_and_not_stopped(world: World) -> None:
     assert world.config("vm:102").wanted is Wanted.STARTED
     assert "locked already" in refused(world.api.put, LOCK, seconds=60)
     world.api.delete(LOCK)
+    story = [entry["sentence"] for entry in world.api.get("/haven/history", sid="vm:102")]
+    assert story[-1].startswith("unlocked by root with ")
     assert record(world, "vmlock/vm:102") is None
     assert "lock" not in world.api.get(f"{QM}/config")
     assert "not locked" in world.api.delete(LOCK)["sentence"]
@@ -161,6 +163,8 @@ def test_in_a_window_qm_acts_at_once_and_what_is_wanted_stays(world: World) -> N
     (vm,) = [one for one in seen["vms"] if one["vmid"] == 102]
     assert (vm["hands_off"]["why"], vm["hands_off"]["ends"]) == ("maintenance", "haven maintenance end vm:102")
     assert vm["trouble"] is None, "nobody's business but that of the person at it"
+    story = [entry["sentence"] for entry in world.api.get("/haven/history", sid="vm:102")]
+    assert story[-1].endswith("done at once, for haven keeps its hands off it (maintenance)")
     world.finished(world.api.post(f"{QM}/status/start"))
     assert ("start", uuid) in world.libvirt.calls
 

@@ -126,12 +126,13 @@ def _listens(port: int) -> bool:
     return True
 
 
-def test_somebody_who_holds_connections_open_does_not_hold_up_the_api(tmp_path: Path) -> None:
+def test_somebody_who_holds_connections_open_holds_up_nobody(tmp_path: Path) -> None:
     port = free_port()
     with telling_api(tmp_path, metrics_listen=f"127.0.0.1:{port}") as world:
         until(lambda: _listens(port), "Prometheus's address")
         idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
         assert world.api.get("/haven/status")["node"] == NODE
+        assert scraped(port)[0] == 200
         for one in idle:
             one.close()
 

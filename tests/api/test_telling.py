@@ -3,17 +3,23 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from haven.api.telling import telling as telling_module
 from haven.api.telling.outbox import OUTBOX_FILE, Outbox
+from haven.api.telling.outbox_file import OutboxError
 from haven.api.telling.watch import Watch
+from haven.core.message import Message, MessageKind
+from haven.core.notices import NoticeMemory
 from haven.core.records import LrmRecord, ManagerRecord, Origin, ServiceConfig, VmCare, VmJournal
 from haven.core.words import CrmState, Kind, LrmMode, LrmState, Wanted
 from tests.api.telling import back, crash, ready, ring, telling_api, until
@@ -156,6 +162,31 @@ def test_a_queue_that_is_damaged_is_set_aside_and_said(tmp_path: Path) -> None:
         ear.wait_for(1)
 
 
+def test_a_queue_that_cannot_be_written_delays_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telling_module, "RETRY_S", 0.05)
+    take, failures = Outbox.take, [OutboxError("the disk is full")] * 3
+
+    def full_at_first(*arguments: Any) -> None:
+        if arguments[2] and failures:
+            raise failures.pop()
+        take(*arguments)
+
+    monkeypatch.setattr(Outbox, "take", full_at_first)
+    with listening() as ear, telling_api(tmp_path, webhook_url=ear.url()) as world:
+        ready(world)
+        crash(world)
+        ring(world)
+        ear.wait_for(1)
+        crash(world, 2)
+        ring(world)
+        ear.wait_for(2)
+        assert failures == []
+        assert [said["id"] for said in ear.bodies] == ["vm:102-1:closed", "vm:102-2:closed"]
+        assert world.api.get("/haven/notify")["trouble"] is None
+
+
 # -- the heart, and each VM's monitor
 
 
@@ -213,7 +244,7 @@ def test_a_vm_is_up_for_its_monitor_when_it_runs_or_is_meant_to_be_off(tmp_path:
         assert world.state.telling.beats.of_vms() == {}, "of old news nothing is said"
         world.put(f"lrm/{NODE}", LrmRecord(NODE, LrmState.ACTIVE, LrmMode.ACTIVE, now_s))
         assert set(world.state.telling.beats.of_vms().values()) == {""}
-        assert [(beat["status"], beat["msg"]) for beat in ear.queries()] == [
+        assert sorted(((beat["status"], beat["msg"]) for beat in ear.queries()), key=lambda beat: beat[1]) == [
             ("up", "vm:101 runs"),
             ("down", "vm:102 is down"),
             ("up", "vm:103 is off: stopped by root with qm stop, 4 min ago"),
@@ -272,6 +303,21 @@ def test_an_api_that_is_killed_loses_nothing_and_queues_nothing_twice(tmp_path: 
     ids = [said["id"] for said in ear.bodies]
     assert ids[0] == ids[1]
     assert ids[1:] == [f"vm:102-{number}:closed" for number in range(12)]
+
+
+def test_a_message_of_a_newer_haven_does_not_block_those_behind_it(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / OUTBOX_FILE)
+    news = [Message(f"k{number}", MessageKind.NOTE, f"t{number}", "b", 1.0) for number in range(2)]
+    outbox.take(NoticeMemory(7), news, ["r"], (), 1.0)
+    outbox.close()
+    with closing(sqlite3.connect(tmp_path / OUTBOX_FILE)) as other, other:
+        other.execute("UPDATE messages SET json = replace(json, '\"note\"', '\"song\"') WHERE key = 'k0'")
+    outbox = Outbox(tmp_path / OUTBOX_FILE)
+    first, second = (queued.message for queued in outbox.waiting("r", 5, 2.0))
+    outbox.close()
+    assert "cannot read" in first.title
+    assert "t0" in first.body
+    assert second.title == "t1"
 
 
 def test_messages_beyond_what_is_kept_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,9 +3,13 @@
 For pve's LRM stands tests/core/lrm's, for haven's tests/core/world and cluster's.
 """
 
+from dataclasses import replace
+
+from haven.core.contract import NodeObservation
+from haven.core.host import HostFacts
 from haven.core.hypervisor import Moment, Why
 from haven.core.order import Start, Stop
-from haven.core.records import Disarm
+from haven.core.records import Disarm, ServiceStatus
 from haven.core.words import (
     DisarmMode,
     DisarmState,
@@ -131,6 +135,31 @@ def a_vm_that_crashes_again_and_again(policy: Policy) -> None:
     world.advance(300.0)
     assert len(begun(world)) == 5
     assert not any(isinstance(order, Stop) for _, order in world.ordered)
+
+
+class PoorNode(OneNode):
+    """Its VMs need more memory than there is."""
+
+    def observation(self, *, tick: bool = False) -> NodeObservation:
+        seen = super().observation(tick=tick)
+        vms = {uuid: replace(vm, memory_mib=4096) for uuid, vm in (seen.vms or {}).items()}
+        return replace(seen, vms=vms, host=HostFacts(16384, 900))
+
+
+def a_start_without_the_memory_for_it(policy: Policy) -> None:
+    if policy is PVE:
+        node = PoorNode()
+        node.service(SID)
+        node.rounds()
+        assert any(isinstance(order, Start) for order in node.given)
+        return
+    world = World()
+    world.host.memory = HostFacts(16384, 900)
+    world.guest(SID).memory_mib = 4096
+    world.add(SID, state=Wanted.STARTED)
+    world.advance(11.0)
+    assert begun(world) == []
+    assert world.record(f"service/{SID}", ServiceStatus).state is S.ERROR
 
 
 def maintenance_and_disarming_at_once(policy: Policy) -> None:

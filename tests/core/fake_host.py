@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass, field, replace
 
-from haven.core.host import DiskTrouble, Space
+from haven.core.host import DiskTrouble, HostFacts, Space
 from haven.core.hypervisor import Happening, Moment, Obstacle, Power, Vm, Why
+from haven.core.oom import KernelKill, OomTraces
 from haven.core.order import (
     AwaitAgent,
+    CollectEvidence,
+    Favour,
     Inspect,
     Kill,
     Order,
@@ -56,6 +59,10 @@ class Guest:
     immortal: bool = False
     short_lived: bool = False
     agent: bool = False
+    memory_mib: int = 0
+    resident_mib: int = 0
+    hugepages: bool = False
+    oom_score_adj: int = 0
     job: str = ""
     job_unseen: bool = False
     full: bool = False
@@ -65,11 +72,15 @@ class Guest:
 
 
 class FakeHost:
-    """Guests by uuid. `starts` counts QEMU processes begun for haven; `twice` would be a broken promise."""
+    """Guests by uuid. `starts` counts QEMU processes begun for haven; `twice` would be a broken promise.
+    `memory`: what it tells of its own. `kills`: what its kernel's log tells. `strict`: it takes no scores."""
 
     def __init__(self) -> None:
         self.guests: dict[str, Guest] = {}
         self.reachable = True
+        self.memory: HostFacts | None = None
+        self.kills: list[KernelKill] = []
+        self.strict = False
         self.happenings: list[Happening] = []
         self.clock = (0.0, 0.0)  # boottime, wall
         self.spaces: dict[str, Space] = {}
@@ -97,6 +108,10 @@ class FakeHost:
             ended_by_signal=guest.signal,
             autostart=guest.autostart,
             vmid_hint=guest.vmid_hint,
+            memory_mib=guest.memory_mib,
+            hugepages=guest.hugepages,
+            resident_mib=guest.resident_mib if guest.pid else 0,
+            oom_score_adj=guest.oom_score_adj if guest.pid else None,
             uptime_s=self.clock[0] - guest.started_s if guest.pid else None,
             job="" if guest.job_unseen else guest.job,
             images=(f"/srv/{guest.name}.qcow2",),
@@ -112,6 +127,7 @@ class FakeHost:
         if guest.power is not Power.RUNNING:
             self._pids += 1
             guest.power, guest.why, guest.pid, guest.signal = Power.RUNNING, Why.OTHER, self._pids, None
+            guest.oom_score_adj = 0
             guest.started_s = self.clock[0]
             guest.life.begin(self.clock[0])
             self.say(guest, Moment.RESUMED, Moment.STARTED)  # in libvirt's order, which surprises
@@ -161,12 +177,8 @@ class FakeHost:
             return _but(blank, unreachable=True)
         guest = self.guests[order.uuid]
         match order:
-            case Start():
-                return self._start(guest, blank)
-            case Stop():
-                return self._stop(guest, order, pid, blank)
-            case Reset():
-                return self._reset(guest, order, blank)
+            case Start() | Stop() | Reset():
+                return self._act(guest, order, pid, blank)
             case Probe():
                 return _but(blank, ok=True, obstacle=None if guest.disk else _missing(guest))
             case Kill() | AwaitAgent():
@@ -178,7 +190,26 @@ class FakeHost:
             case Settle():
                 guest.autostart, guest.vmid_hint = order.autostart, order.vmid
                 return _but(blank, ok=True)
-        return _but(blank, ok=True, lines=("qemu-system-x86_64: last words",))
+            case Favour() | CollectEvidence():
+                return self._ask_kernel(guest, order, blank)
+        raise AssertionError(order)
+
+    def _act(self, guest: Guest, order: Start | Stop | Reset, pid: int | None, blank: OrderResult) -> OrderResult:
+        if isinstance(order, Start):
+            return self._start(guest, blank)
+        if isinstance(order, Reset):
+            return self._reset(guest, order, blank)
+        return self._stop(guest, order, pid, blank)
+
+    def _ask_kernel(self, guest: Guest, order: Favour | CollectEvidence, blank: OrderResult) -> OrderResult:
+        if isinstance(order, CollectEvidence):
+            pid_then = order.instance.pid if order.instance else None
+            traces = OomTraces(pid_then, 1000.0, kills=tuple(self.kills))
+            return _but(blank, ok=True, lines=("qemu-system-x86_64: last words",), traces=traces)
+        if self.strict:
+            return _but(blank, obstacle=Obstacle(HoldCause.START_FAILED, "Permission denied"))
+        guest.oom_score_adj = order.oom_score_adj
+        return _but(blank, ok=True)
 
     def _start(self, guest: Guest, blank: OrderResult) -> OrderResult:
         if guest.power is Power.RUNNING:

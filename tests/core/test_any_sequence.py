@@ -5,11 +5,12 @@ while wanted; pure steps; no busy loop). Here the sequences are made, and their 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from haven.core.boot_order import started_by_haven
 from haven.core.brake import CRASHES_KEPT
 from haven.core.care import changed
 from haven.core.clock import deadline_after
@@ -28,8 +29,8 @@ ENOUGH_S = 25 * 60.0
 """After the last fault every hold (10 min), stop (3 min) and restart has had its time, twice."""
 
 RECORDS_PER_VM = 9  # config, service, journal, run, vm, vmid; care, vmlock, drill
-RESETS_KEPT = 3  # what may be reset within the window, by whichever terms
 RECORDS_OF_THE_HOST = 5  # agent, lock, manager, lrm; maintenance
+RESETS_KEPT = 3  # what may be reset within the window, by whichever terms
 WINDOW_S = 300.0
 
 
@@ -168,6 +169,15 @@ def failing_disk(play: Play, sid: str) -> None:
     play.guest(sid).failing = not play.guest(sid).failing
     play.world.host.write(play.guest(sid))
     play.world.tell_lrm()
+
+
+def boot_order(play: Play, sid: str) -> None:
+    """It has a number and waits for the other one; or not any more. If both do, they wait for each other."""
+    view = play.world.store.read("person")
+    other = next(name for name in SIDS if name != sid)
+    care = view.care(sid)
+    after = replace(care, wait_for=None if care.wait_for else other, start_order=None if care.wait_for else 1)
+    play.world.write(Put(f"care/{sid}", replace(after, start_delay_s=30.0)))
 
 
 def listened_to(play: Play, sid: str) -> None:
@@ -319,6 +329,7 @@ ACTIONS: dict[str, Action] = {
     "disk": disk,
     "disk only looks fine": misled,
     "disk full or not": full_disk,
+    "boot order": boot_order,
     "disk's storage fails or not": failing_disk,
     "hangs are looked for or not": listened_to,
     "hangs or lives": hangs,
@@ -432,7 +443,8 @@ def _judge(play: Play, sid: str) -> None:
     assert not journal.incident, journal
     if not play.cut:
         assert not open_incidents(world, sid)
-    assert guest.autostart == (config.wanted is Wanted.STARTED)
+    by_haven = started_by_haven(world.store.read("judge"), NODE, sid)
+    assert guest.autostart == (config.wanted is Wanted.STARTED and not by_haven)
 
 
 def _check_quiet(world: World) -> None:

@@ -108,6 +108,19 @@ def test_a_short_outage_is_one_message_that_says_both() -> None:
     assert abs(message.outage_s - 0.4) < 0.01
 
 
+def test_a_kill_for_want_of_memory_is_told_as_one_although_it_looked_like_a_crash() -> None:
+    story = Story()
+    why = "the kernel killed its QEMU: the host had no memory left"
+    lines = ("kernel: Out of memory: Killed process 7 (qemu-system-x86)",)
+    story.look(0.1, story.down(0))
+    evidence = story.line(0.1, Kind.VM_EVIDENCE, why, incident="102-a", cause=Cause.OOM_KILL, lines=lines)
+    story.look(0.2, evidence)
+    [message] = story.look(0.5, story.up(0.4))
+    assert message.title == f"vm:102 (maas-102) is back after 0.4 s: {why}"
+    assert message.cause == "oom_kill"
+    assert message.body.endswith(f"- state: off (crashed)\n- {lines[0]}")
+
+
 def test_an_outage_that_lasts_is_told_when_it_opens_and_when_it_is_over() -> None:
     story = Story()
     story.look(0.1, story.down(0))

@@ -17,7 +17,18 @@ from haven.core.host import Pulse
 from haven.core.hypervisor import Happening, Power, Vm
 from haven.core.manager import ManagerMemory
 from haven.core.node_memory import NodeMemory
-from haven.core.order import AwaitAgent, CollectEvidence, Inspect, Order, OrderResult, Probe, Settle, Start, Stop
+from haven.core.order import (
+    AwaitAgent,
+    CollectEvidence,
+    Inspect,
+    Order,
+    OrderResult,
+    Probe,
+    Resume,
+    Settle,
+    Start,
+    Stop,
+)
 from haven.core.records import Command, Origin, Record, ServiceConfig
 from haven.core.settings import Settings
 from haven.core.transaction import Committed, Delete, Guard, Outcome, Put, Refused, Transaction
@@ -229,6 +240,7 @@ class World:
             tick=tick,
             host_stopping=self.stopping,
             settings=self.settings,
+            host=self.host.memory,
             pulses=self._pulses(lrm, view) if lrm.facts is not None else {},
             spaces=dict(self.host.spaces),
         )
@@ -292,9 +304,13 @@ class World:
         assert not self.stopping, "started while the host goes down"
 
     def _may_be_touched(self, order: Order, view: View) -> None:
-        """Hands off: nothing but a look under observe and maintenance; under a lock, no start, stop or kill."""
+        """Hands off: nothing but a look under observe and maintenance; under a lock, no start, stop or kill. A job
+        of libvirt's alone does not keep a VM paused: some last for days."""
         hands = reserve(view, order.sid, self.host.facts_of(order.uuid), self.now())
         if hands is None or isinstance(order, (CollectEvidence, AwaitAgent, Inspect)):
+            return
+        by_people = reserve(view, order.sid, None, self.now())
+        if by_people is None and isinstance(order, Resume):
             return
         harmless = hands.why is HandsOff.LOCKED and isinstance(order, (Probe, Settle))
         assert harmless, f"{order} although {hands}"

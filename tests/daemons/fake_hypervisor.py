@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from haven.core.host import DiskTrouble
 from haven.core.hypervisor import Happening, Moment, Obstacle, Power, Vm, Why
+from haven.core.oom import OomTraces
 from haven.core.records import Instance
 from haven.core.words import HoldCause
 from haven.hypervisor.protocol import HypervisorError, StartFailedError, UnreachableError
@@ -125,6 +126,12 @@ class FakeHypervisor:
         if uuid not in self._vms:
             raise HypervisorError(f"no VM {uuid}")
         return ()
+
+    def traces(self, instance: Instance) -> OomTraces:
+        return OomTraces(None, 0.0)
+
+    def favour(self, instance: Instance, oom_score_adj: int) -> None:
+        self._reach()
 
     async def close(self) -> None:
         self._happened = self._lost = None

@@ -18,6 +18,7 @@ FOR_PEOPLE = (
     "apprise",
     "psutil",
     "prometheus_client",
+    "requests",
 )
 
 

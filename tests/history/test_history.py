@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,25 @@ def test_evidence_is_added_once_and_the_last_lines_are_kept(history: History) ->
     [incident] = history.incidents()
     assert len(incident.evidence) == EVIDENCE_LIMIT
     assert incident.evidence[-1] == "line 999"
+
+
+def why(cause: Cause = Cause.OOM_KILL) -> Event:
+    return event(Kind.VM_EVIDENCE, incident="i1", cause=cause, lines=("kernel: Killed process 7",))
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations([down(), why(), up()])))
+def test_evidence_says_why_where_only_how_was_known(history: History, order: tuple[Event, ...]) -> None:
+    for part in order:
+        history.record("lrm", [part], 1.0)
+    [incident] = history.incidents()
+    assert incident.cause is Cause.OOM_KILL
+    assert "kernel: Killed process 7" in incident.evidence
+
+
+def test_evidence_overrules_no_cause_that_is_known(history: History) -> None:
+    history.record("lrm", [replace(down(), fields={**down().fields, "cause": Cause.DRILL}), why()], 1.0)
+    [incident] = history.incidents()
+    assert incident.cause is Cause.DRILL
 
 
 def test_events_that_arrive_twice_change_nothing(history: History) -> None:

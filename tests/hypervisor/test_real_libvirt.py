@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from haven.core.hypervisor import Moment, Power, Vm, Why
+from haven.core.oom import judge
 from haven.core.words import HoldCause
 from haven.hypervisor import connection
 from haven.hypervisor.libvirt_hypervisor import LibvirtHypervisor
@@ -72,11 +73,15 @@ def test_a_killed_qemu_is_a_crash_and_its_next_life_is_another_instance(bench: B
     async def story(hypervisor: LibvirtHypervisor, heard: Heard) -> None:
         first = await asyncio.to_thread(hypervisor.start, guest.uuid)
         assert first is not None
-        assert read(hypervisor, guest).instance == first
+        seen = read(hypervisor, guest)
+        assert (seen.instance, seen.hugepages, seen.oom_score_adj) == (first, False, 0)
+        assert seen.resident_mib > seen.memory_mib > 0
         bench.host.kill_qemu(guest.name, signal.SIGKILL)
         await heard.until(guest.uuid, Moment.STOPPED_FAILED)
         assert state(hypervisor, guest) == (Power.OFF, Why.CRASHED)
-        assert read(hypervisor, guest).instance is None
+        dead = read(hypervisor, guest)
+        assert (dead.instance, dead.memory_mib, dead.resident_mib) == (None, seen.memory_mib, 0)
+        assert judge(hypervisor.traces(first)) is None, "it was killed, but not for want of memory"
         second = await asyncio.to_thread(hypervisor.start, guest.uuid)
         assert second is not None
         assert second.started_ticks > first.started_ticks

@@ -63,6 +63,17 @@ def test_a_false_claim_fails_its_scene_and_is_named_on_the_last_screen() -> None
     assert "FAILED after 0 s: key" in output.getvalue()
 
 
+def test_a_scene_that_this_machine_cannot_show_is_skipped_and_the_last_screen_says_why() -> None:
+    stage = EmptyStage()
+    scene = Scene("oom", "memory runs out", 60.0, false, lambda: "no writable memory controller: none is mounted")
+    outcome = play(scene, cast("Stage", stage))
+    assert "skipped: no writable memory controller" in stage.output.getvalue()
+    output = io.StringIO()
+    assert verdict([played(fine)[0], outcome], Screen(output))
+    assert "skipped: no writable memory" in output.getvalue()
+    assert "1 of 2 scenes as they should be, in 0 s; skipped: oom." in output.getvalue()
+
+
 def test_a_missed_deadline_fails_a_scene_in_which_all_else_was_right() -> None:
     outcome, _ = played(fine, deadline_s=0.0)
     assert "its deadline is 0 s" in outcome.failure

@@ -40,6 +40,7 @@ def host(artifacts: GuestArtifacts, tmp_path_factory: pytest.TempPathFactory) ->
         typed(host, f"PYTHONPATH={older}/src {BIN}/python -m haven setup")
         host.wait_guest_up(NAME)
         yield host
+    assert not host.group.exists()
 
 
 def typed(host: SystemdHost, line: str, status: int = 0) -> str:

@@ -182,6 +182,17 @@ def test_apprise_says_why_without_the_address() -> None:
     assert unknown.why.startswith("Apprise cannot make anything of this address")
 
 
+def test_apprise_is_given_up_in_time() -> None:
+    began_s = time.monotonic()
+    with listening(wait=threading.Event()) as ear:
+        delivery = AppriseUrl(f"json://127.0.0.1:{ear.port}/TOKEN-123?rto=60", 1, timeout_s=3.0).deliver(
+            [letter()]
+        )
+        assert time.monotonic() - began_s < 15
+    assert delivery.delivered == 0
+    assert delivery.why
+
+
 def test_the_process_of_apprise_ends_with_the_one_that_asked(tmp_path: Path) -> None:
     with listening(wait=threading.Event()) as ear:
         program = (

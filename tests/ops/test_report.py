@@ -1,5 +1,6 @@
 """The arithmetic of `haven report`: nothing is counted twice, nothing is lost, and what does not count is told."""
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from haven.core.clock import Deadline
 from haven.core.event import Event
+from haven.core.hands_off import OBSERVED
 from haven.core.records import Maintenance, Origin, Record, ServiceConfig, VmCare
 from haven.core.view import Versioned, View
 from haven.core.words import Cause, Kind, Wanted
@@ -100,6 +102,12 @@ def test_an_outage_in_maintenance_or_while_observed_is_told_apart() -> None:
     course = Course(maintenance=((0.0, 30.0),), observed=((60.0, 80.0),))
     one = made([incident(10, 5), incident(65, 5), incident(90, 1)], (0.0, 100.0), course)
     assert (one.availability, [outage.counts for outage in one.outages]) == (49 / 50, [False, False, True])
+
+
+def test_an_incident_that_was_only_observed_does_not_count_whatever_the_story_lost() -> None:
+    seen = replace(incident(10, 5), evidence=(f"{OBSERVED}nothing was done",))
+    assert seen.observed
+    assert made([seen], (0.0, 100.0)).availability == 1.0
 
 
 def test_one_that_lasts_is_down_until_now_and_has_no_length_yet() -> None:

@@ -196,6 +196,19 @@ def test_libvirts_autostart_has_to_be_as_wanted() -> None:
     meant = one("autostart", with_vm(SEEN, replace(CONFIG, state=Wanted.STOPPED)))
     assert meant.mend.startswith("virsh autostart maas --disable")
     assert worst("autostart", with_vm(replace(SEEN, persistent=False))) is FAIL
+    watched = view(config=CONFIG, care=VmCare("vm:102", observe=True))
+    assert found("autostart", replace(with_vm(replace(SEEN, autostart=False)), view=watched)) == []
+
+
+def test_what_has_its_turn_at_host_boot_must_not_be_started_by_libvirt() -> None:
+    in_turn = replace(HEALTHY, view=view(config=CONFIG, care=VmCare("vm:102", start_order=1)))
+    told = one("autostart", in_turn)
+    assert told.seen == "vm:102 (maas): libvirt's autostart is on, though haven starts it in its turn"
+    assert told.mend.startswith("virsh autostart maas --disable")
+    off = replace(
+        in_turn, watched=tuple(replace(vm, seen=replace(SEEN, autostart=False)) for vm in in_turn.watched)
+    )
+    assert one("autostart", off).grade is PASS
 
 
 def test_a_saved_state_of_an_older_run_is_named() -> None:

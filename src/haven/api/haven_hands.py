@@ -50,8 +50,8 @@ def lock(call: Call) -> object:
 
 
 def unlock(call: Call) -> object:
-    sid = _sid(call)
-    return _do(call, lambda view: locking.unlock(view, sid))
+    sid, origin = _sid(call), _origin(call)
+    return _do(call, lambda view: locking.unlock(view, sid, origin))
 
 
 def windows(call: Call) -> object:

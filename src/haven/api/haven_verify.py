@@ -1,12 +1,13 @@
 """`/haven/verify`: the guide's checklist and more, looked at now."""
 
 from haven.api.routes import Call, Route
-from haven.ops.verify.checks import as_data, verify
-from haven.ops.verify.gather import Sources, gather
 
 
 def checked(call: Call) -> object:
     """Told also while the store, the history or libvirt is in trouble."""
+    from haven.ops.verify.checks import as_data, verify  # a megabyte that few ask for
+    from haven.ops.verify.gather import Sources, gather
+
     state = call.state
     facts = gather(
         Sources(

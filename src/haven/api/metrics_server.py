@@ -20,7 +20,8 @@ log = logging.getLogger("haven.api")
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 REQUEST_BYTES = 8192
 REQUEST_S = 5.0
-AT_A_TIME = 4
+OPEN_AT_MOST = 32
+"""Connections; further ones are closed at once."""
 BIND_AGAIN_S = 30.0
 _REASONS = {
     200: "OK",
@@ -43,12 +44,15 @@ def metrics_endpoint(state: State) -> Callable[[Request], Awaitable[Response]]:
 async def serve_metrics(state: State) -> None:
     """Until cancelled. An address that is not to be had is asked for again: it may come up later."""
     host, port = listen_address(state.settings.metrics_listen)
-    turns = asyncio.Semaphore(AT_A_TIME)
+    one_by_one = asyncio.Lock()
+    still_open: set[asyncio.StreamWriter] = set()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        still_open.add(writer)
         with suppress(OSError, TimeoutError):
-            async with turns, asyncio.timeout(2 * REQUEST_S):
-                await _answer(state, reader, writer)
+            if len(still_open) <= OPEN_AT_MOST:
+                await _answer(state, reader, writer, one_by_one)
+        still_open.discard(writer)
         writer.close()
 
     while True:
@@ -62,7 +66,10 @@ async def serve_metrics(state: State) -> None:
             await server.serve_forever()
 
 
-async def _answer(state: State, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _answer(
+    state: State, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, one_by_one: asyncio.Lock
+) -> None:
+    """Slow askers hold up nobody: only the reading of the figures is done one by one."""
     try:
         async with asyncio.timeout(REQUEST_S):
             head = await reader.readuntil(b"\r\n\r\n")
@@ -75,9 +82,11 @@ async def _answer(state: State, reader: asyncio.StreamReader, writer: asyncio.St
     elif method not in ("GET", "HEAD"):
         _send(writer, 405, "only GET is answered here\n")
     else:
-        text = await asyncio.get_running_loop().run_in_executor(None, _text, state)
+        async with one_by_one:
+            text = await asyncio.get_running_loop().run_in_executor(None, _text, state)
         _send(writer, 200, text, with_body=method == "GET")
-    await writer.drain()
+    async with asyncio.timeout(REQUEST_S):
+        await writer.drain()
 
 
 def _send(writer: asyncio.StreamWriter, status: int, text: str, *, with_body: bool = True) -> None:

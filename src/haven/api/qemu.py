@@ -19,10 +19,11 @@ from haven.api.routes import Call, Route
 from haven.api.state import State
 from haven.api.vms import VMID, Machine, machine, machines, protection
 from haven.core.clock import Now
+from haven.core.event import Event
 from haven.core.hands_off import judge
 from haven.core.transaction import Put
 from haven.core.view import View
-from haven.core.words import HandsOff
+from haven.core.words import HandsOff, Kind
 from haven.hypervisor.protocol import HypervisorError
 from haven.ops import locking
 
@@ -123,17 +124,26 @@ def _vmid(call: Call) -> int:
 
 
 def _asks_ha(call: Call, vmid: int) -> bool:
-    """Of a VM that haven keeps its hands off a person's order is done at once, as of one that is not protected."""
-    view = call.state.view()
-    hands = judge(view, f"vm:{vmid}", "", now_of(call.state))
-    return protection(view, f"vm:{vmid}") is not None and (hands is None or hands.why is HandsOff.LOCKED)
+    """Of a VM of this host that haven keeps its hands off, a person's order is done at once, as of one that is not
+    protected; the story says who gave it."""
+    view, sid = call.state.view(), f"vm:{vmid}"
+    config = protection(view, sid)
+    if config is None:
+        return False
+    hands = judge(view, sid, "", now_of(call.state))
+    if hands is None or hands.why is HandsOff.LOCKED or config.node != call.state.node:
+        return True
+    who = f"by {call.identity.who} with {call.identity.via}"
+    sentence = f"{who}: done at once, for haven keeps its hands off it ({hands.why.value})"
+    call.state.tell((Event(Kind.VM_NOTE, sentence, sid, hands.why.value),))
+    return False
 
 
 def _unlocked(call: Call) -> int:
     """Raises RefusedError while a person or a job of libvirt's locks the VM; `skiplock` passes that over, where
     HA is not asked."""
     vmid, view = _vmid(call), call.state.view()
-    if call.params.flag("skiplock") and not _asks_ha(call, vmid):
+    if call.params.flag("skiplock") and not protection(view, f"vm:{vmid}"):
         return vmid
     name, job = _doing(call.state, vmid)
     if why := locking.refusal(view, f"vm:{vmid}", name, job, now_of(call.state)):

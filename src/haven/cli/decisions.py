@@ -24,7 +24,7 @@ def decisions(
     limit: Annotated[int, typer.Option(min=1, max=MAX_LIMIT, help="At most so many, the newest.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")] = False,
 ) -> int:
-    """List what haven decided and keeps, or save one for haven replay FILE."""
+    """List saved decisions, or save one for haven replay."""
     api = connect("haven decisions")
     if save is not None:
         print(json.dumps(api.get(f"/haven/decisions/{save}"), indent=1, ensure_ascii=False))

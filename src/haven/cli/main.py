@@ -187,7 +187,7 @@ _ELSEWHERE = {
     "crm": "Run the process that decides what should run where.",
     "api": "Run the process that answers people and programs.",
     "setup": "Install haven for good on this host, upgrade it, roll it back, repair or remove it.",
-    "replay": "Decide a saved decision again (haven decisions --save ID > FILE).",
+    "replay": "Decide a saved decision again: the same result?",
     "sim": "Rehearse any cluster in virtual time, or ask what if a node died.",
 }
 

@@ -22,7 +22,7 @@ def report(
     html: Annotated[str | None, typer.Option(metavar="FILE", help="Write a page there; -: on stdout.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")] = False,
 ) -> int:
-    """Report how available each VM was, its outages, restarts and causes."""
+    """Report availability, outages and restarts of each VM."""
     if since and start:
         raise typer.BadParameter("--since and --from say the same: give one of them")
     now_s = wall_now_s()

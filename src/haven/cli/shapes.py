@@ -79,10 +79,10 @@ class Vm:
     advice: str = ""
     hold: Hold | None = None
     pending: Pending | None = None
-    signs: tuple[str, ...] = ()
     hands_off: HandsOff | None = None
     last_drill: LastDrill | None = None
     next_drill: float | None = None
+    signs: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -173,8 +173,8 @@ def _read_vm(data: Mapping[str, Any]) -> Vm:
     pending = _build(Pending, data["pending"]) if data.get("pending") else None
     hands = _build(HandsOff, data["hands_off"]) if data.get("hands_off") else None
     drill = _build(LastDrill, data["last_drill"]) if data.get("last_drill") else None
-    parts: dict[str, object] = {"hold": hold, "pending": pending, "hands_off": hands, "last_drill": drill}
-    parts["signs"] = tuple(printable(str(line)) for line in data.get("signs") or ())
+    signs = tuple(printable(str(line)) for line in data.get("signs") or ())
+    parts = {"hold": hold, "pending": pending, "hands_off": hands, "last_drill": drill, "signs": signs}
     plain = {key: value for key, value in data.items() if key not in parts}
     return _build(Vm, plain, **parts)
 

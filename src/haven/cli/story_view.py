@@ -14,7 +14,7 @@ _HEAD_COLUMNS = 20
 _STYLES = {"err": "red", "warn": "yellow", "notice": "bold"}
 _CAUSES = {
     "crash": "crash",
-    "oom_kill": "killed for want of memory",
+    "oom_kill": "OOM kill",
     "guest_panic": "guest panic",
     "guest_watchdog": "guest's watchdog",
     "hang": "hang",

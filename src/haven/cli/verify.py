@@ -23,7 +23,9 @@ _CHECK_COLUMNS = 16
 
 
 def verify(as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False) -> int:
-    """Check this host: the guide's list and more, each line with its mend.
+    """Check this host: the worst first, with its mend.
+
+    It is the guide's checklist and more.
 
     Exit status: 0 when nothing fails, warnings or not; 1 when something does.
     """

@@ -41,9 +41,16 @@ def lock_of(view: View, sid: str, job: str, now: Now) -> Reserve | None:
     return Reserve(HandsOff.LOCKED, f"locked by libvirt: {job}") if job else None
 
 
-def in_maintenance(view: View, sid: str, now: Now) -> bool:
-    """A person works on it: whatever happens to it is theirs. An observed VM is watched all the same."""
-    return not view.care(sid).observe and _maintenance(view, sid, now) is not None
+def in_maintenance(view: View, sid: str, now: Now, at_wall_s: float) -> bool:
+    """A person works on it, or did at that moment: whatever happens to it then is theirs. An observed VM is
+    watched all the same."""
+    if view.care(sid).observe:
+        return False
+    windows = [window for window in view.maintenances().values() if sid in window.sids]
+    return any(
+        window.until.remaining_s(now) > 0 or window.since_wall_s <= at_wall_s <= window.until.wall_s
+        for window in windows
+    )
 
 
 def _maintenance(view: View, sid: str, now: Now) -> Reserve | None:

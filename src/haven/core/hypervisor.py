@@ -43,7 +43,9 @@ class Vm:
     haven left in the definition's metadata. `moving`: a migration of it is under way, to or from here.
     `memory_mib`: what its definition lets it use. `job`: what libvirt is doing to it just now, in a word
     (`backup`, `block job`, `save`); empty when nothing. `images`: the files and devices of its writable disks,
-    in the definition's order. `uptime_s`: how long its QEMU has run; None when unknown.
+    in the definition's order. `uptime_s`: how long its QEMU has run; None when unknown. `hugepages`: its memory
+    comes from a pool set aside. `resident_mib`: what its QEMU holds. `oom_score_adj`: of its QEMU; None when
+    unknown.
     """
 
     uuid: str
@@ -61,6 +63,9 @@ class Vm:
     job: str = ""
     images: tuple[str, ...] = ()
     uptime_s: float | None = None
+    hugepages: bool = False
+    resident_mib: int = 0
+    oom_score_adj: int | None = None
 
 
 class Moment(StrEnum):

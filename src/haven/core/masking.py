@@ -1,6 +1,5 @@
 """Secrets out of sight: addresses with a token in them, before they are shown, stored or given away."""
 
-import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -31,6 +30,8 @@ def masked(text: str) -> str:
 
 def marked(text: str) -> str:
     """The masked text with a mark that changes when the secret does, and does not give it away."""
+    import hashlib  # it loads OpenSSL, 3 MiB that `haven up` does without
+
     mark = hashlib.sha256(f"haven:{text}".encode()).hexdigest()[:_MARK_CHARS]
     return f"{masked(text)} ({mark})" if text else ""
 

@@ -17,6 +17,9 @@ from haven.core.records import LrmRecord, Origin, PendingWork, VmIdentity
 from haven.core.transaction import Delete, Guard, Put, Transaction
 from haven.core.vmid import Unnumbered, assign_vmids, identity_writes
 
+LATE_TICKS = 1.5
+"""A sign of life older than so many ticks was missed."""
+
 
 def step(memory: NodeMemory, observation: NodeObservation, now: Now) -> Decision[NodeMemory]:
     """Absorb what was seen, find out what this node may do, then decide what to do and what to write."""
@@ -114,7 +117,8 @@ def _journals(plan: Plan, observation: NodeObservation) -> list[Put | Delete]:
 
 
 def _record(plan: Plan, observation: NodeObservation, now: Now) -> list[Put | Delete]:
-    """The LRM record (spec 1.5): when something in it changed, and at every tick as a sign of life."""
+    """The LRM record (spec 1.5): when something in it changed, at every tick as a sign of life, and when the last
+    sign is old: the first tick after a start may have gone into taking the agent lock."""
     old = observation.view.lrms().get(observation.node)
     record = LrmRecord(
         node=observation.node,
@@ -132,5 +136,6 @@ def _record(plan: Plan, observation: NodeObservation, now: Now) -> list[Put | De
         pending={sid: PendingWork(what, at_wall_s) for sid, (what, at_wall_s) in plan.pending.items()},
     )
     aged = replace(old, timestamp_wall_s=now.wall_s, looked_wall_s=record.looked_wall_s) if old else None
+    late = old is not None and now.wall_s - old.timestamp_wall_s > LATE_TICKS * observation.settings.tick_s
     same = aged == record
-    return [] if same and not observation.tick else [Put(f"lrm/{observation.node}", record)]
+    return [] if same and not observation.tick and not late else [Put(f"lrm/{observation.node}", record)]

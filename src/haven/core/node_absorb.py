@@ -56,6 +56,7 @@ class Absorb:
         self._restore()
         self._forget()
         self._reachability()
+        self.book.watch_host()
         for happening in self._seen.happenings:
             if happening.moment is Moment.IO_ERROR:
                 error_reported(self.book, happening)
@@ -235,6 +236,8 @@ class Absorb:
             autostarted=False,
             intention=None,
             last_cause=ending.cause,
+            claim_mib=0,
+            host_before=self.book.host_before,
         )
         if ended_in_maintenance(self.book, config, down, ending):
             return
@@ -248,6 +251,7 @@ class Absorb:
             down_since_wall_s=known.down_since_wall_s,
             ending=ending,
             drill=noticed(known, since_s),
+            unexplained=known.incident or "",
         )
         self.book.vms[config.uuid] = self._failed(config, opened)
 

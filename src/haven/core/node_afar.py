@@ -13,7 +13,7 @@ from haven.core.words import Cause, Kind, Wanted
 
 def ended_in_maintenance(book: Book, config: ServiceConfig, down: VmMemory, ending: Ending) -> bool:
     """True: it ended in a window. Neither an incident nor an intention: what was wanted stays wanted."""
-    if not in_maintenance(book.view, config.sid, book.now):
+    if not in_maintenance(book.view, config.sid, book.now, down.since_wall_s):
         return False
     after = "started when it ends" if config.wanted is Wanted.STARTED else "left off"
     what = "stopped" if ending.cause is Cause.STOPPED_BY_HAVEN else ending.sentence
@@ -25,7 +25,7 @@ def ended_in_maintenance(book: Book, config: ServiceConfig, down: VmMemory, endi
 
 def restarted_in_maintenance(book: Book, config: ServiceConfig) -> bool:
     """True: it is another process than before, and that is its maintenance's business."""
-    if not in_maintenance(book.view, config.sid, book.now):
+    if not in_maintenance(book.view, config.sid, book.now, book.looked_wall_s):
         return False
     book.say(Kind.VM_NOTE, config.sid, "ended and started again in its maintenance", "maintenance")
     return True

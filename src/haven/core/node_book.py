@@ -7,7 +7,9 @@ from haven.core.clock import Now
 from haven.core.contract import NodeObservation
 from haven.core.ending import Ending
 from haven.core.event import Event, Scalar
+from haven.core.host_memory import became_short, is_short, is_well_again
 from haven.core.node_memory import TAKEOVER_S, NodeMemory, VmMemory, own_configs
+from haven.core.oom_note import overcommit
 from haven.core.records import ServiceConfig
 from haven.core.words import Cause, Kind, Level
 
@@ -33,6 +35,8 @@ class Book:
         self.took_over_s, self.taken_over_wall_s = memory.took_over_s, memory.taken_over_wall_s
         self.low, self.boot = dict(memory.low), memory.boot
         self.events: list[Event] = []
+        self.host_before, self.memory_short = memory.host, memory.memory_short
+        self.favour_refused = memory.favour_refused
 
     def memory(self) -> NodeMemory:
         return replace(
@@ -45,9 +49,24 @@ class Book:
             looked_wall_s=self.now.wall_s if self.hypervisor_ok else self.looked_wall_s,
             took_over_s=self.took_over_s,
             taken_over_wall_s=self.taken_over_wall_s,
+            host=self.seen.host or self.host_before,
+            memory_short=self.memory_short,
+            favour_refused=self.favour_refused,
             low=self.low,
             boot=self.boot,
         )
+
+    def watch_host(self) -> None:
+        """Tell when the host's memory becomes short, and when it is well again."""
+        facts = self.seen.host
+        if facts is None:
+            return
+        short = is_short(facts, self.settings, was_short=self.memory_short)
+        if short and not self.memory_short:
+            self.events.append(became_short(facts, self.settings, overcommit(self.seen)))
+        elif self.memory_short and not short:
+            self.events.append(is_well_again(facts))
+        self.memory_short = short
 
     def take_over(self) -> None:
         """Go on where an earlier process ended: with its reports, which may not have been read, and from its

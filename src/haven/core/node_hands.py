@@ -11,7 +11,6 @@ from haven.core.contract import NodeObservation
 from haven.core.event import Event, Scalar
 from haven.core.hands_off import OBSERVED, Reserve, reserve
 from haven.core.node_memory import VmMemory
-from haven.core.order import CollectEvidence
 from haven.core.records import ServiceConfig, ServiceStatus
 from haven.core.sentences import duration
 from haven.core.words import HandsOff, Kind, Level
@@ -94,8 +93,6 @@ class Hands:
         self._would(config, known, "start", f"would have {what} it{why}")
         known = self._plan.vms[config.uuid]
         self._plan.vms[config.uuid] = replace(known, would_wall_s=self._plan.now.wall_s)
-        if known.incident:
-            self._plan.orders.append(CollectEvidence(config.uuid, config.sid, known.incident))
 
     def _would(self, config: ServiceConfig, known: VmMemory, key: str, sentence: str) -> None:
         if known.would == key:

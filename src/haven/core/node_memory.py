@@ -6,9 +6,9 @@ from enum import StrEnum
 
 from haven.core.contract import NodeObservation
 from haven.core.ending import Ending
-from haven.core.host import DiskTrouble
+from haven.core.host import DiskTrouble, HostFacts
 from haven.core.hypervisor import Happening, Moment, Power, Vm, Why
-from haven.core.order import Inspect, Move, Reset, Resume, Start, Stop
+from haven.core.order import Favour, Inspect, Move, Reset, Resume, Start, Stop
 from haven.core.records import BootPhase, HangState, Instance, Origin, Rehearsal, Result, ServiceConfig, VmJournal
 from haven.core.words import Cause, LrmMode, LrmState, RestartOn, ShutdownKind, Wanted
 
@@ -97,6 +97,9 @@ class VmMemory:
     order `retry_uid` was reported that the manager has not read. `tries`: failed starts in a row for the
     order `tries_uid`. `number` counts the orders given, so that each result finds its own. `blocked_uid`:
     the hold in which a probe saw the obstacle. `move_ended`: how its last move ended, until the manager knows.
+    `unexplained`: an incident whose evidence is still to be read; `host_before`: the host's memory at the last
+    look before it. `claim_mib`: memory reckoned for its last start, at boottime `claimed_s`; `short_since_s`:
+    since when there is too little for it. `favoured`: what the kernel was last told of its process.
     `life_s`: it began to run, or anew, in this boottime; before `excused_s` its silence had a reason. `unwell`:
     the checks that were told to fail.
     Of an observed VM: `would`, what was last told that haven would do, and `would_wall_s`, when it would have
@@ -133,6 +136,12 @@ class VmMemory:
     probing: bool = False
     blocked_uid: str = ""
     move_ended: MoveEnded | None = None
+    unexplained: str = ""
+    host_before: HostFacts | None = None
+    claim_mib: int = 0
+    claimed_s: float = 0.0
+    short_since_s: float | None = None
+    favoured: Favour | None = None
     hang: HangState = field(default_factory=HangState)
     life_s: float = 0.0
     excused_s: float = 0.0
@@ -162,7 +171,8 @@ class NodeMemory:
     where an earlier one had last looked, at `taken_over_wall_s`. `state`, `mode`, `idle_rounds` and `since_s`
     (boottime) are the LRM's own (spec 2.2); `shutdown`
     and `stops`: it was asked to end, and stops its VMs before (8.1). `told_once`: what was told and may not be
-    written yet (the end of a window). `low` and `boot`: as in the LRM's record."""
+    written yet (the end of a window). `low` and `boot`: as in the LRM's record. `host`: the host's memory at this
+    look; `memory_short`: it was told to be short. `favour_refused`: that the kernel takes no wishes was told."""
 
     vms: Mapping[str, VmMemory] = field(default_factory=dict)
     results: Mapping[str, Result] = field(default_factory=dict)
@@ -179,6 +189,9 @@ class NodeMemory:
     shutdown: ShutdownKind | None = None
     stops: bool = False
     told_once: frozenset[str] = frozenset()
+    host: HostFacts | None = None
+    memory_short: bool = False
+    favour_refused: bool = False
     low: Mapping[str, str] = field(default_factory=dict)
     boot: BootPhase | None = None
 

@@ -3,12 +3,13 @@
 import math
 from dataclasses import replace
 
-from haven.core import boot_order, node_boot
+from haven.core import boot_order, node_boot, node_evidence
 from haven.core.boot_order import Outcome
 from haven.core.brake import hold_length_s
 from haven.core.clock import Now
 from haven.core.contract import NodeObservation
 from haven.core.event import Event, Scalar
+from haven.core.favour import favour
 from haven.core.hypervisor import Vm
 from haven.core.lrm.queue import MOVES
 from haven.core.node_checks import signs
@@ -18,9 +19,10 @@ from haven.core.node_hang import Hangs
 from haven.core.node_memory import Intention, NodeMemory, VmMemory, own_configs, suspended
 from haven.core.node_moves import Moves
 from haven.core.node_resume import attend
+from haven.core.node_room import Room
 from haven.core.node_standing import Standing
 from haven.core.node_windows import Windows
-from haven.core.order import CollectEvidence, Move, Order, Probe, Settle, Start, Stop
+from haven.core.order import Move, Order, Probe, Settle, Start, Stop
 from haven.core.records import Result, RunKey, ServiceConfig, ServiceStatus
 from haven.core.transaction import Delete, Guard, Put
 from haven.core.words import ExitCode, HoldCause, Kind, Policy, ServiceState, Wanted
@@ -94,6 +96,7 @@ class Plan:
                 self._plan(config, service, known, facts.get(config.uuid))
         if facts is not None:
             Drills(self, self._seen).run()
+        node_evidence.collect(self, self._seen)
 
     def tell_once(self, key: str, event: Event) -> None:
         """Tell what goes with a write, once, however often it takes to write it."""
@@ -119,6 +122,10 @@ class Plan:
         self._by_state(config, service, known, vm)
         if vm and vm.persistent and (self._seen.tick or f"config/{config.sid}" in self._view.changed):
             self._settle(config, vm)
+        order = favour(self._view.care(config.sid), self.vms[config.uuid], vm)
+        if order and not self.hands.untouchable(config):
+            self.orders.append(order)
+            self.vms[config.uuid] = replace(self.vms[config.uuid], favoured=order)
 
     def _is_put_off(self, config: ServiceConfig) -> bool:
         """A move that was not finished comes before anything else (SAFETY 6); and while HA is disarmed, or about
@@ -210,14 +217,15 @@ class Plan:
         if self._starting >= self.workers:  # a finished order wakes the step again
             self.waiting[config.sid] = f"its start waits for one of {self.workers} other starts to end"
             return
+        if not Room(self, self._seen, self._now).admits(config, service, known):
+            return
+        known = self.vms[config.uuid]
         why = known.ending.sentence if known.ending else service.reason
         order = Start(config.uuid, config.sid, service.uid, why, known.number + 1, self.not_after_s)
         self.first.append(order)
         self._starting += 1
         self.vms[config.uuid] = replace(known, inflight=order, number=order.number, restart_at_s=None)
         self._say_begin(config.sid, "start", f"is being started: {why}")
-        if known.incident and known.tries == 0:
-            self.orders.append(CollectEvidence(config.uuid, config.sid, known.incident))
 
     def _holds_run_key(self, config: ServiceConfig) -> bool:
         """Ours alone, in our epoch: on one host that is the boot id, even when nothing can be written."""
@@ -350,7 +358,13 @@ class Plan:
         if known.running is not (service.held.cause is HoldCause.STOP_FAILED):
             self.ended_causes |= {service.uid}
             return
-        if service.held.cause is not HoldCause.DISK_MISSING or known.probing or self.hands.untouchable(config):
+        if self.hands.untouchable(config):
+            return
+        if service.held.cause is HoldCause.NOT_ENOUGH_MEMORY:
+            if Room(self, self._seen, self._now).is_there_now(config, known):
+                self.ended_causes |= {service.uid}
+            return
+        if service.held.cause is not HoldCause.DISK_MISSING or known.probing:
             return
         due_s = known.probed_at_s + PROBE_EVERY_S
         if due_s > self._now.boottime_s:

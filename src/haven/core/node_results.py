@@ -2,15 +2,18 @@
 
 from dataclasses import replace
 
+from haven.core import oom_note
 from haven.core.brake import retry_pause_s
 from haven.core.io_pause import inspected, resume_ended
 from haven.core.node_book import Book
 from haven.core.node_drill import done_event
 from haven.core.node_hang import reset_done
 from haven.core.node_memory import MoveEnded, MoveOutcome, VmMemory, last_sequence
+from haven.core.oom import OomKill, judge
 from haven.core.order import (
     AwaitAgent,
     CollectEvidence,
+    Favour,
     Inspect,
     Kill,
     Move,
@@ -25,6 +28,9 @@ from haven.core.records import Result
 from haven.core.sentences import duration
 from haven.core.words import Cause, ExitCode, HoldCause, Kind, Level, ServiceState
 
+UNEXPLAINED = (Cause.CRASH, Cause.UNKNOWN)
+"""Causes that say how it ended, and not why: evidence may."""
+
 STOP_AGAIN_S = 2.0
 """After a stop that found a job in its way; the job's end is told as well, and looked for at every tick."""
 
@@ -33,16 +39,13 @@ def order_done(book: Book, result: OrderResult) -> None:
     """Take one result in. One that an order given later has overtaken says nothing any more."""
     order = result.order
     vm = book.vms.get(order.uuid)
-    if vm is None or (isinstance(order, (Start, Stop, Move, Reset)) and vm.inflight != order):
+    if vm is None:
+        return
+    if isinstance(order, (Start, Stop, Move, Reset)):
+        if vm.inflight == order:
+            book.vms[order.uuid] = _acted(book, order, vm, result)
         return
     match order:
-        case Start() | Stop():
-            vm = replace(vm, inflight=None, as_of_s=result.ended_boottime_s, unsure=result.unreachable)
-            book.vms[order.uuid] = vm if result.unreachable else _done(book, order, vm, result)
-        case Move():
-            book.vms[order.uuid] = _move_ended(book, order, vm, result)
-        case Reset():
-            book.vms[order.uuid] = reset_done(book, order, vm, result)
         case Probe():
             _probe_done(book, order, vm, result)
         case Kill() | AwaitAgent():
@@ -52,7 +55,20 @@ def order_done(book: Book, result: OrderResult) -> None:
         case Resume():
             book.vms[order.uuid] = resume_ended(book, order, vm, result)
         case CollectEvidence():
-            _evidence_came(book, order, result)
+            _evidence_came(book, order, vm, result)
+        case Favour():
+            _favoured(book, order, result)
+
+
+def _acted(book: Book, order: Start | Stop | Move | Reset, vm: VmMemory, result: OrderResult) -> VmMemory:
+    match order:
+        case Move():
+            return _move_ended(book, order, vm, result)
+        case Reset():
+            return reset_done(book, order, vm, result)
+        case Start() | Stop():
+            vm = replace(vm, inflight=None, as_of_s=result.ended_boottime_s, unsure=result.unreachable)
+            return vm if result.unreachable else _done(book, order, vm, result)
 
 
 def _done(book: Book, order: Start | Stop, vm: VmMemory, result: OrderResult) -> VmMemory:
@@ -210,7 +226,33 @@ def _drilled(book: Book, order: Kill | AwaitAgent, vm: VmMemory, result: OrderRe
     book.events.append(done_event(order.sid, drill, None, "", f"not begun: {detail}"))
 
 
-def _evidence_came(book: Book, order: CollectEvidence, result: OrderResult) -> None:
+def _evidence_came(book: Book, order: CollectEvidence, vm: VmMemory, result: OrderResult) -> None:
     if result.lines:
         sentence = "QEMU's log: " + result.lines[-1]
         book.say(Kind.VM_EVIDENCE, order.sid, sentence, "cause", incident=order.incident, lines=result.lines)
+    if result.traces and vm.last_cause in UNEXPLAINED and (kill := judge(result.traces)):
+        _killed_for_memory(book, order, vm, kill)
+
+
+def _killed_for_memory(book: Book, order: CollectEvidence, vm: VmMemory, kill: OomKill) -> None:
+    """The incident gets its cause; what is known of the VM, unless it has ended anew meanwhile."""
+    book.say(
+        Kind.VM_EVIDENCE,
+        order.sid,
+        oom_note.sentence(kill, oom_note.overcommit(book.seen)),
+        "cause",
+        Level.ERR,
+        incident=order.incident,
+        cause=Cause.OOM_KILL,
+        lines=oom_note.lines(kill, book.seen, vm, order.uuid),
+    )
+    if vm.incident in (None, order.incident):
+        book.vms[order.uuid] = replace(vm, last_cause=Cause.OOM_KILL)
+
+
+def _favoured(book: Book, order: Favour, result: OrderResult) -> None:
+    """A refusal is told once: it will be the same for every VM."""
+    if result.obstacle and not book.favour_refused:
+        book.favour_refused = True
+        sentence = f"its priority is not applied: {result.obstacle.detail} (haven needs CAP_SYS_RESOURCE)"
+        book.say(Kind.VM_NOTE, order.sid, sentence, "memory", Level.WARN)

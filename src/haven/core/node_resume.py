@@ -23,7 +23,8 @@ INSPECT_EVERY_S = 2.0
 
 
 def attend(plan: Plan, view: View, config: ServiceConfig, known: VmMemory, now: Now) -> None:
-    """Look at its disks, then let it go on, or say when."""
+    """Look at its disks, then let it go on, or say when. People keep haven from it; a job of libvirt's does not:
+    a block job may last for days, and its guest would be paused as long."""
     pause = known.pause
     assert pause
     if not pause.told:

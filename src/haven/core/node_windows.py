@@ -12,6 +12,7 @@ from haven.core.contract import NodeObservation
 from haven.core.event import Event, Scalar
 from haven.core.hands_off import lock_of
 from haven.core.node_memory import own_configs
+from haven.core.order import Move
 from haven.core.records import Maintenance, VmLock
 from haven.core.sentences import by, duration
 from haven.core.transaction import Delete, Put
@@ -94,8 +95,8 @@ class Windows:
     def _tell_lock(self, uuid: str, sid: str) -> None:
         """Told when it begins and when it ends, whoever locked it."""
         known, vms = self._plan.vms.get(uuid), self._seen.vms
-        if known is None or vms is None:
-            return
+        if known is None or vms is None or isinstance(known.inflight, Move):
+            return  # a move of haven's own is a job of libvirt's, too
         vm = vms.get(uuid)
         lock = lock_of(self._view, sid, vm.job if vm else "", self._now)
         sentence = lock.sentence if lock else ""

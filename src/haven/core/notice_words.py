@@ -10,7 +10,7 @@ from haven.core.message import Message
 from haven.core.sentences import duration
 from haven.core.words import HoldCause, Kind, Level
 
-EVIDENCE_SHOWN = 8
+EVIDENCE_SHOWN = 12
 _LEVELS = (Level.INFO, Level.NOTICE, Level.EMAIL, Level.WARN, Level.ERR)
 _CHECK = re.compile(r"check (.+?) (?:fails|is good)")
 _ABOUT = ("mount", "path", "space", "disk", "check", "daemon")

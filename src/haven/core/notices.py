@@ -166,7 +166,10 @@ class _Look:
         outage = self._outage(happened)
         if outage:
             fresh = [line for line in words.lines(happened.event, "lines") if line not in outage.evidence]
-            self._troubles[outage.key] = replace(outage, evidence=(*outage.evidence, *fresh))
+            outage = replace(outage, evidence=(*outage.evidence, *fresh))
+            if cause := words.text(happened.event, "cause"):  # why it ended, where only how was known
+                outage = replace(outage, cause=cause, detail=happened.event.sentence)
+            self._troubles[outage.key] = outage
 
     def up(self, happened: Happened) -> None:
         """An incident of which only the end is known is told, too."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from haven.core.host import DiskTrouble
 from haven.core.hypervisor import Obstacle
+from haven.core.oom import OomTraces
 from haven.core.records import Instance
 
 
@@ -88,11 +89,23 @@ class Settle:
 
 @dataclass(frozen=True, slots=True)
 class CollectEvidence:
-    """Read what the host still knows of an end (QEMU's last log lines) for an incident."""
+    """Read what the host still knows of an end for an incident: QEMU's last log lines, and what the kernel tells
+    of `instance`, the process that ended; None when it is not known."""
 
     uuid: str
     sid: str
     incident: str
+    instance: Instance | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Favour:
+    """Let the kernel kill this process later (below 0) or sooner than others when memory is short."""
+
+    uuid: str
+    sid: str
+    instance: Instance
+    oom_score_adj: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +167,9 @@ class Exit:
     """End this daemon: it was asked to, and nothing keeps it."""
 
 
-Order = Start | Stop | Move | Reset | Probe | Inspect | Resume | Settle | CollectEvidence | Kill | AwaitAgent
+Order = (
+    Start | Stop | Move | Reset | Probe | Inspect | Resume | Settle | CollectEvidence | Favour | Kill | AwaitAgent
+)
 Duty = FeedWatchdog | CloseWatchdog | RemoveLock | Exit
 
 
@@ -164,9 +179,9 @@ class OrderResult:
 
     `ok` is what the hypervisor said; `obstacle` what stood in the way, or still stands there (Probe).
     `unreachable`: the hypervisor went away meanwhile (or, of a move, the other end), so nothing is known.
-    `lines` is the evidence, `disks` what an inspection found. `began_wall_s` and `ended_wall_s` are when the
-    hypervisor was called and answered; whatever was read of the VM before `ended_boottime_s` is older than this
-    result. `answered`: the VM's guest agent did.
+    `lines` is the evidence, `traces` what the kernel tells of an end, `disks` what an inspection found.
+    `began_wall_s` and `ended_wall_s` are when the hypervisor was called and answered; whatever was read of the VM
+    before `ended_boottime_s` is older than this result. `answered`: the VM's guest agent did.
     """
 
     order: Order
@@ -179,4 +194,5 @@ class OrderResult:
     instance: Instance | None = None
     lines: tuple[str, ...] = ()
     answered: bool = False
+    traces: OomTraces | None = None
     disks: tuple[DiskTrouble, ...] = ()

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-QEMU_OVERHEAD_MIB = 64
-"""What QEMU itself takes beside its guest's memory; see docs/memory.md for what was measured."""
+QEMU_OVERHEAD_MIB = 96
+"""What QEMU itself takes beside its guest's memory: 85 MiB were measured under emulation, where it keeps the
+translated code; 25 MiB for a guest with nothing in it."""
 
 _MIB_PER_GIB = 1024
 _LARGEST_SHOWN = 3

@@ -56,6 +56,8 @@ def ends(hold: Hold) -> str:
 
 def cause_gone(hold: Hold) -> str:
     """That what a hold waited for has come."""
+    if hold.cause is HoldCause.NOT_ENOUGH_MEMORY:
+        return "enough memory is free"
     return "the disk is back" if hold.cause is HoldCause.DISK_MISSING else "its cause is gone"
 
 

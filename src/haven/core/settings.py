@@ -40,6 +40,9 @@ class Settings:
     memory_low_percent: float = _key(5.0, "available memory of the host below this share is told", 0, 90)
     memory_pressure_percent: float = _key(20.0, "the same for time spent waiting for memory (PSI)", 0, 100)
     memory_reserve_mib: int = _key(128, "memory that a start of a VM leaves free for the host", 0, 65536)
+    memory_needed_percent: float = _key(
+        100.0, "share of a VM's memory that must be available for its start; 0: none", 0, 100
+    )
     storage_low_percent: float = _key(5.0, "free space below this share under a VM's images is told", 0, 90)
     notify: tuple[str, ...] = _key((), "where incidents are sent: Apprise URLs, in quotes and brackets")
     webhook_url: str = _key("", "gets each incident as JSON, by POST")

@@ -201,6 +201,10 @@ class HoldCause(StrEnum):
     STOP_FAILED = "stop_failed"
 
 
+UNTRIED = frozenset({HoldCause.NOT_ENOUGH_MEMORY})
+"""Holds before anything was tried: they count no try."""
+
+
 class CheckKind(StrEnum):
     """How a VM's health is looked at from outside."""
 
@@ -318,6 +322,7 @@ class Kind(StrEnum):
     LRM_FENCE_REQUESTED = "lrm_fence_requested"
     EXEC = "exec"
     EXEC_BLOCKED_BY_LOCK = "exec_blocked_by_lock"
+    EXEC_BLOCKED_BY_MEMORY = "exec_blocked_by_memory"
     EXEC_BALANCE_IGNORED = "exec_balance_ignored"
     EXEC_WRONG_NODE = "exec_wrong_node"
     EXEC_ERROR_STATE = "exec_error_state"

@@ -30,6 +30,7 @@ from haven.daemons.story import Story
 from haven.daemons.systemd import host_is_stopping
 from haven.daemons.wake import Waker
 from haven.daemons.worker import BoundedStore
+from haven.hypervisor.host_memory import read_host
 from haven.hypervisor.protocol import Hypervisor, HypervisorError, LifeSigns
 from haven.hypervisor.spaces import SpaceReader
 
@@ -132,6 +133,7 @@ class Lrm:
             host_stopping=self._host_stopping,
             settings=self._settings,
             utc_offset_s=utc_offset_s(),
+            host=read_host(),
             pulses=self._watch.pulses() if self._watch else {},
             spaces=self._look_at_spaces(self._view, tick),
         )

@@ -7,6 +7,7 @@ from haven.core.hypervisor import Obstacle
 from haven.core.order import (
     AwaitAgent,
     CollectEvidence,
+    Favour,
     Inspect,
     Kill,
     Move,
@@ -72,13 +73,15 @@ def _call(hypervisor: Hypervisor, order: Order, done: OrderResult) -> OrderResul
             hypervisor.prepare(order.uuid, autostart=order.autostart, vmid=order.vmid)
         case Move(target=target):
             raise HypervisorError(f"cannot move to {target}: this host is in no cluster")
+        case CollectEvidence() | Favour():
+            return _ask_kernel(hypervisor, order, done)
         case _:
             return _bring(hypervisor, order, done)
     return done
 
 
 def _bring(
-    hypervisor: Hypervisor, order: Start | Probe | Inspect | Kill | AwaitAgent | CollectEvidence, done: OrderResult
+    hypervisor: Hypervisor, order: Start | Probe | Inspect | Kill | AwaitAgent, done: OrderResult
 ) -> OrderResult:
     """Those that bring something."""
     match order:
@@ -90,8 +93,6 @@ def _bring(
             return replace(done, disks=hypervisor.io_errors(order.uuid))
         case Kill() | AwaitAgent():
             return replace(done, answered=_drill(hypervisor, order))
-        case CollectEvidence():
-            return replace(done, lines=hypervisor.evidence(order.uuid))
 
 
 def _drill(hypervisor: Hypervisor, order: Kill | AwaitAgent) -> bool:
@@ -104,3 +105,16 @@ def _drill(hypervisor: Hypervisor, order: Kill | AwaitAgent) -> bool:
             return True
         time.sleep(AGENT_PAUSE_S)
     return False
+
+
+def _ask_kernel(hypervisor: Hypervisor, order: CollectEvidence | Favour, done: OrderResult) -> OrderResult:
+    """The kernel's part does not depend on the hypervisor's: it may have died for memory as well."""
+    if isinstance(order, Favour):
+        hypervisor.favour(order.instance, order.oom_score_adj)
+        return done
+    traces = hypervisor.traces(order.instance) if order.instance else None
+    try:
+        lines = hypervisor.evidence(order.uuid)
+    except HypervisorError:
+        lines = ()
+    return replace(done, lines=lines, traces=traces)

@@ -50,7 +50,10 @@ class _Told:
         opened_s = self.number("opened_wall_s", noticed_s)
         facts = (*(clean(self.event.fields.get(name)) for name in ("uuid", "name", "cause")), opened_s, noticed_s)
         first = self._update(
-            "uuid = ?, name = ?, cause = ?, opened_wall_s = ?, noticed_wall_s = ?, told = 1", "NOT told", *facts
+            f"uuid = ?, name = ?, cause = iif(cause = '{Cause.UNKNOWN}', ?, cause), opened_wall_s = ?,"
+            " noticed_wall_s = ?, told = 1",
+            "NOT told",
+            *facts,
         )
         self._add_evidence("evidence")
         return first
@@ -72,6 +75,9 @@ class _Told:
         return self._update("held = 1", "TRUE")  # each hold is news, also the second of one incident
 
     def evidence(self) -> bool:
+        """Evidence may say why it ended where only how was known."""
+        if cause := clean(self.event.fields.get("cause")):
+            self._update("cause = ?", f"cause IN ('{Cause.CRASH}', '{Cause.UNKNOWN}')", cause)
         return self._add_evidence("lines")
 
     def number(self, name: str, otherwise: float) -> float:

@@ -15,10 +15,12 @@ from haven.hypervisor import definition, events
 from haven.hypervisor.connection import words
 from haven.hypervisor.disks import Images
 from haven.hypervisor.jobs import Jobs
+from haven.hypervisor.oom_watch import OomWatch
 from haven.hypervisor.pools import missing_volume
 from haven.hypervisor.processes import Processes, boottime_s
 from haven.hypervisor.protocol import HypervisorError, LockedError, StartFailedError
 from haven.hypervisor.qemu_log import SignalReader
+from haven.hypervisor.sizes import Sizes
 
 T = TypeVar("T")
 
@@ -27,6 +29,7 @@ POLL_S = 0.1
 SECOND_ASK_SHARE = 0.5
 
 _UUID_CHARACTERS = 36
+_MIB = 1024 * 1024
 _OFF_ID = -1
 
 
@@ -74,13 +77,15 @@ def uuids(raw: Any, which: int) -> frozenset[str]:
 class Reader:
     """Reads VMs: their state from libvirt, their process from its pid file, their end from QEMU's log."""
 
-    def __init__(self, processes: Processes, log_dir: Path, jobs: Jobs) -> None:
+    def __init__(self, processes: Processes, log_dir: Path, jobs: Jobs, oom_watch: OomWatch) -> None:
         self._processes = processes
         self._jobs = jobs
+        self._oom_watch = oom_watch
         self._signals = SignalReader(log_dir)
         # Asked for once per VM: it is a hint for VMs that are new to haven, and libvirt has no bulk call for it.
         self._hints: dict[str, int | None] = {}
         self.images = Images()
+        self.sizes = Sizes()
 
     def forget_hint(self, uuid: str) -> None:
         """The VM's metadata was changed: read it again."""
@@ -94,6 +99,7 @@ class Reader:
         now_s = boottime_s()
         present = {domain.UUIDString() for domain, _values in stats}
         self._hints = {uuid: hint for uuid, hint in self._hints.items() if uuid in present}
+        self.sizes.keep_only(present)
         self._jobs.keep_only(frozenset(domain.name() for domain, _values in stats))
         self.images.keep_only(present)
         return tuple(
@@ -122,6 +128,9 @@ class Reader:
         asked_for_off = power is Power.OFF and why is Why.SHUTDOWN
         usage = None if power is Power.OFF else self._processes.usage(name)
         instance = usage.instance if usage else None
+        if instance:
+            self._oom_watch.note(instance)
+        size = self.sizes.of(domain, uuid, instance)
         return Vm(
             uuid=uuid,
             name=name,
@@ -133,6 +142,10 @@ class Reader:
             autostart=autostart,
             persistent=persistent,
             vmid_hint=self._hint(domain, uuid),
+            memory_mib=size.memory_mib,
+            hugepages=size.hugepages,
+            resident_mib=usage.resident_bytes // _MIB if usage else 0,
+            oom_score_adj=self._processes.oom_score_adj(instance) if instance else None,
             uptime_s=usage.age_s if usage else None,
             job="" if power is Power.OFF else self._jobs.job(name),
             images=self.images.of(domain, uuid, instance),

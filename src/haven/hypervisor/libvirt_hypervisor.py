@@ -12,11 +12,13 @@ import libvirt
 
 from haven.core.host import DiskTrouble
 from haven.core.hypervisor import Happening, Moment, Obstacle, Vm
+from haven.core.oom import OomTraces
 from haven.core.records import Instance
 from haven.core.settings import Settings
 from haven.hypervisor import definition, disks, domains, drilling, events, qemu_log, reviving
 from haven.hypervisor.connection import Connection, Opener, Spares
 from haven.hypervisor.jobs import Jobs
+from haven.hypervisor.oom_watch import OomWatch
 from haven.hypervisor.outline import outline
 from haven.hypervisor.pools import missing_volume
 from haven.hypervisor.processes import Processes, boottime_s
@@ -38,7 +40,8 @@ class LibvirtHypervisor:
         self._processes = Processes(Path(settings.qemu_pid_dir), proc_dir)
         self._sees_own_processes = proc_dir == Path("/proc")
         self._jobs = Jobs(Path(settings.qemu_pid_dir))
-        self._reader = domains.Reader(self._processes, self._log_dir, self._jobs)
+        self._oom_watch = OomWatch(proc_dir)
+        self._reader = domains.Reader(self._processes, self._log_dir, self._jobs, self._oom_watch)
         self._connection: Connection | None = None
         self._spares = Spares(self._opener)
         # What a start missed and its definition does not name (a backing file), so that `obstacle` agrees.
@@ -73,6 +76,7 @@ class LibvirtHypervisor:
         def hear(happening: Happening) -> None:
             if happening.moment is Moment.DEFINED:
                 self._reader.images.forget(happening.uuid)
+                self._reader.sizes.forget(happening.uuid)
             elif happening.moment in (Moment.RESUMED, Moment.STARTED):
                 self._io_errors.over(happening.uuid)
             happened(happening)
@@ -135,6 +139,7 @@ class LibvirtHypervisor:
             found = self._processes.instance(domain.name())
             if instance is not None and found != instance:
                 raise HypervisorError(f"VM {domain.name()} was started anew meanwhile; that QEMU is left alone")
+            domains.must_be_free(domain, partial(self._jobs.job, domain.name()))
             if hard:
                 reviving.end(domain, found if self._sees_own_processes else None)
             else:
@@ -189,6 +194,16 @@ class LibvirtHypervisor:
         with self._ordering(f"find VM {uuid}") as raw:
             name = domains.must_find(raw, uuid).name()
         return qemu_log.last_words(self._log_dir / f"{name}.log")
+
+    def traces(self, instance: Instance) -> OomTraces:
+        return self._oom_watch.traces(instance)
+
+    def favour(self, instance: Instance, oom_score_adj: int) -> None:
+        try:
+            self._processes.set_oom_score_adj(instance, oom_score_adj)
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise HypervisorError(f"oom_score_adj {oom_score_adj} of pid {instance.pid}: {why}") from error
 
 
 def _subscribe(connection: Connection, happened: Callable[[Happening], None], io_errors: disks.IoErrors) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from haven.core.records import Instance
 
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 # Fields of /proc/PID/stat, counted after the program's name, which may hold spaces (proc(5): minus 3).
@@ -30,11 +30,16 @@ def boottime_s() -> float:
 
 def started_ticks(proc_dir: Path, pid: int) -> int | None:
     """The kernel's start time of that process; None when it is gone."""
+    fields = _stat(proc_dir, pid)
+    return int(fields[_START_TICKS]) if fields else None
+
+
+def _stat(proc_dir: Path, pid: int) -> list[str] | None:
     try:
         stat = (proc_dir / f"{pid}/stat").read_text()
     except OSError:
         return None
-    return int(stat.rpartition(")")[2].split()[_START_TICKS])
+    return stat.rpartition(")")[2].split()
 
 
 class Processes:
@@ -48,22 +53,40 @@ class Processes:
         """The QEMU process of the VM `name`; None when libvirt's pid file or the process is not there."""
         try:
             pid = int((self._pid_dir / f"{name}.pid").read_text())
-            stat = (self._proc_dir / f"{pid}/stat").read_text()
         except (OSError, ValueError):
             return None
-        fields = stat.rpartition(")")[2].split()
-        start_ticks = int(fields[_START_TICKS])
+        fields = _stat(self._proc_dir, pid)
+        if fields is None:
+            return None
+        begun = int(fields[_START_TICKS])
         return Usage(
-            instance=Instance(pid, start_ticks),
-            cpu_s=(int(fields[_USER_TICKS]) + int(fields[_SYSTEM_TICKS])) / _TICKS_PER_S,
+            instance=Instance(pid, begun),
+            cpu_s=(int(fields[_USER_TICKS]) + int(fields[_SYSTEM_TICKS])) / TICKS_PER_S,
             resident_bytes=int(fields[_RESIDENT_PAGES]) * _PAGE_BYTES,
-            age_s=max(0.0, boottime_s() - start_ticks / _TICKS_PER_S),
+            age_s=max(0.0, boottime_s() - begun / TICKS_PER_S),
         )
 
     def instance(self, name: str) -> Instance | None:
         """As `usage`, the identity only."""
         usage = self.usage(name)
         return usage.instance if usage else None
+
+    def oom_score_adj(self, instance: Instance) -> int | None:
+        """How much sooner or later than by its size alone the kernel kills it for memory; None: not known."""
+        try:
+            return int((self._proc_dir / f"{instance.pid}/oom_score_adj").read_text())
+        except (OSError, ValueError):
+            return None
+
+    def set_oom_score_adj(self, instance: Instance, value: int) -> bool:
+        """False when that process is gone. Raises OSError when it may not be set."""
+        if started_ticks(self._proc_dir, instance.pid) != instance.started_ticks:
+            return False
+        try:
+            (self._proc_dir / f"{instance.pid}/oom_score_adj").write_text(str(value))
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from haven.core.host import DiskTrouble
 from haven.core.hypervisor import Happening, Obstacle, Vm
+from haven.core.oom import OomTraces
 from haven.core.records import Instance
 
 
@@ -61,6 +62,7 @@ class Hypervisor(Protocol):
     def reset(self, uuid: str, instance: Instance | None, *, hard: bool) -> None:
         """Reset a VM without life, and let it go on if it is paused; or, `hard`, end its QEMU. Nothing is done to
         another process than `instance`: HypervisorError. So it is for a QEMU that answers nothing, unless `hard`.
+        Raises LockedError.
         """
 
     def obstacle(self, uuid: str) -> Obstacle | None:
@@ -92,6 +94,12 @@ class Hypervisor(Protocol):
 
     def agent_answers(self, uuid: str) -> bool:
         """Whether the guest's agent answers within a second."""
+
+    def traces(self, instance: Instance) -> OomTraces:
+        """What the kernel tells of the end of a QEMU process; asks no hypervisor."""
+
+    def favour(self, instance: Instance, oom_score_adj: int) -> None:
+        """Set a running QEMU's oom_score_adj; one that is gone is success. Raises HypervisorError; asks nobody."""
 
     async def close(self) -> None: ...
 

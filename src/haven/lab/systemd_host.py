@@ -19,6 +19,7 @@ from pathlib import Path
 from haven.lab.artifacts import project_root
 from haven.lab.errors import LabError
 from haven.lab.haven_host import HavenHost
+from haven.lab.namespaces import wait_for
 from haven.lab.systemd_init import BOOT_ID
 
 _BOOT_S = 30.0
@@ -181,7 +182,7 @@ class SystemdHost(HavenHost):
         if self._holder is not None:
             self._holder.kill()
         super().stop()
-        _remove_groups(self._group)
+        _remove_groups(self.group)
 
     def power_cut(self) -> None:
         """It does not come up again: its disk is gone with its power."""
@@ -195,7 +196,7 @@ class SystemdHost(HavenHost):
         ]
         program = [sys.executable, "-S", "-m", "haven.lab.systemd_init"]
         words = [*program, str(self.root), self.hostname, *(str(path) for path in binds)]
-        group = self._group
+        group = self.group
         group.mkdir(exist_ok=True)
 
         def prepare() -> None:
@@ -215,7 +216,8 @@ class SystemdHost(HavenHost):
             )
 
     @property
-    def _group(self) -> Path:
+    def group(self) -> Path:
+        """The control group that this host takes for its root."""
         mount = cgroup_mount()
         assert mount is not None  # why_no_systemd was asked
         return mount / f"haven-lab-{os.getpid()}-{self.root.name}"
@@ -230,12 +232,13 @@ def _child(pid: int) -> int | None:
 
 
 def _remove_groups(top: Path) -> None:
-    """Control groups are removed from the leaves up; one that still dies is left."""
+    """Control groups go from the leaves up, once the last process in them has died."""
+    if not top.exists():
+        return
+    events = top / "cgroup.events"
+    wait_for(lambda: "populated 0" in events.read_text(), _STOP_S, f"the end of every process in {top}")
     for folder, _, _ in os.walk(top, topdown=False):
-        try:
-            Path(folder).rmdir()
-        except OSError:
-            return
+        Path(folder).rmdir()
 
 
 def copy_checkout(target: Path) -> None:

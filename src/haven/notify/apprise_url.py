@@ -43,22 +43,19 @@ class AppriseUrl:
                 timeout=self._timeout_s + 5.0,
             )
         except subprocess.TimeoutExpired as error:
-            # What it has said counts: those letters must not be sent again.
-            told = error.stdout if isinstance(error.stdout, bytes) else b""
-            return Delivery(len(told.splitlines()), f"no answer within {self._timeout_s:g} s")
+            # What it has said counts: letters that were taken must not be sent again.
+            told = error.stdout.decode() if isinstance(error.stdout, bytes) else ""
+            return self._read(told, f"no answer within {self._timeout_s:g} s")
         except OSError as error:
             return Delivery(0, f"Apprise cannot be started: {error.strerror}")
-        return self._read(done)
+        last = done.stderr.strip().rpartition("\n")[2]
+        return self._read(done.stdout, f"Apprise broke off: {last}" if done.returncode else "")
 
-    def _read(self, done: subprocess.CompletedProcess[str]) -> Delivery:
+    def _read(self, told: str, broken_off: str) -> Delivery:
         """A line for each letter that was taken, then one for the one that was not."""
-        answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-        delivered = sum(1 for answer in answers if not answer["why"])
-        why = next((str(answer["why"]) for answer in answers if answer["why"]), "")
-        if not why and done.returncode:
-            last = done.stderr.strip().rpartition("\n")[2]
-            why = f"Apprise ended with status {done.returncode}: {last}"
-        return Delivery(delivered, scrubbed(why, self._url).rstrip("."))
+        whys = [str(json.loads(line)["why"]) for line in told.splitlines() if line.startswith("{")]
+        why = next((why for why in whys if why), "") or broken_off
+        return Delivery(whys.count(""), scrubbed(why, self._url).rstrip("."))
 
 
 def _kind(url: str) -> str:

@@ -18,8 +18,8 @@ _TYPES = {"err": "failure", "warn": "warning"}
 _UNKNOWN = "Apprise cannot make anything of this address: see its list at https://github.com/caronc/apprise/wiki"
 
 
-def main() -> int:
-    """Exit status 0; what came of each letter is in its line, `why` is empty for one that was taken."""
+def main() -> None:
+    """What came of each letter is in its line; `why` is empty for one that was taken."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     os.nice(10)  # a restart of a VM comes first
     asked = json.load(sys.stdin)
@@ -32,7 +32,6 @@ def main() -> int:
         print(json.dumps({"why": why}), flush=True)
         if why:
             break
-    return 0
 
 
 def _sent(url: str, letter: dict[str, str], timeout_s: float) -> str:
@@ -58,4 +57,5 @@ def _complaint(result: Any) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
+    os._exit(0)  # a service that hangs has a thread of Apprise's, which would be waited for

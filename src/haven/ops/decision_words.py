@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from haven.core.contract import Asked, Decision, NodeObservation
-from haven.core.order import CollectEvidence, Move, Probe, Settle, Start, Stop
+from haven.core.order import CollectEvidence, Inspect, Move, Probe, Resume, Settle, Start, Stop
 from haven.core.sentences import duration
 from haven.core.transaction import Delete, Put, Transaction
 from haven.ops.saved import Saved
@@ -73,6 +73,10 @@ def order_words(order: object) -> str:
             return f"look whether what keeps {order.sid} from starting is gone"
         case Settle():
             return f"set {order.sid} to start {'' if order.autostart else 'not '}at host boot, in libvirt"
+        case Inspect():
+            return f"find out which disks of {order.sid} fail, and what is free below them"
+        case Resume():
+            return f"let {order.sid} go on, which QEMU paused for a disk error"
         case CollectEvidence():
             return f"collect evidence about {order.sid}"
         case _:

@@ -1,10 +1,12 @@
 """Locks that people put on a VM; the node tells when it sees them begin and end."""
 
 from haven.core.clock import Now, deadline_after
+from haven.core.event import Event
 from haven.core.records import Origin, VmLock
 from haven.core.sentences import by, duration
 from haven.core.transaction import Delete, Put
 from haven.core.view import View
+from haven.core.words import Kind
 from haven.ops.deeds import Deed, OpsError
 
 
@@ -20,11 +22,14 @@ def lock(view: View, sid: str, length_s: float, reason: str, origin: Origin, now
     return Deed((Put(f"vmlock/{sid}", record),), (), sentence)
 
 
-def unlock(view: View, sid: str) -> Deed:
+def unlock(view: View, sid: str, origin: Origin) -> Deed:
     """Without a lock there is nothing to do, which is no error: as with `qm unlock`."""
-    if sid not in view.vm_locks():
+    held = view.vm_locks().get(sid)
+    if held is None:
         return Deed((), (), f"{sid} is not locked by anybody")
-    return Deed((Delete(f"vmlock/{sid}"),), (), f"{sid} is unlocked")
+    fields = {"who": origin.who, "via": origin.via, "from": f"locked ({held.reason})", "to": "unlocked"}
+    told = Event(Kind.CONFIG_CHANGED, f"unlocked{by(origin)}: {held.reason}", sid, fields=fields)
+    return Deed((Delete(f"vmlock/{sid}"),), (told,), f"{sid} is unlocked")
 
 
 def unlock_with(sid: str) -> str:

@@ -11,15 +11,18 @@ PROGRAM = "/usr/local/bin/haven"
 
 @dataclass(frozen=True)
 class Unit:
-    """One of haven's processes below systemd. `options` are further lines of [Service]."""
+    """One of haven's processes below systemd. `wants` are lines of [Unit], `options` of [Service]."""
 
     name: str
     word: str
     description: str
-    wants: str = ""
+    wants: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
 
 
+_API = "Wants=haven-api.service"
+# So that the command typed after `systemctl start pve-ha-crm pve-ha-lrm` finds the API. The lrm waits for nobody.
+_AFTER_API = "After=haven-api.service"
 _CONFINED = (
     "NoNewPrivileges=yes",
     "RestrictSUIDSGID=yes",
@@ -28,8 +31,8 @@ _CONFINED = (
 )
 
 ALL = (
-    Unit("pve-ha-lrm", "lrm", "haven: keeps this host's VMs running", "haven-api.service", _CONFINED),
-    Unit("pve-ha-crm", "crm", "haven: decides what should run where", "haven-api.service", _CONFINED),
+    Unit("pve-ha-lrm", "lrm", "haven: keeps this host's VMs running", (_API,), _CONFINED),
+    Unit("pve-ha-crm", "crm", "haven: decides what should run where", (_API, _AFTER_API), _CONFINED),
     # Without limits of its rights: it runs the administrator's notify_command, which may need them.
     Unit("haven-api", "api", "haven: answers people and programs"),
 )
@@ -78,7 +81,7 @@ def text(unit: Unit, program: str = PROGRAM) -> str:
         unit=unit,
         program=program,
         mark_word=MARK.partition(" ")[2],
-        wants=f"Wants={unit.wants}\n" if unit.wants else "",
+        wants="".join(f"{line}\n" for line in unit.wants),
         options="".join(f"{line}\n" for line in unit.options),
         variable=UNIT_VARIABLE,
     )

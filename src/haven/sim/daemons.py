@@ -14,6 +14,7 @@ from haven.core.order import (
     CollectEvidence,
     Duty,
     Exit,
+    Favour,
     FeedWatchdog,
     Inspect,
     Kill,
@@ -203,7 +204,9 @@ def _do(cluster: Cluster, host: Host, order: Order) -> bool:
             return guests.stop(node, order.sid, say)
         case Move():
             return _move(cluster, host, order, say)
-        case Reset() | Probe() | Inspect() | Resume() | Settle() | CollectEvidence() | Kill() | AwaitAgent():
+        case Reset() | Probe() | Inspect() | Resume() | Settle() | CollectEvidence() | Favour():
+            return True
+        case Kill() | AwaitAgent():
             return True
 
 

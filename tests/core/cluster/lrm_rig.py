@@ -9,7 +9,7 @@ from haven.core.contract import Decision, NodeObservation
 from haven.core.hypervisor import Power, Vm, Why
 from haven.core.lease import LeaseFacts
 from haven.core.node_memory import NodeMemory
-from haven.core.order import Order, OrderResult
+from haven.core.order import CollectEvidence, Order, OrderResult
 from haven.core.records import (
     AgentEpoch,
     FenceMark,
@@ -109,7 +109,7 @@ class Lrm:
         return Now(self.at_s, 1e9 + self.at_s, self.boot_id)
 
     def look(self, *results: OrderResult, tick: bool = False) -> list[Order]:
-        """Step until nothing is left to do at this moment; returns the orders given."""
+        """Step until nothing is left to do at this moment; returns the orders given, but those that only read."""
         before = len(self.orders)
         waiting = results
         for _ in range(MOST_STEPS):
@@ -131,7 +131,7 @@ class Lrm:
             self.last, self.memory, waiting, tick = decision, decision.memory, (), False
             self._carry_out(decision)
             if not decision.transactions and decision.wake_at_s != self.at_s:
-                return self.orders[before:]
+                return [order for order in self.orders[before:] if not isinstance(order, CollectEvidence)]
         raise AssertionError(f"still busy: {decision.transactions}")
 
     def _carry_out(self, decision: Decision[NodeMemory]) -> None:

@@ -16,6 +16,7 @@ from haven.api.state import State
 from haven.api.telling.standing import VmStanding, is_fresh, standings
 from haven.core.message import Message, MessageKind
 from haven.core.notices import GRACE_S
+from haven.core.words import Wanted
 from haven.notify.protocol import NotifyError
 from haven.notify.push import push
 from haven.store.protocol import StoreError
@@ -23,7 +24,8 @@ from haven.store.protocol import StoreError
 log = logging.getLogger("haven.api")
 
 EVERY_S = 60.0
-THREADS = 4
+AT_A_TIME = 8
+"""Monitors that are called at the same time."""
 
 
 class Beats:
@@ -36,7 +38,7 @@ class Beats:
         self.trouble: dict[str, str] = {}
         self._state = state
         self._url = state.settings.heartbeat_url
-        self._at_a_time = threading.Semaphore(THREADS)
+        self._at_a_time = threading.Semaphore(AT_A_TIME)
         self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._beating = threading.Lock()
 
@@ -61,7 +63,7 @@ class Beats:
             return f"no beat, haven is not well: {error}"
         if trouble := own_trouble(self._state, seen):
             return f"no beat, haven is not well: {'; '.join(trouble)}"
-        wanted = [vm for vm in seen.vms() if vm.protected and vm.config and vm.config.wanted.value == "started"]
+        wanted = [vm for vm in seen.vms() if vm.config and vm.config.wanted is Wanted.STARTED]
         running = sum(vm.runs for vm in wanted)
         message = f"{running} of {len(wanted)} VMs that should run do, on {self._state.node}"
         took_ms = 1000 * (time.monotonic() - began_s)
@@ -77,7 +79,11 @@ class Beats:
         vms = [(vm, view.care(vm.sid).push_url) for vm in standings(view)]
         if not any(url for _, url in vms) or not is_fresh(view.lrms().get(state.node), state.settings, now_s):
             return {}  # silence raises the alarm: nobody knows how it stands with the VMs
-        return {vm.sid: self._beat_of(vm, url, now_s) for vm, url in vms if url}
+        found: dict[str, str] = {}
+        threads = [_in_a_thread(self._beat_of, vm, url, now_s, found) for vm, url in vms if url]
+        for thread in threads:
+            thread.join()
+        return dict(sorted(found.items()))
 
     def _beat(self) -> None:
         with self._beating:
@@ -89,12 +95,14 @@ class Beats:
             except Exception:  # the outermost edge of the thread
                 log.exception("a beat failed")
 
-    def _beat_of(self, vm: VmStanding, url: str, now_s: float) -> str:
+    def _beat_of(self, vm: VmStanding, url: str, now_s: float, found: dict[str, str]) -> None:
+        """In a thread of its own: monitors that hang do not add up."""
         down_s = vm.is_down_for(now_s)
         if down_s is not None and down_s < GRACE_S:
-            return ""  # if it stays down, its monitor is told of the change
-        with self._turns[vm.sid]:
-            return _pushed(url, up=down_s is None, message=vm.in_words(now_s))
+            found[vm.sid] = ""  # if it stays down, its monitor is told of the change
+            return
+        with self._at_a_time, self._turns[vm.sid]:
+            found[vm.sid] = _pushed(url, up=down_s is None, message=vm.in_words(now_s))
 
     def _tell_change(self, message: Message) -> None:
         try:
@@ -113,9 +121,11 @@ class Beats:
         self.trouble[what] = why
 
 
-def _in_a_thread(work: Callable[..., None], *arguments: object) -> None:
-    """One that nobody waits for, not even at the end of the process."""
-    threading.Thread(target=work, args=arguments, name="beat", daemon=True).start()
+def _in_a_thread(work: Callable[..., None], *arguments: object) -> threading.Thread:
+    """One that the end of the process does not wait for."""
+    thread = threading.Thread(target=work, args=arguments, name="beat", daemon=True)
+    thread.start()
+    return thread
 
 
 def _pushed(url: str, *, up: bool, message: str, ping_ms: float | None = None) -> str:

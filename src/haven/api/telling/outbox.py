@@ -16,8 +16,9 @@ from typing import Any, TypeVar
 
 from haven.api.telling.outbox_file import OutboxError, open_file
 from haven.core.codec import CodecError, decode, encode
-from haven.core.message import Message
+from haven.core.message import Message, MessageKind
 from haven.core.notices import NoticeMemory
+from haven.core.words import Level
 from haven.store.connection import in_words, transaction
 
 T = TypeVar("T")
@@ -115,7 +116,7 @@ class Outbox:
             "SELECT id, json FROM queue JOIN messages ON id = message WHERE receiver = ? ORDER BY id LIMIT ?",
             (receiver, limit),
         )
-        return tuple(Queued(number, decode(Message, json.loads(text))) for number, text in rows)
+        return tuple(Queued(number, _message(number, text, now_wall_s)) for number, text in rows)
 
     def is_empty(self, receiver: str) -> bool:
         return not self._rows("SELECT 1 FROM queue WHERE receiver = ? LIMIT 1", (receiver,))
@@ -198,6 +199,15 @@ class Outbox:
                 return work(self._connection)
             except sqlite3.Error as error:
                 raise OutboxError(f"{self.path}: {in_words(error)}") from error
+
+
+def _message(number: int, text: str, now_wall_s: float) -> Message:
+    """What is told; of one in words of a newer haven at least that."""
+    try:
+        return decode(Message, json.loads(text))
+    except (CodecError, ValueError):
+        title = "a message that this version of haven cannot read"
+        return Message(f"unreadable:{number}", MessageKind.NOTE, title, text[:500], now_wall_s, Level.WARN)
 
 
 def _queue(connection: sqlite3.Connection, message: Message, receivers: Sequence[str], wall_s: float) -> None:

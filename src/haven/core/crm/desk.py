@@ -30,6 +30,7 @@ from haven.core.rules.compiled import CompiledRules
 from haven.core.service import Trigger, transition
 from haven.core.transaction import Guard, Transaction, Write
 from haven.core.words import (
+    UNTRIED,
     CrmState,
     Kind,
     Level,
@@ -255,8 +256,8 @@ class Desk:
         """The hold that goes with an entry into error; None for every other state."""
         if to is not ServiceState.ERROR or result is None:
             return None
-        tries = service.hold_tries + 1
-        length_s = result.hold_s or hold_length_s(tries)
+        tries = service.hold_tries + (result.hold not in UNTRIED)
+        length_s = result.hold_s or hold_length_s(max(tries, 1))
         return Hold(
             cause=result.hold or sentences.hold_cause(service.state),
             detail=result.detail,

@@ -76,7 +76,10 @@ def verdict(outcomes: Sequence[Outcome], screen: Screen) -> bool:
     if failed:
         screen.line(f"FAILED after {took}: {', '.join(failed)}", "31")
     else:
-        screen.line(f"All {len(outcomes)} scenes as they should be, in {took}.", "32")
+        skipped = [outcome.scene.key for outcome in outcomes if outcome.skipped]
+        count = f"{len(outcomes) - len(skipped)} of {len(outcomes)}" if skipped else f"All {len(outcomes)}"
+        rest = f"; skipped: {', '.join(skipped)}" if skipped else ""
+        screen.line(f"{count} scenes as they should be, in {took}{rest}.", "32")
     return not failed
 
 

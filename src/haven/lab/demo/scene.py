@@ -25,22 +25,28 @@ class Row:
 
 @dataclass(frozen=True)
 class Scene:
-    """`play` does it and returns its rows; SceneError or LabError when something is not as it must be."""
+    """`play` does it and returns its rows; SceneError or LabError when something is not as it must be.
+
+    `why_not`: why this machine cannot show it, in one line; empty if it can. Then it is skipped, saying so.
+    """
 
     key: str
     title: str
     deadline_s: float
     play: Callable[[Stage], Sequence[Row]]
+    why_not: Callable[[], str] = str
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a scene; `failure` names the missed deadline or the false claim, empty if all is well."""
+    """What came of a scene; `failure` names the missed deadline or the false claim, empty if all is well;
+    `skipped` why it was not played."""
 
     scene: Scene
     took_s: float
     rows: tuple[Row, ...] = ()
     failure: str = ""
+    skipped: str = ""
 
 
 def ms(seconds: float) -> str:
@@ -51,6 +57,9 @@ def ms(seconds: float) -> str:
 def play(scene: Scene, stage: Stage) -> Outcome:
     """Plays one scene to its end or its failure."""
     stage.screen.title(f"{scene.key}: {scene.title}")
+    if reason := scene.why_not():
+        stage.screen.line(f"skipped: {reason}", "33")
+        return Outcome(scene, 0.0, skipped=reason)
     begin_s = time.monotonic()
     rows: tuple[Row, ...] = ()
     failure = ""
@@ -77,6 +86,8 @@ def summary(outcomes: Iterable[Outcome], screen: Screen) -> None:
         if outcome.failure:
             rows.append((name, outcome.scene.title, "", "", f"FAILED: {outcome.failure}"))
             continue
+        if outcome.skipped:
+            rows.append((name, outcome.scene.title, "", "", f"skipped: {outcome.skipped}"))
         for row in outcome.rows:
             rows.append((name, row.happened, row.noticed, row.down, row.concluded))
             name = ""

@@ -105,7 +105,7 @@ def report(
             State.OFF: course.off,
             State.DRILL: drills,
             State.MAINTENANCE: course.maintenance,
-            State.OBSERVED: course.observed,
+            State.OBSERVED: [*course.observed, *(_span(one, end_s) for one in inside if one.observed)],
             State.DOWN: downs,
             State.UNKNOWN: tuple(unwatched),
         },

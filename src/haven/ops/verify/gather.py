@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from haven.core.clock import Now
@@ -13,7 +13,7 @@ from haven.core.records import ServiceConfig
 from haven.core.settings import Settings, SettingsError
 from haven.core.settings_change import as_texts
 from haven.core.view import View
-from haven.core.words import Cause, Kind, Level
+from haven.core.words import Kind, Level
 from haven.daemons.machine import boot_id, load_settings
 from haven.history.history import History
 from haven.history.model import Entry, HistoryError, Incident
@@ -25,7 +25,6 @@ from haven.store.protocol import StoreError
 
 STALE_S = 30.0
 LATE_TICKS = 3
-_DRILLS_S = 400 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,8 @@ class _Story:
 
     trouble: str = ""
     told: tuple[Entry, ...] = ()
-    incidents: tuple[Incident, ...] = ()
+    open_incidents: tuple[Incident, ...] = ()
+    drills: Mapping[str, Incident] = field(default_factory=dict)
 
 
 def gather(sources: Sources) -> Facts:
@@ -83,8 +83,10 @@ def gather(sources: Sources) -> Facts:
         low_percent=settings.storage_low_percent,
         spaces=_spaces(disk.path for disk in disks if not disk.missing),
         told=_told(settings, story.told),
-        drills=_drills(story.incidents),
-        open_incidents=tuple(one for one in story.incidents if one.is_open),
+        drills={
+            sid: Drill(one.opened_wall_s, one.outage_s) for sid, one in story.drills.items() if not one.is_open
+        },
+        open_incidents=story.open_incidents,
         newest_wall_s=_newest(sources.node, view),
         clock_synced=machine.clock_synced(),
     )
@@ -116,8 +118,7 @@ def _settings_file() -> tuple[dict[str, str], str]:
 def _story(sources: Sources, wall_s: float) -> _Story:
     try:
         book = sources.book()
-        told = book.told([Kind.NOTIFICATION], wall_s)
-        return _Story("", told, book.incidents_between(wall_s - _DRILLS_S, wall_s))
+        return _Story("", book.told([Kind.NOTIFICATION], wall_s), book.open_incidents(), book.last_drills())
     except HistoryError as error:
         return _Story(str(error))
 
@@ -193,15 +194,6 @@ def _told(settings: Settings, entries: Iterable[Entry]) -> Told:
         last_ok_s=max((entry.at_wall_s for entry in stands if entry not in failed), default=None),
         trouble="; ".join(entry.event.sentence for entry in failed),
     )
-
-
-def _drills(incidents: Iterable[Incident]) -> dict[str, Drill]:
-    """The newest of each VM; incidents come newest first."""
-    found: dict[str, Drill] = {}
-    for incident in incidents:
-        if incident.cause is Cause.DRILL and not incident.is_open:
-            found.setdefault(incident.sid, Drill(incident.opened_wall_s, incident.outage_s))
-    return found
 
 
 def _newest(node: str, view: View | None) -> float | None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from haven.core import sentences
+from haven.core.boot_order import started_by_haven
 from haven.core.hands_off import reserve
 from haven.core.sentences import duration
 from haven.core.words import HandsOff, ServiceState, Wanted
@@ -62,12 +63,15 @@ def _trouble(facts: Facts, vm: Watched) -> Finding | None:
 
 
 def autostart(facts: Facts) -> Iterator[Finding]:
-    """libvirt starts at boot what should run, even if haven does not."""
-    seen = [vm for vm in facts.protected if vm.seen]
-    wrong = [vm for vm in seen if vm.seen and vm.seen.persistent and vm.seen.autostart != vm.should_run]
+    """libvirt starts at boot what should run, even if haven does not; but not what has its turn (boot order). That
+    of an observed VM is its owner's."""
+    observed = {vm.sid for vm in facts.protected if facts.view and facts.view.care(vm.sid).observe}
+    seen = [vm for vm in facts.protected if vm.seen and vm.sid not in observed]
+    wrong = [vm for vm in seen if vm.seen and vm.seen.persistent and vm.seen.autostart != _by_libvirt(facts, vm)]
     for vm in wrong:
-        word = "off, though it should run" if vm.should_run else "on, though it should be off"
-        off = "" if vm.should_run else " --disable"
+        too_early = "haven starts it in its turn" if vm.should_run else "it should be off"
+        word = f"on, though {too_early}" if vm.seen and vm.seen.autostart else "off, though it should run"
+        off = " --disable" if vm.seen and vm.seen.autostart else ""
         mend = f"virsh autostart {vm.name}{off} (haven does it by itself while it runs)"
         yield warn(f"{vm.label}: libvirt's autostart is {word}", mend, vm.sid)
     for vm in seen:
@@ -76,6 +80,12 @@ def autostart(facts: Facts) -> Iterator[Finding]:
             yield fail(f"{vm.label} is transient: gone for good when it stops", mend, vm.sid)
     if seen and not wrong:
         yield good("libvirt's autostart is as wanted")
+
+
+def _by_libvirt(facts: Facts, vm: Watched) -> bool:
+    """Whether libvirt is to start it at host boot."""
+    in_turn = facts.view and vm.config and started_by_haven(facts.view, vm.config.node, vm.sid)
+    return vm.should_run and not in_turn
 
 
 def saved(facts: Facts) -> Iterator[Finding]:

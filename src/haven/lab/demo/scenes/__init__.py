@@ -14,6 +14,7 @@ from haven.lab.demo.scenes import (
     intent,
     libvirtd,
     maintenance,
+    oom,
     panic,
     protect,
     told,
@@ -33,4 +34,5 @@ SCENES: tuple[Scene, ...] = (
     hang.SCENE,
     panic.SCENE,
     told.SCENE,
+    oom.SCENE,
 )
