@@ -29,7 +29,6 @@ ENOUGH_S = 25 * 60.0
 """After the last fault every hold (10 min), stop (3 min) and restart has had its time, twice."""
 
 RECORDS_PER_VM = 9  # config, service, journal, run, vm, vmid; care, vmlock, drill
-RESETS_KEPT = 3  # what may be reset within the window, by whichever terms
 RECORDS_OF_THE_HOST = 5  # agent, lock, manager, lrm; maintenance
 WINDOW_S = 300.0
 

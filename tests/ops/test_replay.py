@@ -54,7 +54,7 @@ def test_the_same_memory_and_the_same_facts_give_the_same_decision(tmp_path: Pat
     out = capsys.readouterr().out
     assert out.endswith("Same result.\n")
     assert "the node daemon (lrm) on alpha, haven 0.1.0" in out
-    assert "Decided   write agent/alpha" in out
+    assert "          write agent/alpha" in out
     assert "Told      vm:102 its QEMU process died (cause)" in out
 
 
