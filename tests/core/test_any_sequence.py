@@ -30,6 +30,7 @@ ENOUGH_S = 25 * 60.0
 
 RECORDS_PER_VM = 9  # config, service, journal, run, vm, vmid; care, vmlock, drill
 RECORDS_OF_THE_HOST = 5  # agent, lock, manager, lrm; maintenance
+RESETS_KEPT = 3  # what may be reset within the window, by whichever terms
 WINDOW_S = 300.0
 
 
