@@ -9,7 +9,7 @@ from haven.core.clock import Now
 from haven.core.codec import record_to_json
 from haven.core.contract import Asked, Decision, NodeObservation
 from haven.core.event import Event
-from haven.core.node_memory import NodeMemory
+from haven.core.node.memory import NodeMemory
 from haven.core.settings import Settings
 from haven.core.words import Kind
 from haven.ops.saved import read_saved

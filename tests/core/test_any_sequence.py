@@ -15,7 +15,7 @@ from haven.core.brake import CRASHES_KEPT
 from haven.core.care import changed
 from haven.core.clock import deadline_after
 from haven.core.hypervisor import Moment, Power, Why
-from haven.core.node_memory import TRAIL_LIMIT
+from haven.core.node.memory import TRAIL_LIMIT
 from haven.core.records import DrillRequest, LrmRecord, Maintenance, ServiceStatus, VmCare, VmJournal, VmLock
 from haven.core.settings import Settings
 from haven.core.transaction import Delete, Put

@@ -15,7 +15,7 @@ from haven.core.crm.memory import ManagerMemory
 from haven.core.event import Event
 from haven.core.lease import LeaseMemory
 from haven.core.lrm.memory import LrmMemory
-from haven.core.node_memory import NodeMemory
+from haven.core.node.memory import NodeMemory
 from haven.core.order import Probe, Stop
 from haven.core.records import Lock, LrmRecord, RunKey, ServiceConfig, ServiceStatus
 from haven.core.transaction import Delete, Put, Transaction

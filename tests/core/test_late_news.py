@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from haven.core import node
 from haven.core.contract import Decision
 from haven.core.hypervisor import Moment, Power, Vm, Why
-from haven.core.node_memory import NodeMemory
+from haven.core.node import step as node
+from haven.core.node.memory import NodeMemory
 from haven.core.order import Order, OrderResult, Start, Stop
 from haven.core.words import Kind, Wanted
 from tests.core.world import World

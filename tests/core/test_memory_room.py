@@ -9,7 +9,7 @@ from haven.core.favour import LIMIT, oom_score_adj
 from haven.core.host import HostFacts
 from haven.core.hypervisor import Power, Vm, Why
 from haven.core.memory_room import SETTLING_S, shortage
-from haven.core.node_memory import VmMemory
+from haven.core.node.memory import VmMemory
 from haven.core.order import Start
 from haven.core.overcommit import QEMU_OVERHEAD_MIB
 from haven.core.settings import Settings

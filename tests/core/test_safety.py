@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from haven.core import node
 from haven.core.contract import Decision
 from haven.core.hypervisor import Moment, Power, Why
-from haven.core.node_memory import NodeMemory
+from haven.core.node import step as node
+from haven.core.node.memory import NodeMemory
 from haven.core.order import Start
 from haven.core.records import AgentEpoch, PendingCommand, Result, RunKey, ServiceStatus
 from haven.core.transaction import Delete, Guard, Put, Refused, Transaction

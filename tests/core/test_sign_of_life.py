@@ -1,9 +1,9 @@
 """The node daemon's sign of life in the store: at every tick, and as soon as one was missed."""
 
-from haven.core import node
 from haven.core.clock import Now
 from haven.core.contract import NodeObservation
-from haven.core.node_memory import NodeMemory
+from haven.core.node import step as node
+from haven.core.node.memory import NodeMemory
 from haven.core.records import AgentEpoch, LrmRecord
 from haven.core.transaction import Put
 from tests.core.deciding import view_of

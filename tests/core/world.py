@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from haven.core import manager, node
+from haven.core import manager
 from haven.core.clock import Now
 from haven.core.contract import ManagerObservation, NodeObservation
 from haven.core.event import Event
@@ -16,7 +16,8 @@ from haven.core.hands_off import reserve
 from haven.core.host import Pulse
 from haven.core.hypervisor import Happening, Power, Vm
 from haven.core.manager import ManagerMemory
-from haven.core.node_memory import NodeMemory
+from haven.core.node import step as node
+from haven.core.node.memory import NodeMemory
 from haven.core.order import (
     AwaitAgent,
     CollectEvidence,

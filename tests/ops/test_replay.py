@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from haven.core import manager, node
+from haven.core import manager
 from haven.core.clock import Now
 from haven.core.codec import record_to_json
 from haven.core.contract import Asked, ManagerObservation, NodeObservation
 from haven.core.hypervisor import Power, Vm, Why
 from haven.core.manager import ManagerMemory
-from haven.core.node_memory import NodeMemory, VmMemory
+from haven.core.node import step as node
+from haven.core.node.memory import NodeMemory, VmMemory
 from haven.core.records import ServiceConfig
 from haven.core.settings import Settings
 from haven.core.view import Versioned, View

@@ -170,11 +170,11 @@ BROKEN: dict[str, Broken] = {
     # haven's own policy: this host
     "the first crash waits, too": _instead("haven.core.brake", "RESTART_DELAYS_S", (9.0,) * 4),
     "crash loops are not braked": _says("haven.core.brake.Brake", "delay_s", 0.0),
-    "nobody looks whether a hold's cause is gone": _idle("haven.core.node_plan.Plan", "_watch_hold"),
+    "nobody looks whether a hold's cause is gone": _idle("haven.core.node.plan.Plan", "_watch_hold"),
     "a hold lasts for hours": _says(f"{CRM}.desk", "hold_length_s", 9000.0),
-    "whoever powers off from inside is mistaken": _says("haven.core.node_absorb.Absorb", "_is_meant", False),
+    "whoever powers off from inside is mistaken": _says("haven.core.node.absorb.Absorb", "_is_meant", False),
     "a restart is planned as a shutdown": Broken(
-        "haven.core.node_standing._Stand._plan_shutdown",
+        "haven.core.node.standing._Stand._plan_shutdown",
         lambda old: lambda stand, _kind: old(stand, ShutdownKind.SHUTDOWN),
     ),
     "libvirt's hook lets everything start": _says("haven.sim.fast.libvirt.Permits", "allows", True),
@@ -194,6 +194,6 @@ BROKEN: dict[str, Broken] = {
     "no watchdog is as good as one": Broken(f"{CRM}.epochs.proof_of", _as_if_armed),
     "most hosts may be fenced at once": _says(f"{CRM}.epochs", "_storm", False),
     # moves
-    "no lost move is looked into": _idle("haven.core.node_moves.Moves", "resolve"),
-    "no target says what came of a move": _idle("haven.core.node_moves.Moves", "accept"),
+    "no lost move is looked into": _idle("haven.core.node.moves.Moves", "resolve"),
+    "no target says what came of a move": _idle("haven.core.node.moves.Moves", "accept"),
 }

@@ -6,7 +6,7 @@ kernel kill the host's own.
 """
 
 from haven.core.hypervisor import Vm
-from haven.core.node_memory import VmMemory
+from haven.core.node.memory import VmMemory
 from haven.core.order import Favour
 from haven.core.records import VmCare
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 from haven.core.ending import Ending
 from haven.core.host import DiskTrouble
 from haven.core.hypervisor import Happening
-from haven.core.node_book import Book
-from haven.core.node_memory import IoPause, VmMemory, last_sequence
+from haven.core.node.book import Book
+from haven.core.node.memory import IoPause, VmMemory, last_sequence
 from haven.core.order import OrderResult, Resume
 from haven.core.records import ServiceConfig
 from haven.core.sentences import size

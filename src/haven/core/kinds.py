@@ -16,7 +16,6 @@ from haven.core import (
     hypervisor,
     lease,
     load,
-    node_memory,
     oom,
     order,
     records,
@@ -27,6 +26,7 @@ from haven.core import (
 )
 from haven.core.crm import memory as crm_memory
 from haven.core.lrm import memory as lrm_memory
+from haven.core.node import memory as node_memory
 from haven.core.rules import compiled
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from haven.core.clock import Now
 from haven.core.contract import NodeObservation
 from haven.core.hypervisor import Vm
-from haven.core.node_memory import VmMemory, occupied
+from haven.core.node.memory import VmMemory, occupied
 from haven.core.order import Start
 from haven.core.overcommit import QEMU_OVERHEAD_MIB
 

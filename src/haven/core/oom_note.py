@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from haven.core.contract import NodeObservation
 from haven.core.host import HostFacts
-from haven.core.node_memory import VmMemory, occupied, own_configs
+from haven.core.node.memory import VmMemory, occupied, own_configs
 from haven.core.oom import OomKill
 from haven.core.overcommit import Overcommit, size, weigh
 from haven.core.words import Wanted

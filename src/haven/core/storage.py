@@ -1,7 +1,7 @@
 """File systems below protected VMs' images: told before they are full, for then QEMU pauses the VMs."""
 
 from haven.core.host import Space
-from haven.core.node_book import Book
+from haven.core.node.book import Book
 from haven.core.sentences import size
 from haven.core.words import Kind, Level
 

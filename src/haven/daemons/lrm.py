@@ -10,12 +10,12 @@ from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from haven.core import node
 from haven.core.contract import Asked, Decision, NodeObservation
 from haven.core.hang import all_watched
 from haven.core.host import Space
 from haven.core.hypervisor import Happening, Moment
-from haven.core.node_memory import NodeMemory
+from haven.core.node import step as node
+from haven.core.node.memory import NodeMemory
 from haven.core.order import Order, OrderResult, Reset, Resume, Start, Stop
 from haven.core.settings import Settings
 from haven.core.transaction import Committed

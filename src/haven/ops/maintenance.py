@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from haven.core.clock import Now, deadline_after
 from haven.core.event import Event
-from haven.core.node_windows import begun
+from haven.core.node.windows import begun
 from haven.core.records import Maintenance, Origin
 from haven.core.sentences import by, duration
 from haven.core.transaction import Delete, Put

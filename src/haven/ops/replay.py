@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from haven.core import manager, node
+from haven.core import manager
 from haven.core.codec import encode
 from haven.core.contract import Asked, Decision, NodeObservation
+from haven.core.node import step as node
 from haven.ops.decision_words import decision_lines, situation
 from haven.ops.saved import Saved, SavedFileError, read_saved
 

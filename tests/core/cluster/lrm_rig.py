@@ -3,12 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
-from haven.core import node
 from haven.core.clock import Now
 from haven.core.contract import Decision, NodeObservation
 from haven.core.hypervisor import Power, Vm, Why
 from haven.core.lease import LeaseFacts
-from haven.core.node_memory import NodeMemory
+from haven.core.node import step as node
+from haven.core.node.memory import NodeMemory
 from haven.core.order import CollectEvidence, Order, OrderResult
 from haven.core.records import (
     AgentEpoch,

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
-from haven.core import lease, node_standing, run_keys
+from haven.core import lease, run_keys
 from haven.core.crm import epochs, writing
 from haven.core.crm.desk import Desk
 from haven.core.lease import LeaseTerms
 from haven.core.lrm import reading
-from haven.core.node_moves import Moves
-from haven.core.node_plan import Plan
+from haven.core.node import standing
+from haven.core.node.moves import Moves
+from haven.core.node.plan import Plan
 from haven.core.placement import select
 from haven.core.transaction import Committed
 from haven.core.words import Pacing
@@ -57,7 +58,7 @@ MUTANTS = (
     Mutant(
         "an LRM that acts after its lease ran out",
         (
-            Words(node_standing._Stand, "_is_locked", " and self._now.boottime_s < lease.act_until_s", ""),
+            Words(standing._Stand, "_is_locked", " and self._now.boottime_s < lease.act_until_s", ""),
             Words(Plan, "__init__", "observation.lease.act_until_s if observation.lease else None", "None"),
         ),
         (RETIRED, ORDERS, NO_LOCK, "a host does not let go in time"),
@@ -80,7 +81,7 @@ MUTANTS = (
     ),
     Mutant(
         "a release that does not say what still runs",
-        (Value(node_standing._Stand, "_running", lambda _old: lambda _self: ()),),
+        (Value(standing._Stand, "_running", lambda _old: lambda _self: ()),),
         ("a release that hides running VMs",),
         ("network", "crm"),
     ),
@@ -88,13 +89,13 @@ MUTANTS = (
         "a lock taken while its node is being fenced",
         (
             Words(
-                node_standing._Stand,
+                standing._Stand,
                 "_acquisition",
                 "guards += [Guard(key, view.revision_of(key)), Guard(fence_key(seen.node), ABSENT)]",
                 "guards += [Guard(key, view.revision_of(key))]",
             ),
             Words(
-                node_standing._Stand,
+                standing._Stand,
                 "_facts",
                 "to_be_fenced(reading) or fence_key(self._seen.node) in self._seen.view.entries",
                 "False",
@@ -159,7 +160,7 @@ MUTANTS = (
             Words(
                 Plan, "_by_state", "case ServiceState.STARTED:", "case ServiceState.STARTED | ServiceState.FREEZE:"
             ),
-            Words(node_standing, "_attended", "service.state is not ServiceState.FREEZE", "True"),
+            Words(standing, "_attended", "service.state is not ServiceState.FREEZE", "True"),
         ),
         (TOUCHED,),
         ("power", "guest", "reboot"),

@@ -3,10 +3,11 @@ contract of `haven.core` asks its callers."""
 
 from typing import TYPE_CHECKING
 
-from haven.core import locks, node
+from haven.core import locks
 from haven.core.contract import Decision, NodeObservation
 from haven.core.hypervisor import Happening, Vm
-from haven.core.node_memory import NodeMemory
+from haven.core.node import step as node
+from haven.core.node.memory import NodeMemory
 from haven.core.order import CloseWatchdog, Duty, Exit, Move, Order, OrderResult
 from haven.core.transaction import Committed, Delete, Outcome, Transaction
 from haven.core.view import View

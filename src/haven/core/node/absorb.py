@@ -2,18 +2,18 @@
 
 from dataclasses import replace
 
-from haven.core import node_checks, node_hang
 from haven.core.clock import Now
 from haven.core.contract import NodeObservation
 from haven.core.ending import Ending, Seen, classify, evidence
 from haven.core.event import Event
 from haven.core.hypervisor import Moment, Power, Vm
 from haven.core.io_pause import error_reported, pause_cut_short, paused, resumed
-from haven.core.node_afar import ended_in_maintenance, is_observed, observed_up, restarted_in_maintenance
-from haven.core.node_book import Book
-from haven.core.node_drill import noticed
-from haven.core.node_in_place import recovered_in_place
-from haven.core.node_memory import (
+from haven.core.node import checks, hang
+from haven.core.node.afar import ended_in_maintenance, is_observed, observed_up, restarted_in_maintenance
+from haven.core.node.book import Book
+from haven.core.node.drill import noticed
+from haven.core.node.in_place import recovered_in_place
+from haven.core.node.memory import (
     Intention,
     NodeMemory,
     VmMemory,
@@ -24,7 +24,7 @@ from haven.core.node_memory import (
     io_paused,
     last_sequence,
 )
-from haven.core.node_results import order_done
+from haven.core.node.results import order_done
 from haven.core.order import Resume
 from haven.core.records import Result, ServiceConfig
 from haven.core.sentences import by, duration
@@ -69,8 +69,8 @@ class Absorb:
         for uuid, config in self.book.configs.items():
             if self._seen.vms is not None:
                 self._compare(config, self._seen.vms.get(uuid))
-        node_hang.absorb(self.book)
-        node_checks.absorb(self.book)
+        hang.absorb(self.book)
+        checks.absorb(self.book)
         if self._seen.tick:
             watch_spaces(self.book)
 
@@ -273,7 +273,7 @@ class Absorb:
             vm=vm,
             trail=known.trail,
             own_stop=stopping or config.wanted in (Wanted.STOPPED, Wanted.DISABLED),
-            own_reset=node_hang.ended_by_haven(known, self._now),
+            own_reset=hang.ended_by_haven(known, self._now),
             booted=known.boot_id != self._now.boot_id,
             host_stopping=self._seen.host_stopping,
             drill=known.drill is not None and known.drill.ordered,

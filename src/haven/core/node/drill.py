@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from haven.core import drills
 from haven.core.contract import NodeObservation
 from haven.core.event import Event, Scalar
-from haven.core.node_memory import VmMemory
+from haven.core.node.memory import VmMemory
 from haven.core.order import AwaitAgent, Kill
 from haven.core.records import DrillRequest, Rehearsal, ServiceConfig
 from haven.core.sentences import by, duration
@@ -18,7 +18,7 @@ from haven.core.transaction import Delete
 from haven.core.words import Kind, Level, ServiceState
 
 if TYPE_CHECKING:
-    from haven.core.node_plan import Plan
+    from haven.core.node.plan import Plan
 
 RESULT_S = 5.0
 """The result of a kill that has not come by then never comes: the process that waited for it is gone."""

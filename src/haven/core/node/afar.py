@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from haven.core.ending import Ending
 from haven.core.hands_off import OBSERVED, in_maintenance
-from haven.core.node_book import Book
-from haven.core.node_memory import VmMemory
+from haven.core.node.book import Book
+from haven.core.node.memory import VmMemory
 from haven.core.records import ServiceConfig
 from haven.core.sentences import duration
 from haven.core.words import Cause, Kind, Wanted

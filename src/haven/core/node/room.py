@@ -7,13 +7,13 @@ from haven.core.clock import Now
 from haven.core.contract import NodeObservation
 from haven.core.event import Event
 from haven.core.memory_room import AGAIN_S, GRACE_S, HOLD_S, LOOK_EVERY_S, Shortage, needed_mib, shortage
-from haven.core.node_memory import VmMemory
+from haven.core.node.memory import VmMemory
 from haven.core.overcommit import QEMU_OVERHEAD_MIB
 from haven.core.records import Result, ServiceConfig, ServiceStatus
 from haven.core.words import ExitCode, HoldCause, Kind, Level, Policy, ServiceState
 
 if TYPE_CHECKING:
-    from haven.core.node_plan import Plan
+    from haven.core.node.plan import Plan
 
 
 class Room:

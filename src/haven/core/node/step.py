@@ -9,10 +9,10 @@ from dataclasses import replace
 from haven.core.clock import Now
 from haven.core.contract import Decision, NodeObservation
 from haven.core.hypervisor import Vm
-from haven.core.node_absorb import Absorb
-from haven.core.node_memory import NodeMemory, to_journal
-from haven.core.node_plan import Plan
-from haven.core.node_standing import Standing, agent_key, stand
+from haven.core.node.absorb import Absorb
+from haven.core.node.memory import NodeMemory, to_journal
+from haven.core.node.plan import Plan
+from haven.core.node.standing import Standing, agent_key, stand
 from haven.core.records import LrmRecord, Origin, PendingWork, VmIdentity
 from haven.core.transaction import Delete, Guard, Put, Transaction
 from haven.core.vmid import Unnumbered, assign_vmids, identity_writes

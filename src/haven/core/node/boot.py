@@ -11,13 +11,13 @@ from haven.core.contract import NodeObservation
 from haven.core.event import Event
 from haven.core.hands_off import reserve
 from haven.core.health import healthy
-from haven.core.node_memory import VmMemory, own_configs
+from haven.core.node.memory import VmMemory, own_configs
 from haven.core.records import BootPhase, ServiceConfig
 from haven.core.view import View
 from haven.core.words import Cause, Kind, Level, ServiceState, Wanted
 
 if TYPE_CHECKING:
-    from haven.core.node_plan import Plan
+    from haven.core.node.plan import Plan
 
 
 def look(plan: Plan, seen: NodeObservation, phase: BootPhase | None, now: Now) -> Outcome:

@@ -10,14 +10,14 @@ from haven.core.clock import Now
 from haven.core.event import Event
 from haven.core.hands_off import Reserve, reserve
 from haven.core.io_pause import TELL_WITHIN_S, is_full, try_at_s, words
-from haven.core.node_memory import IoPause, VmMemory
+from haven.core.node.memory import IoPause, VmMemory
 from haven.core.order import Inspect, Resume
 from haven.core.records import ServiceConfig
 from haven.core.view import View
 from haven.core.words import HandsOff, Kind
 
 if TYPE_CHECKING:
-    from haven.core.node_plan import Plan
+    from haven.core.node.plan import Plan
 
 INSPECT_EVERY_S = 2.0
 

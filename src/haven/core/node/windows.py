@@ -11,7 +11,7 @@ from haven.core.clock import Deadline
 from haven.core.contract import NodeObservation
 from haven.core.event import Event, Scalar
 from haven.core.hands_off import lock_of
-from haven.core.node_memory import own_configs
+from haven.core.node.memory import own_configs
 from haven.core.order import Move
 from haven.core.records import Maintenance, VmLock
 from haven.core.sentences import by, duration
@@ -19,7 +19,7 @@ from haven.core.transaction import Delete, Put
 from haven.core.words import Kind, Level
 
 if TYPE_CHECKING:
-    from haven.core.node_plan import Plan
+    from haven.core.node.plan import Plan
 
 REMINDED_BEFORE_S = 600.0
 REMINDED_SHARE = 0.1

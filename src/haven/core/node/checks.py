@@ -8,8 +8,8 @@ from haven.core.hang import too_young
 from haven.core.health import failing
 from haven.core.host import CheckSeen, Pulse
 from haven.core.hypervisor import Vm
-from haven.core.node_book import Book
-from haven.core.node_memory import NodeMemory, VmMemory, own_configs
+from haven.core.node.book import Book
+from haven.core.node.memory import NodeMemory, VmMemory, own_configs
 from haven.core.records import VmCare
 from haven.core.words import HangStage, Kind, Level
 

@@ -8,7 +8,7 @@ from haven.core.contract import NodeObservation
 from haven.core.ending import Ending
 from haven.core.event import Event, Scalar
 from haven.core.host_memory import became_short, is_short, is_well_again
-from haven.core.node_memory import TAKEOVER_S, NodeMemory, VmMemory, own_configs
+from haven.core.node.memory import TAKEOVER_S, NodeMemory, VmMemory, own_configs
 from haven.core.oom_note import overcommit
 from haven.core.records import ServiceConfig
 from haven.core.words import Cause, Kind, Level

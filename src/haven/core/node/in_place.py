@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from haven.core.ending import Ending
 from haven.core.hypervisor import Moment
-from haven.core.node_book import Book
-from haven.core.node_memory import VmMemory, had, last_sequence
+from haven.core.node.book import Book
+from haven.core.node.memory import VmMemory, had, last_sequence
 from haven.core.records import ServiceConfig
 from haven.core.words import Cause, Kind, Level
 

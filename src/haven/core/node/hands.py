@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from haven.core.contract import NodeObservation
 from haven.core.event import Event, Scalar
 from haven.core.hands_off import OBSERVED, Reserve, reserve
-from haven.core.node_memory import VmMemory
+from haven.core.node.memory import VmMemory
 from haven.core.records import ServiceConfig, ServiceStatus
 from haven.core.sentences import duration
 from haven.core.words import HandsOff, Kind, Level
 
 if TYPE_CHECKING:
-    from haven.core.node_plan import Plan
+    from haven.core.node.plan import Plan
 
 
 class Hands:

@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 
-from haven.core import boot_order, node_boot, node_evidence
+from haven.core import boot_order
 from haven.core.boot_order import Outcome
 from haven.core.brake import hold_length_s
 from haven.core.clock import Now
@@ -12,16 +12,17 @@ from haven.core.event import Event, Scalar
 from haven.core.favour import favour
 from haven.core.hypervisor import Vm
 from haven.core.lrm.queue import MOVES
-from haven.core.node_checks import signs
-from haven.core.node_drill import Drills
-from haven.core.node_hands import Hands
-from haven.core.node_hang import Hangs
-from haven.core.node_memory import Intention, NodeMemory, VmMemory, own_configs, suspended
-from haven.core.node_moves import Moves
-from haven.core.node_resume import attend
-from haven.core.node_room import Room
-from haven.core.node_standing import Standing
-from haven.core.node_windows import Windows
+from haven.core.node import boot, evidence
+from haven.core.node.checks import signs
+from haven.core.node.drill import Drills
+from haven.core.node.hands import Hands
+from haven.core.node.hang import Hangs
+from haven.core.node.memory import Intention, NodeMemory, VmMemory, own_configs, suspended
+from haven.core.node.moves import Moves
+from haven.core.node.resume import attend
+from haven.core.node.room import Room
+from haven.core.node.standing import Standing
+from haven.core.node.windows import Windows
 from haven.core.order import Move, Order, Probe, Settle, Start, Stop
 from haven.core.records import Result, RunKey, ServiceConfig, ServiceStatus
 from haven.core.transaction import Delete, Guard, Put
@@ -96,7 +97,7 @@ class Plan:
                 self._plan(config, service, known, facts.get(config.uuid))
         if facts is not None:
             Drills(self, self._seen).run()
-        node_evidence.collect(self, self._seen)
+        evidence.collect(self, self._seen)
 
     def tell_once(self, key: str, event: Event) -> None:
         """Tell what goes with a write, once, however often it takes to write it."""
@@ -107,7 +108,7 @@ class Plan:
     def _look_at_boot(self) -> None:
         if self._seen.vms is None:
             return
-        self._boot = node_boot.look(self, self._seen, self._memory.boot, self._now)
+        self._boot = boot.look(self, self._seen, self._memory.boot, self._now)
         if self._boot.wake_at_s < math.inf:
             self.wake(self._boot.wake_at_s)
 
@@ -172,7 +173,7 @@ class Plan:
         elif self._seen.host_stopping or self.standing.shutdown:
             self.waiting[config.sid] = "not started: the host is shutting down"
         elif self._may_start(config, service, known):
-            if node_boot.holds_back(self, self._boot, config.sid, self._now):
+            if boot.holds_back(self, self._boot, config.sid, self._now):
                 return
             self._start(config, service, self.vms[config.uuid])
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from haven.core.contract import NodeObservation
 from haven.core.hypervisor import Power, Vm
-from haven.core.node_memory import MoveEnded, MoveOutcome, VmMemory, occupied, own_configs
+from haven.core.node.memory import MoveEnded, MoveOutcome, VmMemory, occupied, own_configs
 from haven.core.order import Move
 from haven.core.records import Result, RunKey, ServiceConfig, ServiceStatus
 from haven.core.run_keys import holds_epoch, may_be_running
@@ -17,7 +17,7 @@ from haven.core.transaction import Delete, Put
 from haven.core.words import ExitCode, NodeState, ServiceState
 
 if TYPE_CHECKING:
-    from haven.core.node_plan import Plan
+    from haven.core.node.plan import Plan
 
 
 class Moves:

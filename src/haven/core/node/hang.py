@@ -15,15 +15,15 @@ from haven.core.event import Event
 from haven.core.hands_off import Reserve, reserve
 from haven.core.host import Pulse
 from haven.core.hypervisor import Moment, Vm
-from haven.core.node_book import Book
-from haven.core.node_memory import VmMemory
+from haven.core.node.book import Book
+from haven.core.node.memory import VmMemory
 from haven.core.order import OrderResult, Reset
 from haven.core.records import HangState, HangTerms, ServiceConfig, ServiceStatus
 from haven.core.sentences import duration
 from haven.core.words import Cause, HandsOff, HangStage, Kind, Level
 
 if TYPE_CHECKING:
-    from haven.core.node_plan import Plan
+    from haven.core.node.plan import Plan
 
 LIVES_ANEW = (Moment.STARTED, Moment.RESUMED, Moment.REBOOT)
 LOOK_AGAIN_S = 1.0

@@ -4,11 +4,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from haven.core.contract import NodeObservation
-from haven.core.node_memory import own_configs
+from haven.core.node.memory import own_configs
 from haven.core.order import CollectEvidence
 
 if TYPE_CHECKING:
-    from haven.core.node_plan import Plan
+    from haven.core.node.plan import Plan
 
 
 def collect(plan: "Plan", seen: NodeObservation) -> None:
