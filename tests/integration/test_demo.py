@@ -143,19 +143,19 @@ def test_ctrl_c_takes_everything_down(tmp_path: Path) -> None:
         pids = [inside.pid for inside in host.processes()]
     finally:
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=90)
     assert process.returncode == 130
     assert said.count("\n") <= 2
     assert "interrupted" in said
     assert not host.running
     assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
-    assert mounts() == before
+    assert not [mount for mount in mounts() - before if str(tmp_path) in mount]
 
 
 @pytest.mark.lab
 def test_a_kept_lab_host_can_be_looked_at_and_taken_down(tmp_path: Path) -> None:
     process = demo(tmp_path, "protect", keep="1")
-    output, errors = process.communicate(timeout=90)
+    output, errors = process.communicate(timeout=240)
     try:
         assert process.returncode == 0, output + errors
         assert f"Take it down:  {tmp_path}/down" in output

@@ -24,8 +24,8 @@ LAB_PACKAGES = (
     "libc6-dev",
 )
 
-# Boots as PID 1 of a host of the tests' own.
-TEST_PACKAGES = ("systemd",)
+# systemd boots as PID 1 of a host of the tests' own; openssl signs the certificate of a page that they look at.
+TEST_PACKAGES = ("systemd", "openssl")
 
 _TESTED = {"debian": ("12", "13"), "ubuntu": ("24.04",)}
 _KERNEL_META = {"debian": "linux-image-cloud-amd64", "ubuntu": "linux-image-virtual"}

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 from haven.lab.machine import Machine
 from haven.lab.namespaces import Process
 
-_UP_S = 10.0
+_UP_S = 30.0
 
 
 @dataclass(frozen=True)
