@@ -67,8 +67,10 @@ class Distribution:
     @property
     def lab_packages(self) -> tuple[str, ...]:
         """What a lab needs, apart from what the running Python may lack."""
-        # Ubuntu's kernel modules are compressed by zstd, which Python 3.12 cannot read.
-        return (*LAB_PACKAGES, "zstd") if self.name == "ubuntu" else LAB_PACKAGES
+        # Ubuntu's kernel modules are compressed by zstd, which Python 3.12 cannot read. From Debian 13 on
+        # libvirt's storage pools are a package of their own, which is only recommended.
+        own = {"ubuntu": ("zstd",), "debian": () if self.version == "12" else ("libvirt-daemon-driver-storage",)}
+        return (*LAB_PACKAGES, *own.get(self.name, ()))
 
     @property
     def kernel_package(self) -> str:
