@@ -6,6 +6,8 @@ scheduler hands out whole files in this order, `--dist loadfile --no-loadscope-r
 
 from __future__ import annotations
 
+import signal
+
 import hypothesis
 import pytest
 
@@ -17,6 +19,9 @@ hypothesis.settings.register_profile(
     "steady", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("steady")
+
+# A shell's background job ignores Ctrl-C, and so would every program that a test starts to end it by that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LONGEST_FIRST = (
     "integration/test_scenes.py",

@@ -170,6 +170,8 @@ def test_a_daemon_that_systemd_aborts_says_where_it_hung(tmp_path: Path) -> None
         [sys.executable, "-c", program], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as daemon:
         assert daemon.stdout is not None and daemon.stderr is not None
-        assert daemon.stdout.readline() == "up\n"
+        up = daemon.stdout.readline()
         daemon.send_signal(signal.SIGABRT)
-        assert "in hangs_here" in daemon.stderr.read()
+        said = daemon.stderr.read()
+    assert up == "up\n", said
+    assert "in hangs_here" in said, said
