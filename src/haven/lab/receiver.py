@@ -56,7 +56,7 @@ class Receiver:
     def received(self, path: str = "") -> list[Received]:
         """What came so far, on one path or on all."""
         try:
-            lines = self._file.read_text().splitlines()
+            lines = self._file.read_text().split("\n")[:-1]  # the last may be half written
         except FileNotFoundError:
             return []
         found = [Received(**json.loads(line)) for line in lines]
