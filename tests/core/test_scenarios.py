@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.core import steps_hands, steps_hang, steps_happen, steps_judge, steps_memory
+from tests.core import steps_hands, steps_hang, steps_happen, steps_judge, steps_memory, steps_storage
 from tests.core.story import STEPS, Story
 
 FILES = sorted((Path(__file__).parent / "scenarios").glob("*.txt"))
@@ -17,7 +17,7 @@ STORIES = [
 
 def test_every_line_has_its_words() -> None:
     modules = {function.__module__ for function in STEPS.values()}
-    steps = (steps_happen, steps_judge, steps_hands, steps_hang, steps_memory)
+    steps = (steps_happen, steps_judge, steps_hands, steps_hang, steps_memory, steps_storage)
     assert modules == {module.__name__ for module in steps}
 
 

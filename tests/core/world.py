@@ -1,33 +1,25 @@
 """One host in virtual time: the manager's and the node's steps, driven as the contract asks.
 
 No mocks: the real steps, a store in memory, a host of fake guests. Deterministic. It also holds the promises
-that no sequence of faults may break: see `_may_be_started`.
+that no sequence of faults may break: see `_may_be_started` and `promises`.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from haven.core import manager
 from haven.core.clock import Now
 from haven.core.contract import ManagerObservation, NodeObservation
 from haven.core.event import Event
-from haven.core.hands_off import reserve
 from haven.core.host import Pulse
-from haven.core.hypervisor import Happening, Power, Vm
+from haven.core.hypervisor import Power
 from haven.core.manager import ManagerMemory
 from haven.core.node import step as node
 from haven.core.node.memory import NodeMemory
 from haven.core.order import (
-    AwaitAgent,
-    CollectEvidence,
-    Favour,
-    Inspect,
     Order,
     OrderResult,
-    Probe,
-    Resume,
-    Settle,
     Start,
     Stop,
 )
@@ -35,10 +27,12 @@ from haven.core.records import Command, Origin, Record, ServiceConfig
 from haven.core.settings import Settings
 from haven.core.transaction import Committed, Delete, Guard, Outcome, Put, Refused, Transaction
 from haven.core.view import View
-from haven.core.words import HandsOff, ServiceState, Verb, Wanted
+from haven.core.words import Verb, Wanted
 from tests.core.fake_host import FakeHost, Guest
 from tests.core.fake_life import pulses
 from tests.core.fake_store import FakeStore
+from tests.core.process import Daemon, Job, KilledError
+from tests.core.promises import may_be_started, may_be_touched
 
 R = TypeVar("R", bound=Record)
 Writes = Iterator[Put | Delete]
@@ -49,36 +43,6 @@ MAX_LOOKS = 60
 """More looks than this at one moment is a loop that would eat a core."""
 
 LOOK_POINTS = ("before it performed", "after it performed", "after it wrote")
-
-
-class KilledError(Exception):
-    """The daemon died here."""
-
-
-@dataclass(slots=True)
-class Daemon:
-    """What one process has; all of it is lost when it dies, and a new `holder` comes."""
-
-    holder: str
-    memory: Any
-    wake_at_s: float | None = None
-    woken: bool = True
-    next_tick_s: float = 0.0
-    facts: dict[str, Vm] | None = None
-    stale: set[str] = field(default_factory=set)
-    happenings: list[Happening] = field(default_factory=list)
-    results: list[OrderResult] = field(default_factory=list)
-    watched_since_s: float = 0.0
-
-
-@dataclass(slots=True)
-class Job:
-    """An order under way, of the process `holder`."""
-
-    due_s: float
-    order: Order
-    holder: str
-    pid: int | None
 
 
 class World:
@@ -282,7 +246,7 @@ class World:
     def _give(self, orders: tuple[Order, ...], view: View, lrm: Daemon) -> None:
         for order in orders:
             self.ordered.append((self.boottime_s, order))
-            self._may_be_touched(order, view)
+            may_be_touched(order, view, self.host.facts_of(order.uuid), self.now())
             if isinstance(order, Start):
                 self.check(order, view)
                 self.starts.append((self.boottime_s, order.sid))
@@ -299,23 +263,8 @@ class World:
         stops = [job.order for job in mine if isinstance(job.order, Stop) and pid is not None and job.pid == pid]
         busy = stops + [job.order for job in mine if isinstance(job.order, Start)]
         assert not busy, f"{order} while {busy} is under way"
-        run, config, service = view.runs()[order.uuid], view.configs()[order.sid], view.services()[order.sid]
-        assert (run.node, run.epoch) == (NODE, self.now().boot_id), f"started without the run key: {run}"
-        assert config.wanted is Wanted.STARTED, f"started although wanted {config.wanted}"
-        assert (service.state, service.node) == (ServiceState.STARTED, NODE), f"started in {service}"
+        may_be_started(order, view, NODE, self.now())
         assert not self.stopping, "started while the host goes down"
-
-    def _may_be_touched(self, order: Order, view: View) -> None:
-        """Hands off: nothing but a look under observe and maintenance; under a lock, no start, stop or kill. A job
-        of libvirt's alone does not keep a VM paused: some last for days."""
-        hands = reserve(view, order.sid, self.host.facts_of(order.uuid), self.now())
-        if hands is None or isinstance(order, (CollectEvidence, AwaitAgent, Inspect)):
-            return
-        by_people = reserve(view, order.sid, None, self.now())
-        if by_people is None and isinstance(order, Resume):
-            return
-        harmless = hands.why is HandsOff.LOCKED and isinstance(order, (Probe, Settle, Favour))
-        assert harmless, f"{order} although {hands}"
 
     def _work_due(self) -> None:
         self._hurry_stops()

@@ -30,12 +30,17 @@ from haven.core.node import memory as node_memory
 from haven.core.rules import compiled
 
 
+def _is_of(module: ModuleType, item: type) -> bool:
+    """Defined in it, or in a module of it."""
+    return f"{item.__module__}.".startswith(f"{module.__name__}.")
+
+
 def _dataclasses(modules: Iterable[ModuleType]) -> dict[str, type]:
     return {
         name: item
         for module in modules
         for name, item in vars(module).items()
-        if isinstance(item, type) and is_dataclass(item) and item.__module__ == module.__name__
+        if isinstance(item, type) and is_dataclass(item) and _is_of(module, item)
         if not name.startswith("_")
     }
 

@@ -1,0 +1,42 @@
+"""The lines of the scenarios about storage."""
+
+from haven.core.host import Space
+from haven.core.hypervisor import Happening, Moment
+from tests.core.story import Story, step
+
+
+@step("the storage of <sid> is (full|failing|well again)")
+def storage(story: Story, sid: str, how: str) -> None:
+    guest = story.world.guest(sid)
+    guest.full, guest.failing = how == "full", how == "failing"
+
+
+@step("the guest of <sid> writes to its disk")
+def writes(story: Story, sid: str) -> None:
+    story.world.host.write(story.world.guest(sid))
+    story.world.tell_lrm()
+
+
+@step("a disk of <sid> has (\\d+) I/O errors that its guest is told of")
+def io_errors(story: Story, sid: str, count: str) -> None:
+    for _ in range(int(count)):
+        happening = Happening(
+            story.world.guest(sid).uuid,
+            Moment.IO_ERROR,
+            *story.world.host.clock,
+            "an I/O error of vda was reported",
+        )
+        story.world.host.happenings.append(happening)
+        story.world.tell_lrm()
+        story.world.settle()
+
+
+@step("<n> MiB of <n> GiB are free in /srv, with the image of <sid>")
+def space(story: Story, free: str, total: str, sid: str) -> None:
+    images = (f"/srv/{story.world.guest(sid).name}.qcow2",)
+    story.world.host.spaces["/srv"] = Space(int(free), int(float(total) * 1024), images, 15 * 1024)
+
+
+@step("/srv does not answer any more")
+def space_silent(story: Story) -> None:
+    story.world.host.spaces.clear()
