@@ -192,7 +192,8 @@ def _closed(known: VmMemory, now: Now) -> VmMemory:
 
 
 def recent_resets(state: HangState, terms: HangTerms, now: Now) -> tuple[float, ...]:
-    return tuple(at_s for at_s in state.resets_s if now.boottime_s - at_s < terms.window_s)
+    """Those that still count, until the very moment for which a held one asks to be woken."""
+    return tuple(at_s for at_s in state.resets_s if now.boottime_s < at_s + terms.window_s)
 
 
 def reset_done(book: Book, order: Reset, vm: VmMemory, result: OrderResult) -> VmMemory:
@@ -281,7 +282,8 @@ class Hangs:
     ) -> None:
         """It is given the time that a start takes; while its disks move, it is booting."""
         since_s = self._now.boottime_s - known.hang.stage_s
-        if known.last_cause is Cause.GUEST_WATCHDOG:
+        vm = (self._seen.vms or {}).get(config.uuid)
+        if known.last_cause is Cause.GUEST_WATCHDOG or hang.paused_by_watchdog(vm):  # no pulse while paused
             if since_s >= END_AGAIN_S:
                 self._end(config, service, known, "its watchdog paused it, and a reset did not help")
             return
