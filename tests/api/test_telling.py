@@ -73,6 +73,21 @@ def test_what_was_before_the_first_start_is_not_news(tmp_path: Path) -> None:
         assert [said["incident"]["id"] for said in ear.bodies] == ["vm:102-2"]
 
 
+def test_what_nobody_was_told_takes_no_room_of_those_who_are_named_next(tmp_path: Path) -> None:
+    with telling_api(tmp_path, notify_per_hour=2) as world:
+        ready(world)
+        for number in range(1, 5):
+            crash(world, number)
+        ring(world)
+        until(lambda: restarts(world) == 4, "they are read")
+    with listening() as ear, telling_api(tmp_path, webhook_url=ear.url(), notify_per_hour=2) as world:
+        ready(world)
+        crash(world, 5)
+        ring(world)
+        ear.wait_for(1)
+        assert ear.bodies[0]["incident"]["id"] == "vm:102-5"
+
+
 def test_what_happens_while_the_network_is_down_is_told_with_its_age(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
