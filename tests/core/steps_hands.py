@@ -7,7 +7,7 @@ from haven.core.hypervisor import Moment
 from haven.core.order import CollectEvidence, Inspect, Kill, Order, OrderResult, Resume, Stop
 from haven.core.records import Command, DrillPlan, DrillRequest, Maintenance, VmCare, VmLock
 from haven.core.transaction import Delete, Put
-from haven.core.words import DisarmMode, Verb
+from haven.core.words import DisarmMode, Kind, Verb
 from tests.core.story import Story, step
 
 
@@ -178,3 +178,9 @@ def at_the_kill(story: Story, sid: str, rest: str) -> None:
         return result
 
     host.carry_out = carry_out_and  # type: ignore[method-assign]
+
+
+@step("its end counts (\\d+) restarts? of <sid>")
+def counts_restarts(story: Story, count: str, sid: str) -> None:
+    [up] = [event for event in story.events(sid) if event.kind is Kind.VM_UP]
+    assert up.fields["restarts"] == int(count), up

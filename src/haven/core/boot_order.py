@@ -41,8 +41,8 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`phase`: to be remembered; None when nobody is off since the boot any more. `waits` by sid: all other due ones start now.
-    `wake_at_s`: when a wait ends by time alone. `notes`: by sid, what is to be told, once."""
+    """`phase`: to be remembered as long as somebody is off since the boot. `waits` by sid: all other due ones
+    start now. `wake_at_s`: when a wait ends by time alone. `notes`: by sid, what is to be told, once."""
 
     phase: BootPhase | None
     waits: Mapping[str, Wait]

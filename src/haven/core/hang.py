@@ -83,7 +83,7 @@ def paused_by_watchdog(vm: Vm | None) -> bool:
 
 
 def rests(vm: Vm | None) -> bool:
-    """It is paused, and not by its own watchdog: its silence says nothing, and a reset would cost what it holds."""
+    """It is paused, and not by its own watchdog: its silence says nothing, and a reset costs what it holds."""
     return vm is not None and vm.power is Power.PAUSED and not paused_by_watchdog(vm)
 
 
