@@ -353,6 +353,20 @@ def test_messages_beyond_what_is_kept_are_counted(tmp_path: Path, monkeypatch: p
     assert [said["id"] for said in ear.bodies[1:]] == ["vm:102-4:closed", "vm:102-9:closed"]
 
 
+def test_what_mended_itself_counts_as_an_outage_and_not_as_a_restart(tmp_path: Path) -> None:
+    with telling_api(tmp_path) as world:
+        ready(world)
+        crash(world, 1, back_after_s=None)
+        back(world, 1, outage_s=5.0, restarts=0)
+        crash(world, 2)
+        ring(world)
+        until(lambda: restarts(world) == 1, "the second is counted")
+        assert world.state.telling is not None
+        assert world.state.telling.outbox is not None
+        totals = world.state.telling.outbox.totals()
+        assert abs(totals["haven_vm_outage_seconds_total", "vm:102", ""] - 5.4) < 0.01
+
+
 def test_the_totals_only_grow_over_restarts_and_are_counted_once(tmp_path: Path) -> None:
     for start in range(2):
         with telling_api(tmp_path) as world:

@@ -104,7 +104,8 @@ def _ended(entry: Entry) -> list[Count]:
 
 
 def _restarted(entry: Entry) -> list[Count]:
-    return _of_vm(entry.event, (RESTARTS, "", 1.0), (OUTAGE_SECONDS, "", number(entry.event, "outage_s", 0.0)))
+    restarts, outage_s = number(entry.event, "restarts", 1.0), number(entry.event, "outage_s", 0.0)
+    return _of_vm(entry.event, (RESTARTS, "", restarts), (OUTAGE_SECONDS, "", outage_s))
 
 
 def _held(entry: Entry) -> list[Count]:
