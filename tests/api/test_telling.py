@@ -73,6 +73,21 @@ def test_what_was_before_the_first_start_is_not_news(tmp_path: Path) -> None:
         assert [said["incident"]["id"] for said in ear.bodies] == ["vm:102-2"]
 
 
+def test_what_nobody_was_told_does_not_count_as_sent(tmp_path: Path) -> None:
+    with telling_api(tmp_path, notify_per_hour=2) as world:
+        ready(world)
+        for number in range(3):
+            crash(world, number)
+        ring(world)
+        until(lambda: restarts(world) == 3, "they are read")
+    with listening() as ear, telling_api(tmp_path, notify_per_hour=2, webhook_url=ear.url()) as world:
+        ready(world)
+        crash(world, 3)
+        ring(world)
+        ear.wait_for(1)
+        assert [said["incident"]["id"] for said in ear.bodies] == ["vm:102-3"]
+
+
 def test_what_happens_while_the_network_is_down_is_told_with_its_age(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,7 @@
 """Reads the story as it grows, and puts into the outbox what people are owed for it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from haven.api.state import State
@@ -11,7 +11,7 @@ from haven.core import notices
 from haven.core.event import Event
 from haven.core.message import Message
 from haven.core.notice_words import number, text
-from haven.core.notices import Happened, NoticeMemory, Terms
+from haven.core.notices import Happened, HeldBack, NoticeMemory, Terms
 from haven.core.words import Kind
 from haven.history.model import Entry
 from haven.store.protocol import StoreError
@@ -53,9 +53,11 @@ class Teller:
         story = [Happened(entry.id, entry.at_wall_s, entry.event) for entry in entries]
         told = notices.step(memory, story, now_s, self._terms)
         queued = bool(told.messages and self._receivers)
-        if told.memory != memory:
-            self._outbox.take(told.memory, told.messages, self._receivers, _counts(entries), now_s)
-        self._memory = told.memory
+        # What nobody was told takes no place from what is told when somebody is named.
+        kept = told.memory if self._receivers else replace(told.memory, sent_wall_s=(), held_back=HeldBack())
+        if kept != memory:
+            self._outbox.take(kept, told.messages, self._receivers, _counts(entries), now_s)
+        self._memory = kept
         return News(told.raised, queued, told.wake_at_wall_s, len(entries) == BATCH)
 
     def _remembered(self) -> NoticeMemory:
