@@ -4,7 +4,7 @@ Each call has a connection of its own while it lasts: one to a QEMU that hangs l
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,12 +13,14 @@ import libvirt
 from haven.core.settings import Settings
 from haven.hypervisor import agent, domains
 from haven.hypervisor.connection import Connection, Opener
-from haven.hypervisor.protocol import Heard, HypervisorError
+from haven.hypervisor.protocol import Heard, HypervisorError, UnreachableError
 
 _PATIENCE_S = 1
 
 _STATS = libvirt.VIR_DOMAIN_STATS_BLOCK | libvirt.VIR_DOMAIN_STATS_INTERFACE
-_WORK = (".rd.reqs", ".wr.reqs", ".fl.reqs", ".tx.pkts")
+_NOWAIT = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
+_OF_DISKS = (".rd.reqs", ".wr.reqs", ".fl.reqs")
+_WORK = (*_OF_DISKS, ".tx.pkts")
 """What a guest does. What it is sent does not count: a dead one is sent things, too."""
 
 
@@ -33,6 +35,15 @@ class _Desk:
         if uuid not in self._domains:
             self._domains[uuid] = domains.must_find(self.connection.raw, uuid)
         return self._domains[uuid]
+
+    def known(self, uuid: str) -> Any | None:
+        """None: libvirt knows it no more."""
+        try:
+            return self.domain(uuid)
+        except UnreachableError:
+            raise
+        except HypervisorError:
+            return None
 
     def forget(self, uuid: str) -> None:
         self._domains.pop(uuid, None)
@@ -50,12 +61,12 @@ class LibvirtLifeSigns:
         with self._domain(uuid, "ask the agent of") as domain:
             return agent.heard(domain, _PATIENCE_S)
 
-    def work(self, uuid: str) -> int:
-        with self._domain(uuid, "read the counters of") as domain:
-            found = domain.connect().domainListGetStats([domain], _STATS, 0)
-        if not found:
-            raise HypervisorError(f"nothing is told of VM {uuid}: it went just now")
-        return work_done(found[0][1])
+    def work(self, uuids: Sequence[str]) -> Mapping[str, int]:
+        with self._desk() as desk, desk.connection.translated("read the counters of VMs"):
+            known = [domain for uuid in uuids if (domain := desk.known(uuid))]
+            found = desk.connection.raw.domainListGetStats(known, _STATS, _NOWAIT) if known else []
+            done = {domain.UUIDString(): work_done(values) for domain, values in found}
+        return {uuid: work for uuid, work in done.items() if work is not None}
 
     def stuck_s(self, uuid: str) -> float | None:
         with self._domain(uuid, "look after QEMU of") as domain:
@@ -99,6 +110,9 @@ class LibvirtLifeSigns:
         return _Desk(Connection(self._opener.open(), lambda _why: None))
 
 
-def work_done(values: Mapping[str, int | str]) -> int:
-    """All that the guest's disks have done and its network cards have sent, in requests and packets."""
+def work_done(values: Mapping[str, int | str]) -> int | None:
+    """All that the guest's disks have done and its network cards have sent, in requests and packets; None when
+    its QEMU was passed over: then libvirt names the disks, and not what they have done."""
+    if values.get("block.count") and not any(name.endswith(_OF_DISKS) for name in values):
+        return None
     return sum(value for name, value in values.items() if isinstance(value, int) and name.endswith(_WORK))
