@@ -198,3 +198,13 @@ def test_drills_are_scheduled_for_one_or_for_all(world: World) -> None:
     world.api.put("/haven/drills", sids="102", every="off")
     assert care(world).drill is None
     assert "is not protected" in refused(world.api.put, "/haven/drills", sids="101", every="weekly")
+
+
+def test_the_hours_of_drills_may_be_over_midnight(world: World) -> None:
+    protected(world)
+    told = world.api.put("/haven/drills", every="weekly", **{"from": 22, "to": 4})
+    assert told["sentence"] == "vm:102: drilled every 7 days between 22:00 and 4:00"
+    world.api.put("/haven/drills", every="weekly", **{"from": 22, "to": 24})
+    assert care(world).drill == DrillPlan(7, 22, 24)
+    complaint = refused(world.api.put, "/haven/drills", every="weekly", **{"from": 4, "to": 4})
+    assert complaint == "no drill can be between 4-4: expected two hours of the day, like 2-5 or 22-4"

@@ -43,9 +43,9 @@ def run(*words: str) -> int:
         (["maintenance", "end", "vm:101"], f"DELETE {WINDOWS}", {"id": "vm:101"}),
         (["maintenance", "extend", "m1", "--for", "1d"], f"PUT {WINDOWS}", {"id": "m1", "seconds": "86400"}),
         (
-            ["drill", "--schedule", "vm:102", "monthly", "--window", "1-4"],
+            ["drill", "--schedule", "vm:102", "monthly", "--window", "22-4"],
             "PUT /haven/drills",
-            {"sids": "vm:102", "every": "monthly", "from": "1", "to": "4"},
+            {"sids": "vm:102", "every": "monthly", "from": "22", "to": "4"},
         ),
         (
             ["drill", "--schedule", "off"],

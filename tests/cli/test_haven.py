@@ -249,7 +249,7 @@ def test_watch_as_json_is_one_object_a_line_and_ends_on_ctrl_c(api: FakeApi) -> 
         assert process.stderr
         assert json.loads(process.stdout.readline()) == answers.ENTRY
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=60) == 0
         assert process.stderr.read() == ""
 
 

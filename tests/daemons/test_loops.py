@@ -24,7 +24,7 @@ from haven.store.doorbell import Doorbell
 from haven.store.sqlite import SqliteStore, open_store
 from tests.daemons.fake_hypervisor import FakeHypervisor
 
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 UUIDS = ("aaaaaaaa-0000-4000-8000-000000000101", "bbbbbbbb-0000-4000-8000-000000000102")
 
 

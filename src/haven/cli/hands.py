@@ -144,8 +144,9 @@ def _schedule(words: list[str], window: str, as_json: bool) -> int:
     if every not in INTERVALS:
         raise typer.BadParameter(f"'{every}': expected one of {', '.join(INTERVALS)}")
     hours = window.split("-")
-    if len(hours) != 2 or not all(hour.isdecimal() and int(hour) <= 23 for hour in hours):
-        raise typer.BadParameter(f"'{window}': expected two hours of the day, like 2-5", param_hint="--window")
+    if len(hours) != 2 or not all(hour.isdecimal() and int(hour) <= 24 for hour in hours):
+        complaint = f"'{window}': expected two hours of the day, like 2-5 or 22-4"
+        raise typer.BadParameter(complaint, param_hint="--window")
     given = {"sids": ",".join(sids), "every": every, "from": hours[0], "to": hours[1]}
     return _say(connect("haven drill").put("/haven/drills", **given), as_json)
 

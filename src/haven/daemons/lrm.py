@@ -28,6 +28,7 @@ from haven.daemons.orders import broken_off, perform
 from haven.daemons.pulse import Watch
 from haven.daemons.story import Story
 from haven.daemons.systemd import host_is_stopping
+from haven.daemons.threads import Threads
 from haven.daemons.wake import Waker
 from haven.daemons.worker import BoundedStore
 from haven.hypervisor.host_memory import read_host
@@ -46,9 +47,6 @@ CLEAN_ENDS = frozenset(
     }
 )
 """Ends that look meant, and are not when the host is going down (libvirt-guests stops them cleanly)."""
-
-HELPERS = 32
-"""Threads for looks that may never return. They are made when they are needed."""
 
 
 class Lrm:
@@ -80,8 +78,7 @@ class Lrm:
         self._results: list[OrderResult] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._workers = ThreadPoolExecutor(4 * settings.max_workers, "order")  # room for hard stops, too
-        # Their own threads: a look at a disk on a dead mount never returns.
-        self._helpers = ThreadPoolExecutor(HELPERS, "helper")
+        self._helpers = Threads("helper")  # a look at a disk on a dead mount never returns
         self._definitions = Definitions(settings.node, hypervisor, store, story, self._helpers, self._spawn)
 
     async def run(self) -> None:
@@ -181,10 +178,12 @@ class Lrm:
 
     async def _perform(self, order: Order) -> None:
         log.debug("order: %s", order)
-        loop = asyncio.get_running_loop()
-        pool = self._workers if isinstance(order, (Start, Stop, Reset, Resume)) else self._helpers
         try:
-            result = await loop.run_in_executor(pool, perform, self._hypervisor, order)
+            if isinstance(order, (Start, Stop, Reset, Resume)):
+                work = self._workers.submit(perform, self._hypervisor, order)
+            else:
+                work = self._helpers.begin(lambda: perform(self._hypervisor, order))
+            result = await asyncio.wrap_future(work)
         except Exception as error:
             self._story.error(f"lrm: {type(order).__name__.lower()} of {order.sid} broke off")
             log.exception("an order broke off: %s", order)

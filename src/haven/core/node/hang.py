@@ -231,8 +231,7 @@ class Hangs:
                 silent_s = hang.silent_s(pulse, max(known.excused_s, known.life_s))
                 self._plan.wake(self._now.boottime_s + max(terms.silence_s - silent_s, LOOK_AGAIN_S))
             return
-        vm = (self._seen.vms or {}).get(config.uuid)
-        if kept_off := reserve(self._view, config.sid, vm, self._now):
+        if kept_off := self._plan.hands.off(config, Reset):
             self._plan.waiting[config.sid] = _not_reset(kept_off)
             return
         self._bring_back(config, service, known, terms or hang.WATCHDOG_TERMS, pulse)

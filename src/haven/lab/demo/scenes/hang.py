@@ -27,7 +27,7 @@ def play(stage: Stage) -> Sequence[Row]:
     silent = f"told only after {SILENCE_S} s without any sign of life"
     stage.check(incident["noticed"] - incident["opened"] >= SILENCE_S, silent, incident)
     beyond_s = float(incident["outage_s"]) - SILENCE_S
-    stage.check(beyond_s < _LATE_S, f"back {ms(beyond_s)} after that silence", f"{beyond_s:.2f} s")
+    stage.check(stage.soon(beyond_s, _LATE_S), f"back {ms(beyond_s)} after that silence", f"{beyond_s:.2f} s")
     stage.type(f"haven incidents {MAAS.sid} --limit 1")
     stage.type(f"haven set {MAAS.sid} --delete hang_after")
     concluded = f"{incident['sentence']} ({SILENCE_S} s of it the silence)"
