@@ -17,7 +17,7 @@ _MAX_COLUMNS = 120
 _FILE_COLUMNS = 100
 _WORD_COLUMNS = 17
 _OUTPUT_HEAD = "          | "
-_WIDEST = (9, 26, 12, 15)
+_WIDEST = (9, 26, 12, 17)
 """Columns of the last table, but for its last one, which gets what the others leave."""
 _MIN_CELL = 20
 _GAP = "  "
