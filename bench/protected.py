@@ -17,21 +17,23 @@ from haven.lab.namespaces import Process
 # The shortest that haven takes: a guest may then be killed every so often without being taken for a crash loop.
 BRAKE_WINDOW_S = 10
 REST_S = BRAKE_WINDOW_S + 2.0
-_UP_S = 15.0
-_ADD_S = 15.0
+_UP_S = 60.0
+_ADD_S = 60.0
 _START_EACH_S = 2.0
-_STOP_S = 10.0
+_STOP_S = 30.0
 
 
 class ProtectedHerd(Herd):
     """See `Herd`. haven's processes run from `haven_start` to `haven_stop` or the host's end."""
 
     _haven: Process | None = None
+    sids: dict[str, str]
+    """haven's names of the guests, once `protect` has asked for them."""
     more_config = ""
     """Lines of haven.toml beside those that every herd needs."""
 
     @property
-    def _socket(self) -> Path:
+    def socket(self) -> Path:
         return self.host.run_dir / "haven/api.sock"
 
     def haven_start(self) -> float:
@@ -54,7 +56,7 @@ class ProtectedHerd(Herd):
 
         def answers() -> bool:
             try:
-                haven_api.call(self._socket, "GET", "/version")
+                haven_api.call(self.socket, "GET", "/version")
             except ApiFailure:
                 return False
             return True
@@ -67,15 +69,14 @@ class ProtectedHerd(Herd):
         numbers: dict[str, int] = {}
 
         def numbered() -> bool:
-            listed = haven_api.call(self._socket, "GET", f"/nodes/{self.host.hostname}/qemu")
+            listed = haven_api.call(self.socket, "GET", f"/nodes/{self.host.hostname}/qemu")
             numbers.update({vm["name"]: int(vm["vmid"]) for vm in listed})
             return all(name in numbers for name in self.names)
 
         wait_until(numbered, _ADD_S, "haven knowing all guests")
-        for name in self.names:
-            haven_api.call(
-                self._socket, "POST", "/cluster/ha/resources", sid=f"vm:{numbers[name]}", state="started"
-            )
+        self.sids = {name: f"vm:{numbers[name]}" for name in self.names}
+        for sid in self.sids.values():
+            haven_api.call(self.socket, "POST", "/cluster/ha/resources", sid=sid, state="started")
         self.wait_all_run(_ADD_S + _START_EACH_S * len(self.names))
 
     def haven_pids(self) -> dict[str, int]:
@@ -90,7 +91,7 @@ class ProtectedHerd(Herd):
 
     def story(self) -> list[Mapping[str, Any]]:
         """haven's whole history, oldest first."""
-        return list(haven_api.history(self._socket))
+        return list(haven_api.history(self.socket))
 
     def restarts(self) -> tuple[Restart, ...]:
         return restarts_told(self.story())

@@ -87,6 +87,9 @@ def _runner(name: str) -> Callable[[Settings], int]:
         from haven.api.server import run_api
 
         return run_api
+    from haven.daemons.asyncio_alone import load_asyncio_alone
+
+    load_asyncio_alone()
     from haven.daemons import run
 
     return run.run_lrm if name == "lrm" else run.run_crm

@@ -27,6 +27,8 @@ CALM_S = 60.0
 POLL_S = 0.1
 STOP_S = 5.0
 PR_SET_PDEATHSIG = 1
+HEAPS = {"MALLOC_ARENA_MAX": "2"}
+"""Of glibc, see mallopt(3): else up to 8 heaps for each core, one for each thread that waits for libvirt."""
 CANNOT_START = 78
 """EX_CONFIG of sysexits.h: trying again will not help."""
 
@@ -133,7 +135,10 @@ def _wait_for_those_before(run_dir: Path) -> None:
 
 def _spawn(module: str, word: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", module, word], stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent
+        [sys.executable, "-m", module, word],
+        stdin=subprocess.DEVNULL,
+        env=HEAPS | os.environ,
+        preexec_fn=_die_with_parent,
     )
 
 

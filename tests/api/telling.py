@@ -21,7 +21,7 @@ from haven.store.sqlite import open_store
 from tests.api.world import NODE, FakeInventory, Serving, World, guest
 
 
-def until(condition: Callable[[], bool], what: str, within_s: float = 20.0) -> None:
+def until(condition: Callable[[], bool], what: str, within_s: float = 40.0) -> None:
     end_s = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < end_s, what

@@ -15,7 +15,7 @@ from haven.core.records import HealthCheck
 from haven.core.words import CheckKind
 from haven.daemons.health_checks import Look, look
 
-SOON_S = 2.0
+SOON_S = 15.0
 
 
 class _Pages(BaseHTTPRequestHandler):

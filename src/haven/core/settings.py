@@ -1,6 +1,5 @@
 """haven's one configuration file, as a value: every key, its meaning, its default, its limits."""
 
-import difflib
 import json
 import re
 import tomllib
@@ -70,6 +69,8 @@ def parse_settings(text: str) -> Settings:
     values: dict[str, Any] = {}
     for key, value in given.items():
         if key not in known:
+            import difflib  # only here: every process of haven reads its settings
+
             near = difflib.get_close_matches(key[:_SHOWN_CHARS], known, n=1)
             hint = f'; did you mean "{near[0]}"?' if near else ""
             raise SettingsError(f"unknown key {_short(key)}{hint}")

@@ -7,7 +7,6 @@ helper's thread, never on the way to a restart.
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from concurrent.futures import Executor
 from typing import Any
 
 from haven.core.definition_change import difference
@@ -18,8 +17,9 @@ from haven.core.transaction import Committed, Guard, Put, Transaction
 from haven.core.view import View
 from haven.core.words import Kind
 from haven.daemons.story import Story
+from haven.daemons.threads import Threads
 from haven.daemons.worker import BoundedStore
-from haven.hypervisor.protocol import Hypervisor, HypervisorError
+from haven.hypervisor.protocol import HypervisorError, Sight
 
 log = logging.getLogger("haven.lrm")
 
@@ -33,10 +33,10 @@ class Definitions:
     def __init__(
         self,
         node: str,
-        hypervisor: Hypervisor,
+        hypervisor: Sight,
         store: BoundedStore,
         story: Story,
-        threads: Executor,
+        threads: Threads,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self._node = node
@@ -67,9 +67,7 @@ class Definitions:
 
     async def _look(self, uuid: str, sid: str) -> None:
         try:
-            parts = await asyncio.get_running_loop().run_in_executor(
-                self._threads, self._hypervisor.definition, uuid
-            )
+            parts = await asyncio.wrap_future(self._threads.begin(lambda: self._hypervisor.definition(uuid)))
             if parts:
                 await self._compare(uuid, sid, parts)
         except HypervisorError as error:

@@ -20,6 +20,7 @@ from haven.core.order import Order, OrderResult, Reset, Resume, Start, Stop
 from haven.core.settings import Settings
 from haven.core.transaction import Committed
 from haven.core.view import View
+from haven.core.words import Kind
 from haven.daemons.definitions import Definitions
 from haven.daemons.eyes import Eyes
 from haven.daemons.machine import now, utc_offset_s
@@ -28,6 +29,7 @@ from haven.daemons.orders import broken_off, perform
 from haven.daemons.pulse import Watch
 from haven.daemons.story import Story
 from haven.daemons.systemd import host_is_stopping
+from haven.daemons.threads import Threads
 from haven.daemons.wake import Waker
 from haven.daemons.worker import BoundedStore
 from haven.hypervisor.host_memory import read_host
@@ -45,10 +47,8 @@ CLEAN_ENDS = frozenset(
         Moment.STOPPED_SAVED,
     }
 )
-"""Ends that look meant, and are not when the host is going down (libvirt-guests stops them cleanly)."""
-
-HELPERS = 32
-"""Threads for looks that may never return. They are made when they are needed."""
+"""Ends that look meant, and are not when the host is going down (libvirt-guests stops them cleanly): what is
+written of them waits for the answer."""
 
 
 class Lrm:
@@ -77,11 +77,11 @@ class Lrm:
         self._spaces = SpaceReader()
         self._systemd = Systemd()
         self._host_stopping = False
+        self._asking_host = False
         self._results: list[OrderResult] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._workers = ThreadPoolExecutor(4 * settings.max_workers, "order")  # room for hard stops, too
-        # Their own threads: a look at a disk on a dead mount never returns.
-        self._helpers = ThreadPoolExecutor(HELPERS, "helper")
+        self._helpers = Threads("helper")  # a look at a disk on a dead mount never returns
         self._definitions = Definitions(settings.node, hypervisor, store, story, self._helpers, self._spawn)
 
     async def run(self) -> None:
@@ -138,8 +138,12 @@ class Lrm:
             spaces=self._look_at_spaces(self._view, tick),
         )
         asked = Asked(observation, now())
-        wake_at_s = await self._carry_out(asked, node.step(self._memory, observation, asked.now))
+        decision = node.step(self._memory, observation, asked.now)
+        wake_at_s = await self._carry_out(asked, decision)
         self._definitions.heed(happenings, self._view, reachable=observation.vms is not None)
+        if any(event.kind is Kind.VM_DOWN for event in decision.events) and not self._asking_host:
+            self._asking_host = True
+            self._spawn(self._ask_afterwards())
         return wake_at_s
 
     async def _ask_whether_host_stops(self, happenings: list[Happening], tick: bool) -> None:
@@ -147,6 +151,19 @@ class Lrm:
         meant = any(happening.moment in CLEAN_ENDS for happening in happenings)
         if meant or (tick and self._host_stopping):
             self._host_stopping = await host_is_stopping()
+
+    async def _ask_afterwards(self) -> None:
+        """Any other end: a host that goes down kills QEMU, too. Nothing says so in a file (/run/nologin and
+        systemd's scheduled shutdown are there long before it, or not at all), and to ask is to start a program:
+        several ms, as long as all of haven's way to a restart. So the first VM that a dying host kills is started
+        once more, and dies with it like the others; whatever waits for a later moment then stays off.
+        """
+        try:
+            if await host_is_stopping():
+                self._host_stopping = True
+                self._waker.wake()
+        finally:
+            self._asking_host = False
 
     def _look_at_spaces(self, view: View, tick: bool) -> dict[str, Space]:
         """What is free below the VMs' images, by the last answers: a tick asks anew, for the one after it."""
@@ -181,10 +198,12 @@ class Lrm:
 
     async def _perform(self, order: Order) -> None:
         log.debug("order: %s", order)
-        loop = asyncio.get_running_loop()
-        pool = self._workers if isinstance(order, (Start, Stop, Reset, Resume)) else self._helpers
         try:
-            result = await loop.run_in_executor(pool, perform, self._hypervisor, order)
+            if isinstance(order, (Start, Stop, Reset, Resume)):
+                work = self._workers.submit(perform, self._hypervisor, order)
+            else:
+                work = self._helpers.begin(lambda: perform(self._hypervisor, order))
+            result = await asyncio.wrap_future(work)
         except Exception as error:
             self._story.error(f"lrm: {type(order).__name__.lower()} of {order.sid} broke off")
             log.exception("an order broke off: %s", order)

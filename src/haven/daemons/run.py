@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import secrets
 import signal
 import time
 from collections.abc import Awaitable, Callable
@@ -15,7 +14,6 @@ from typing import Protocol
 from haven.core.event import Event, Scalar
 from haven.core.settings import Settings
 from haven.core.words import Kind, Level
-from haven.daemons.crm import Crm
 from haven.daemons.in_force import keep_settings
 from haven.daemons.logs import set_up_logging
 from haven.daemons.story import Story
@@ -49,6 +47,7 @@ def run_lrm(settings: Settings) -> int:
 
 def run_crm(settings: Settings) -> int:
     """Run the manager daemon until SIGTERM or SIGINT. Raises StoreError when it cannot start."""
+    from haven.daemons.crm import Crm
 
     async def work(holder: str, store: BoundedStore, story: Story, waker: Waker) -> None:
         await Crm(settings, holder, store, story, waker).run()
@@ -77,7 +76,7 @@ def _run(name: str, settings: Settings, work: Work) -> int:
             story.note(Kind.STORE_TROUBLE, notice, Level.ERR)
         if changed := keep_settings(store, settings, name, time.time()):
             story.note(Kind.CONFIG_CHANGED, changed)
-        holder = f"{name}-{os.getpid()}-{secrets.token_hex(4)}"
+        holder = f"{name}-{os.getpid()}-{os.urandom(4).hex()}"
         asyncio.run(_until_signal(settings, holder, store, story, bell, work))
     return 0
 

@@ -1,9 +1,12 @@
 """The store's narrow face: read everything, commit a guarded transaction, hear of commits."""
 
-from typing import Protocol
+from __future__ import annotations
 
-from haven.core.transaction import Outcome, Transaction
-from haven.core.view import View
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:  # `haven up` needs the error alone, and no records
+    from haven.core.transaction import Outcome, Transaction
+    from haven.core.view import View
 
 MEND_DAMAGED = "stop haven, move haven.db away, start haven: it puts its last good copy in place"
 """For people, when single records cannot be read. Not by hand: an old log beside the copy would spoil it, and

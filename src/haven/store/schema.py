@@ -1,6 +1,6 @@
 """The store's tables, their versions, and the steps from one to the next."""
 
-import secrets
+import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -64,5 +64,5 @@ def migrate(connection: sqlite3.Connection, steps: Sequence[Step]) -> None:
 
 def renew_incarnation(connection: sqlite3.Connection) -> None:
     """Make this another store than the one it was, for everybody who remembers that (SAFETY 8)."""
-    fresh = secrets.token_hex(_INCARNATION_BYTES)
+    fresh = os.urandom(_INCARNATION_BYTES).hex()
     connection.execute("UPDATE meta SET value = ? WHERE name = 'incarnation'", (fresh,))

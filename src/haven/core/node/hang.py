@@ -246,7 +246,7 @@ class Hangs:
         vm = (self._seen.vms or {}).get(config.uuid)
         if known.pause or hang.rests(vm) or self._seen.host_stopping:
             return  # it waits for its disk, or a person suspended it; or it ends with its host anyway
-        if kept_off := reserve(self._view, config.sid, vm, self._now):
+        if kept_off := self._plan.hands.off(config, Reset):
             self._plan.waiting[config.sid] = _not_reset(kept_off)
             return
         self._bring_back(config, service, known, terms or hang.WATCHDOG_TERMS, pulse)
