@@ -3,6 +3,7 @@
 from haven.core.records import Command, Hold, Origin, ServiceConfig, ServiceStatus
 from haven.core.words import HoldCause, ServiceState
 
+_MIB_PER_GIB = 1024
 _ENDS = {
     HoldCause.DISK_MISSING: "at once when the disk is back",
     HoldCause.NOT_ENOUGH_MEMORY: "at once when enough memory is free",
@@ -39,8 +40,8 @@ def duration(seconds: float) -> str:
 
 
 def size(mib: int) -> str:
-    """An amount of memory or disk: `900 MiB`, `20 GiB`."""
-    return f"{mib} MiB" if mib < 10240 else f"{mib / 1024:.0f} GiB"
+    """An amount of memory or disk as people say it: `900 MiB`, `4 GiB`, `15.6 GiB`."""
+    return f"{mib} MiB" if abs(mib) < _MIB_PER_GIB else f"{round(mib / _MIB_PER_GIB, 1):g} GiB"
 
 
 def held(hold: Hold) -> str:
