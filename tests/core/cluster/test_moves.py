@@ -80,6 +80,7 @@ def test_a_start_that_was_not_begun_in_time_is_no_try(lrm: Lrm) -> None:
     lrm.gone()
     [start] = lrm.look()
     [again] = lrm.look(lrm.late(start))
+    assert isinstance(start, Start)
     assert isinstance(again, Start)
     assert again.number == start.number + 1
     assert lrm.memory.vms[UUID].tries == 0
