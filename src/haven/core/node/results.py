@@ -62,6 +62,8 @@ def order_done(book: Book, result: OrderResult) -> None:
 
 def _acted(book: Book, order: Start | Stop | Move | Reset, vm: VmMemory, result: OrderResult) -> VmMemory:
     match order:
+        case Start() | Move() if result.late:
+            return _not_begun(book, order, vm)
         case Move():
             return _move_ended(book, order, vm, result)
         case Reset():
@@ -69,6 +71,14 @@ def _acted(book: Book, order: Start | Stop | Move | Reset, vm: VmMemory, result:
         case Start() | Stop():
             vm = replace(vm, inflight=None, as_of_s=result.ended_boottime_s, unsure=result.unreachable)
             return vm if result.unreachable else _done(book, order, vm, result)
+
+
+def _not_begun(book: Book, order: Start | Move, vm: VmMemory) -> VmMemory:
+    """Nothing was done, so it is neither a try nor a failure: the plan is made anew from what is known now."""
+    action = type(order).__name__.lower()
+    sentence = f"its {action} was not begun in time; what to do is decided anew"
+    book.say(Kind.EXEC, order.sid, sentence, "SAFETY 7", Level.WARN, action=action, phase="late")
+    return replace(vm, inflight=None)
 
 
 def _done(book: Book, order: Start | Stop, vm: VmMemory, result: OrderResult) -> VmMemory:
