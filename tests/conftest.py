@@ -23,12 +23,18 @@ hypothesis.settings.load_profile("steady")
 # A shell's background job ignores Ctrl-C, and so would every program that a test starts to end it by that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-LONGEST_FIRST = (
+LONG = (
     "integration/test_scenes.py",
     "integration/test_setup_for_good.py",
     "bench/test_quick.py",
     "integration/test_faults.py",
     "integration/test_haven_on_a_host.py",
+    "sim/test_mutants.py",
+    "sim/test_search.py",
+    "core/test_any_sequence.py",
+    "store/test_kill9.py",
+    "core/lrm/test_any_lrm_sequence.py",
+    "core/test_boot_order.py",
 )
 
 
@@ -39,16 +45,13 @@ def pytest_report_header() -> str:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     lab_files = {item.path for item in items if item.get_closest_marker("lab")}
-    if not lab_files:
-        return
-    items.sort(key=lambda item: _place(item) if item.path in lab_files else len(LONGEST_FIRST) + 1)
-    if reason := why_no_lab():
+    items.sort(key=lambda item: (item.path not in lab_files, _place(item.path.as_posix())))
+    if lab_files and (reason := why_no_lab()):
         skip = pytest.mark.skip(reason=reason)
         for item in items:
             if item.get_closest_marker("lab"):
                 item.add_marker(skip)
 
 
-def _place(item: pytest.Item) -> int:
-    path = item.path.as_posix()
-    return next((place for place, name in enumerate(LONGEST_FIRST) if path.endswith(name)), len(LONGEST_FIRST))
+def _place(path: str) -> int:
+    return next((place for place, name in enumerate(LONG) if path.endswith(name)), len(LONG))

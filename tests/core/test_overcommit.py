@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haven.core.overcommit import QEMU_OVERHEAD_MIB, size, weigh
+from haven.core.overcommit import QEMU_OVERHEAD_MIB, weigh
+from haven.core.sentences import size
 
 GIB = 1024
 

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from haven.core.hang import Watched, last_sign_s
 from haven.core.host import Pulse
 from haven.core.records import HangTerms, HealthCheck
 from haven.core.words import CheckKind
+from haven.daemons import bedside
 from haven.daemons import pulse as module
 from haven.daemons.health_checks import Look
 from haven.daemons.pulse import Watch
@@ -43,13 +44,16 @@ class FakeSigns:
         self._reach()
         return Heard(self.agent_answers and self.qemu.is_set(), self.frozen)
 
-    def work(self, uuid: str) -> int:
+    def work(self, uuids: Sequence[str]) -> Mapping[str, int]:
+        """As libvirt's with NOWAIT: the first call waits with the QEMU, the others pass it over."""
         self._reach()
+        if self.counting and not self.qemu.is_set():
+            return dict.fromkeys((uuid for uuid in uuids if uuid != UUID), 1)
         self.counting += 1
         self.qemu.wait(DEADLINE_S)
         self.counting -= 1
         self._work += 0 if self.idle else 1
-        return self._work
+        return dict.fromkeys(uuids, self._work)
 
     def stuck_s(self, uuid: str) -> float | None:
         self._reach()
@@ -72,7 +76,7 @@ Story = Callable[[FakeSigns, Until], Coroutine[Any, Any, None]]
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ANSWERS_S", 0.1)
     monkeypatch.setattr(module, "LIBVIRT_ANSWERS_S", 0.5)
-    monkeypatch.setattr(module, "AGENT_EVERY_S", 0.2)
+    monkeypatch.setattr(bedside, "AGENT_EVERY_S", 0.2)
 
 
 def play(story: Story, watched: Watched | None = None) -> None:
@@ -206,7 +210,7 @@ def test_who_is_no_longer_followed_has_no_pulse() -> None:
 def test_an_agent_is_asked_rarely_while_disks_work_and_at_once_after(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "AGENT_EVERY_S", 60.0)
+    monkeypatch.setattr(bedside, "AGENT_EVERY_S", 60.0)
 
     async def story(signs: FakeSigns, until: Until) -> None:
         first = await until(lambda pulse: pulse.agent_s is not None and pulse.io_s is not None)

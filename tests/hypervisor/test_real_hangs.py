@@ -18,6 +18,7 @@ from tests.hypervisor.tiny import Bench, TinyGuest
 pytestmark = pytest.mark.lab
 
 DEADLINE_S = 30.0
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
 @pytest.fixture(scope="module")
@@ -45,23 +46,30 @@ def until(condition: Callable[[], bool]) -> None:
 def test_counters_stand_still_while_the_guest_does_and_no_agent_is_one_that_is_silent(
     signs: LibvirtLifeSigns, deaf: TinyGuest
 ) -> None:
-    until(lambda: signs.work(deaf.uuid) > 0)  # its boot sector was read
-    at_rest = signs.work(deaf.uuid)
+    until(lambda: signs.work([deaf.uuid])[deaf.uuid] > 0)  # its boot sector was read
+    at_rest = signs.work([deaf.uuid, UNKNOWN])
+    assert at_rest.keys() == {deaf.uuid}
     assert signs.agent(deaf.uuid) == Heard(answered=False)
-    assert signs.work(deaf.uuid) == at_rest
+    assert signs.work([deaf.uuid]) == at_rest
+    assert signs.work([UNKNOWN]) == {}
     assert signs.stuck_s(deaf.uuid) is None
     with pytest.raises(HypervisorError, match="libvirt knows no VM with UUID"):
-        signs.agent("00000000-0000-4000-8000-000000000000")
+        signs.agent(UNKNOWN)
 
 
 def test_a_qemu_that_is_stopped_is_seen_as_stuck_and_cannot_be_reset(
     bench: Bench, signs: LibvirtLifeSigns, deaf: TinyGuest
 ) -> None:
+    other = bench.guest("lives-on", Bench.DEAF)
+    bench.host.start_guest(other.name)
+    both = [deaf.uuid, other.uuid]
     bench.host.kill_qemu(deaf.name, signal.SIGSTOP)
-    counting = threading.Thread(target=signs.work, args=(deaf.uuid,))
+    counting = threading.Thread(target=signs.work, args=(both,))
     counting.start()
     try:
         until(lambda: (signs.stuck_s(deaf.uuid) or 0.0) > 0.2)
+        assert signs.work(both).keys() == {other.uuid}, "the one that hangs is passed over"
+        assert signs.stuck_s(other.uuid) is None
         began_s = time.monotonic()
         with pytest.raises(HypervisorError, match="answers nothing, not even libvirt"):
             reset(bench, deaf, None)
@@ -71,6 +79,7 @@ def test_a_qemu_that_is_stopped_is_seen_as_stuck_and_cannot_be_reset(
         counting.join(DEADLINE_S)
     assert not counting.is_alive()
     assert signs.stuck_s(deaf.uuid) is None
+    assert signs.work(both).keys() == set(both)
 
 
 def test_a_reset_restarts_the_guest_in_its_qemu_and_never_another_one(bench: Bench) -> None:

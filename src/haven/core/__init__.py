@@ -20,4 +20,6 @@ The caller's duties, by number:
 7. Step again at `wake_at_s` (boottime) at the latest, at once when the doorbell rings or the hypervisor
    reports something, after every commit, and at every tick. After a commit that did not succeed: after a
    short pause, with what the store holds then.
+8. Look at the clock when an order is about to be given: one whose `not_after_s` has come is not given, and its
+   result is `late`. The process may have stood still since the step, and others have decided meanwhile.
 """

@@ -2,7 +2,8 @@
 
 from haven.core.event import Event
 from haven.core.host import HostFacts
-from haven.core.overcommit import Overcommit, size
+from haven.core.overcommit import Overcommit
+from haven.core.sentences import size
 from haven.core.settings import Settings
 from haven.core.words import Kind, Level
 

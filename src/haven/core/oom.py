@@ -7,7 +7,7 @@ of a memory cgroup says so of that very process; without such evidence it stays 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from haven.core.overcommit import size
+from haven.core.sentences import size
 
 QEMU = "qemu"
 """How a VM's process is called in the kernel's log, at least its first letters."""

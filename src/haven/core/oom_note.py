@@ -6,7 +6,8 @@ from haven.core.contract import NodeObservation
 from haven.core.host import HostFacts
 from haven.core.node.memory import VmMemory, occupied, own_configs
 from haven.core.oom import OomKill
-from haven.core.overcommit import Overcommit, size, weigh
+from haven.core.overcommit import Overcommit, weigh
+from haven.core.sentences import size
 from haven.core.words import Wanted
 
 

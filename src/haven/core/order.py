@@ -178,7 +178,8 @@ class OrderResult:
     """What came of an order.
 
     `ok` is what the hypervisor said; `obstacle` what stood in the way, or still stands there (Probe).
-    `unreachable`: the hypervisor went away meanwhile (or, of a move, the other end), so nothing is known.
+    `late`: the order's time was over, so the hypervisor was not asked. `unreachable`: the hypervisor went away
+    meanwhile (or, of a move, the other end), so nothing is known.
     `lines` is the evidence, `traces` what the kernel tells of an end, `disks` what an inspection found.
     `began_wall_s` and `ended_wall_s` are when the hypervisor was called and answered; whatever was read of the VM
     before `ended_boottime_s` is older than this result. `answered`: the VM's guest agent did.
@@ -196,3 +197,10 @@ class OrderResult:
     answered: bool = False
     traces: OomTraces | None = None
     disks: tuple[DiskTrouble, ...] = ()
+    late: bool = False
+
+
+def is_late(order: Order, boottime_s: float) -> bool:
+    """Whether it must not be begun any more: the caller asks when it is about to call the hypervisor."""
+    not_after_s = order.not_after_s if isinstance(order, Start | Move) else None
+    return not_after_s is not None and boottime_s >= not_after_s

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from haven.core.sentences import size
+
 QEMU_OVERHEAD_MIB = 96
 """What QEMU itself takes beside its guest's memory: 85 MiB were measured under emulation, where it keeps the
 translated code; 25 MiB for a guest with nothing in it."""
 
-_MIB_PER_GIB = 1024
 _LARGEST_SHOWN = 3
 
 
@@ -53,10 +54,3 @@ def weigh(host_mib: int, memory_mib: Mapping[str, int], reserve_mib: int = 0) ->
     """A host of `host_mib` against what its VMs are allowed, by name. Those that tell nothing (0) do not count."""
     told = [(name, mib) for name, mib in memory_mib.items() if mib > 0]
     return Overcommit(host_mib, reserve_mib, tuple(sorted(told, key=lambda share: (-share[1], share[0]))))
-
-
-def size(mib: int) -> str:
-    """An amount of memory as people say it: `900 MiB`, `4 GiB`, `15.6 GiB`."""
-    if abs(mib) < _MIB_PER_GIB:
-        return f"{mib} MiB"
-    return f"{round(mib / _MIB_PER_GIB, 1):g} GiB"

@@ -3,6 +3,7 @@
 from haven.core.records import Command, Hold, Origin, ServiceConfig, ServiceStatus
 from haven.core.words import HoldCause, ServiceState
 
+_MIB_PER_GIB = 1024
 _ENDS = {
     HoldCause.DISK_MISSING: "at once when the disk is back",
     HoldCause.NOT_ENOUGH_MEMORY: "at once when enough memory is free",
@@ -31,15 +32,16 @@ def command(command: Command) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time as people say it: `45 s`, `10 min`, `1.5 h`."""
+    """A length of time as people say it: `45 s`, `10 min`, `1.5 h`, `2 h`."""
     if seconds < 120:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f}".removesuffix(".0") + " h"
 
 
 def size(mib: int) -> str:
-    """An amount of memory or disk: `900 MiB`, `20 GiB`."""
-    return f"{mib} MiB" if mib < 10240 else f"{mib / 1024:.0f} GiB"
+    """An amount of memory or disk as people say it: `900 MiB`, `4 GiB`, `15.6 GiB`."""
+    return f"{mib} MiB" if abs(mib) < _MIB_PER_GIB else f"{round(mib / _MIB_PER_GIB, 1):g} GiB"
 
 
 def held(hold: Hold) -> str:

@@ -19,6 +19,7 @@ from haven.core.order import (
     Settle,
     Start,
     Stop,
+    is_late,
 )
 from haven.core.words import HoldCause
 from haven.daemons.machine import now
@@ -36,9 +37,12 @@ AGENT_PAUSE_S = 0.2
 
 
 def perform(hypervisor: Hypervisor, order: Order) -> OrderResult:
-    """Do it and say what came of it; hypervisor errors become results, never exceptions."""
-    began_wall_s = now().wall_s
-    blank = OrderResult(order, False, began_wall_s, began_wall_s, 0.0)
+    """Do it, unless it is too late for it, and say what came of it; hypervisor errors become results, never
+    exceptions."""
+    began = now()
+    blank = OrderResult(order, False, began.wall_s, began.wall_s, 0.0)
+    if is_late(order, began.boottime_s):
+        return _ended(replace(blank, late=True))
     try:
         result = _call(hypervisor, order, replace(blank, ok=True))
     except UnreachableError:

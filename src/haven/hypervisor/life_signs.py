@@ -4,33 +4,24 @@ Each call has a connection of its own while it lasts: one to a QEMU that hangs l
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import libvirt
-import libvirt_qemu
 
 from haven.core.settings import Settings
-from haven.hypervisor import domains
+from haven.hypervisor import agent, domains
 from haven.hypervisor.connection import Connection, Opener
-from haven.hypervisor.protocol import Heard
+from haven.hypervisor.protocol import Heard, HypervisorError, UnreachableError
 
-_ASK = '{"execute":"guest-fsfreeze-status"}'
-_FROZEN = '"frozen"'
 _PATIENCE_S = 1
-"""libvirt waits so long for the first answer, and 5 s for each after one that did not come."""
 
 _STATS = libvirt.VIR_DOMAIN_STATS_BLOCK | libvirt.VIR_DOMAIN_STATS_INTERFACE
-_WORK = (".rd.reqs", ".wr.reqs", ".fl.reqs", ".tx.pkts")
+_NOWAIT = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
+_OF_DISKS = (".rd.reqs", ".wr.reqs", ".fl.reqs")
+_WORK = (*_OF_DISKS, ".tx.pkts")
 """What a guest does. What it is sent does not count: a dead one is sent things, too."""
-
-# "not responding" and "not in sync"; and it has none at all
-_SILENT = (
-    libvirt.VIR_ERR_AGENT_UNRESPONSIVE,
-    libvirt.VIR_ERR_AGENT_UNSYNCED,
-    libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED,
-)
 
 
 class _Desk:
@@ -44,6 +35,15 @@ class _Desk:
         if uuid not in self._domains:
             self._domains[uuid] = domains.must_find(self.connection.raw, uuid)
         return self._domains[uuid]
+
+    def known(self, uuid: str) -> Any | None:
+        """None: libvirt knows it no more."""
+        try:
+            return self.domain(uuid)
+        except UnreachableError:
+            raise
+        except HypervisorError:
+            return None
 
     def forget(self, uuid: str) -> None:
         self._domains.pop(uuid, None)
@@ -59,20 +59,14 @@ class LibvirtLifeSigns:
 
     def agent(self, uuid: str) -> Heard:
         with self._domain(uuid, "ask the agent of") as domain:
-            try:
-                answer = str(libvirt_qemu.qemuAgentCommand(domain, _ASK, _PATIENCE_S, 0))
-            except libvirt.libvirtError as error:
-                if error.get_error_code() in _SILENT:
-                    return Heard(answered=False)
-                if error.get_error_code() == libvirt.VIR_ERR_INTERNAL_ERROR:  # "the command has not been found"
-                    return Heard(answered=True)
-                raise
-        return Heard(answered=True, frozen=_FROZEN in answer)
+            return agent.heard(domain, _PATIENCE_S)
 
-    def work(self, uuid: str) -> int:
-        with self._domain(uuid, "read the counters of") as domain:
-            [(_, values)] = domain.connect().domainListGetStats([domain], _STATS, 0)
-        return work_done(values)
+    def work(self, uuids: Sequence[str]) -> Mapping[str, int]:
+        with self._desk() as desk, desk.connection.translated("read the counters of VMs"):
+            known = [domain for uuid in uuids if (domain := desk.known(uuid))]
+            found = desk.connection.raw.domainListGetStats(known, _STATS, _NOWAIT) if known else []
+            done = {domain.UUIDString(): work_done(values) for domain, values in found}
+        return {uuid: work for uuid, work in done.items() if work is not None}
 
     def stuck_s(self, uuid: str) -> float | None:
         with self._domain(uuid, "look after QEMU of") as domain:
@@ -116,6 +110,9 @@ class LibvirtLifeSigns:
         return _Desk(Connection(self._opener.open(), lambda _why: None))
 
 
-def work_done(values: Mapping[str, int | str]) -> int:
-    """All that the guest's disks have done and its network cards have sent, in requests and packets."""
+def work_done(values: Mapping[str, int | str]) -> int | None:
+    """All that the guest's disks have done and its network cards have sent, in requests and packets; None when
+    its QEMU was passed over: then libvirt names the disks, and not what they have done."""
+    if values.get("block.count") and not any(name.endswith(_OF_DISKS) for name in values):
+        return None
     return sum(value for name, value in values.items() if isinstance(value, int) and name.endswith(_WORK))

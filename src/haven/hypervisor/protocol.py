@@ -1,6 +1,6 @@
 """The hypervisor's narrow faces: for the LRM, which keeps VMs running, by role; and one for people's tools."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -132,8 +132,9 @@ class LifeSigns(Protocol):
     def agent(self, uuid: str) -> Heard:
         """Ask its agent; within about 5 s. No agent is one that does not answer."""
 
-    def work(self, uuid: str) -> int:
-        """A number that grows when its disks work or its network cards send. Does not return while QEMU hangs."""
+    def work(self, uuids: Sequence[str]) -> Mapping[str, int]:
+        """For each a number that grows when its disks work or its network cards send. Does not return while the
+        QEMU of one hangs; calls made meanwhile pass that one over: it, and one that is busy, is left out."""
 
     def stuck_s(self, uuid: str) -> float | None:
         """For how long its QEMU has not answered libvirt; None when nothing waits for it. Returns at once."""

@@ -157,6 +157,13 @@ class Lrm:
             order, ok, wall_s, wall_s, self.at_s, unreachable=unreachable, instance=Instance(7, 7) if ok else None
         )
 
+    def late(self, order: Order) -> OrderResult:
+        """The process stood still until the order's time was over; its lease has been renewed meanwhile."""
+        self.pass_time(10.0)
+        self.act_until_s = self.at_s + 7.0
+        wall_s = self.now().wall_s
+        return OrderResult(order, False, wall_s, wall_s, self.at_s, late=True)
+
     def running(self) -> None:
         """vm:101 is started here and runs, with its key in the node's epoch."""
         self.service(ServiceState.STARTED)

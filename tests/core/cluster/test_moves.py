@@ -60,6 +60,32 @@ def test_nothing_moves_to_a_node_whose_lease_is_not_alive(lrm: Lrm) -> None:
         assert "node2 is ready" in lrm.read("lrm/node1").waiting[SID]
 
 
+@pytest.mark.parametrize("state", [S.MIGRATE, S.RELOCATE])
+def test_a_move_that_was_not_begun_in_time_is_begun_anew_and_has_not_failed(lrm: Lrm, state: ServiceState) -> None:
+    move = begin(lrm, state)
+    [again] = lrm.look(lrm.late(move))
+    assert isinstance(again, Move)
+    assert (again.uid, again.live, again.number) == (move.uid, move.live, move.number + 1)
+    assert again.not_after_s == lrm.act_until_s
+    assert result_code(lrm, state) is None
+
+
+def test_a_move_that_was_not_begun_in_time_is_not_begun_once_something_else_is_wanted(lrm: Lrm) -> None:
+    move = begin(lrm, S.RELOCATE)
+    lrm.service(S.STARTED)
+    assert lrm.look(lrm.late(move)) == []
+
+
+def test_a_start_that_was_not_begun_in_time_is_no_try(lrm: Lrm) -> None:
+    lrm.gone()
+    [start] = lrm.look()
+    [again] = lrm.look(lrm.late(start))
+    assert isinstance(start, Start)
+    assert isinstance(again, Start)
+    assert again.number == start.number + 1
+    assert lrm.memory.vms[UUID].tries == 0
+
+
 def test_a_move_that_worked_gives_key_and_configuration_to_the_target_at_once(lrm: Lrm) -> None:
     move = begin(lrm)
     result = lrm.done(move)

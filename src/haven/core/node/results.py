@@ -62,6 +62,8 @@ def order_done(book: Book, result: OrderResult) -> None:
 
 def _acted(book: Book, order: Start | Stop | Move | Reset, vm: VmMemory, result: OrderResult) -> VmMemory:
     match order:
+        case Start() | Move() if result.late:
+            return _not_begun(book, order, vm)
         case Move():
             return _move_ended(book, order, vm, result)
         case Reset():
@@ -69,6 +71,14 @@ def _acted(book: Book, order: Start | Stop | Move | Reset, vm: VmMemory, result:
         case Start() | Stop():
             vm = replace(vm, inflight=None, as_of_s=result.ended_boottime_s, unsure=result.unreachable)
             return vm if result.unreachable else _done(book, order, vm, result)
+
+
+def _not_begun(book: Book, order: Start | Move, vm: VmMemory) -> VmMemory:
+    """Nothing was done, so it is neither a try nor a failure: the plan is made anew from what is known now."""
+    action = type(order).__name__.lower()
+    sentence = f"its {action} was not begun in time; what to do is decided anew"
+    book.say(Kind.EXEC, order.sid, sentence, "SAFETY 7", Level.WARN, action=action, phase="late")
+    return replace(vm, inflight=None)
 
 
 def _done(book: Book, order: Start | Stop, vm: VmMemory, result: OrderResult) -> VmMemory:
@@ -104,6 +114,7 @@ def _started(book: Book, order: Start, vm: VmMemory, result: OrderResult) -> VmM
 def _start_failed(book: Book, order: Start, vm: VmMemory, result: OrderResult) -> VmMemory:
     """The restart policy: repeated here up to max_restart, then reported to the manager. The try that
     follows a hold is not repeated: the hold's own ladder counts it."""
+    vm = replace(vm, claim_mib=0)
     detail = result.obstacle.detail if result.obstacle else "the start failed"
     book.say(Kind.EXEC, order.sid, f"start failed: {detail}", "5.2", Level.WARN, action="start", phase="fail")
     config, service = book.configs.get(order.uuid), book.services.get(order.sid)
@@ -155,6 +166,8 @@ def _stopped(book: Book, order: Stop, vm: VmMemory, result: OrderResult) -> VmMe
         ending=None,
         last_cause=Cause.STOPPED_BY_HAVEN,
         restart_at_s=None,
+        claim_mib=0,
+        pause=None,
     )
 
 

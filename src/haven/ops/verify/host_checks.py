@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from haven.core.overcommit import QEMU_OVERHEAD_MIB, Overcommit, size, weigh
+from haven.core.overcommit import QEMU_OVERHEAD_MIB, Overcommit, weigh
+from haven.core.sentences import size
 from haven.ops.verify.facts import Facts, Finding, Watched, each, fail, good, warn
 
 GUESTS = "libvirt-guests.service"

@@ -133,6 +133,9 @@ class Checkers(Watch):
         self.ordered_count += 1
         if not isinstance(order, Start | Stop | Move) or view is None:
             return
+        not_after_s = None if isinstance(order, Stop) else order.not_after_s
+        if not_after_s is not None and host.boottime_s(self._at.agenda.now_s) >= not_after_s:
+            raise self._broken(f"an order is given too late: {order} on {host.name}")
         if isinstance(order, Start) or (isinstance(order, Move) and order.live):
             self._may_run(host, order.uuid, "orders a start or a move")
         reason = _hands_off(view, order.sid)

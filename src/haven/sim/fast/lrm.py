@@ -8,7 +8,7 @@ from haven.core.contract import Decision, NodeObservation
 from haven.core.hypervisor import Happening, Vm
 from haven.core.node import step as node
 from haven.core.node.memory import NodeMemory
-from haven.core.order import CloseWatchdog, Duty, Exit, Move, Order, OrderResult
+from haven.core.order import CloseWatchdog, Duty, Exit, Move, Order, OrderResult, is_late
 from haven.core.transaction import Committed, Delete, Outcome, Transaction
 from haven.core.view import View
 from haven.core.words import ShutdownKind
@@ -164,6 +164,10 @@ class Lrm(Process):
             self.world.lrm_ends(self)
 
     def _perform(self, order: Order) -> None:
+        now = self.host.now(self.world.agenda.now_s)
+        if is_late(order, now.boottime_s):
+            self.take_result(OrderResult(order, False, now.wall_s, now.wall_s, now.boottime_s, late=True))
+            return
         self.world.watch.ordered(self.host, order, self.view)
         libvirt = self.host.libvirt
         job = libvirt.perform(order, self, lambda result: self.into(self.take_result, result))

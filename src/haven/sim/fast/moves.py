@@ -41,9 +41,7 @@ class Moves:
         assert isinstance(order, Move)
         domain = source.domains.get(order.uuid)
         guest = source.guest(order.uuid)
-        if order.not_after_s is not None and source.boottime_s() >= order.not_after_s:
-            source.after(job, 0.1, lambda job: _fail(source, job, "it is too late to begin"))
-        elif guest.failing_moves:
+        if guest.failing_moves:
             guest.failing_moves -= 1
             source.after(job, source.seconds(0.1, 2.0), lambda job: _fail(source, job, "the move failed"))
         elif domain is None or not domain.executes:
