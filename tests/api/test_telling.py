@@ -337,6 +337,7 @@ def test_a_message_of_a_newer_haven_does_not_block_those_behind_it(tmp_path: Pat
 
 def test_messages_beyond_what_is_kept_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("haven.api.telling.outbox.QUEUE_LIMIT", 2)
+    monkeypatch.setattr("haven.api.telling.courier.RETRY_S", (0.2,))
     port = free_port()
     with telling_api(tmp_path, webhook_url=f"http://127.0.0.1:{port}/x", notify_per_hour=100) as world:
         ready(world)
@@ -344,9 +345,10 @@ def test_messages_beyond_what_is_kept_are_counted(tmp_path: Path, monkeypatch: p
             crash(world, number)
         ring(world)
         until(lambda: world.api.get("/haven/notify")["receivers"][0]["given_up"] == 3, "three are given up")
+        crash(world, 9)
+        ring(world)
+        until(lambda: world.api.get("/haven/notify")["receivers"][0]["given_up"] == 4, "and one more")
         with listening(port) as ear:
-            crash(world, 9)
-            ring(world)
             ear.wait_for(3)
             until(lambda: world.api.get("/haven/notify")["receivers"][0]["given_up"] == 0, "said")
     assert ear.bodies[0]["title"] == "alpha: 4 older messages could not be delivered and are given up"
