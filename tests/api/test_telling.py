@@ -9,12 +9,14 @@ import sys
 import threading
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from haven.api.telling import telling as telling_module
+from haven.api.telling.courier import Courier
 from haven.api.telling.outbox import OUTBOX_FILE, Outbox
 from haven.api.telling.outbox_file import OutboxError
 from haven.api.telling.watch import Watch
@@ -337,7 +339,7 @@ def test_a_message_of_a_newer_haven_does_not_block_those_behind_it(tmp_path: Pat
 
 def test_messages_beyond_what_is_kept_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("haven.api.telling.outbox.QUEUE_LIMIT", 2)
-    monkeypatch.setattr("haven.api.telling.courier.RETRY_S", (0.2,))
+    monkeypatch.setattr(telling_module, "Courier", partial(Courier, retry_s=(0.2,)))
     port = free_port()
     with telling_api(tmp_path, webhook_url=f"http://127.0.0.1:{port}/x", notify_per_hour=100) as world:
         ready(world)
