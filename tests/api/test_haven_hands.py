@@ -86,7 +86,7 @@ def test_an_unknown_vm_is_refused(world: World) -> None:
 def test_a_locked_vm_is_shown_so_and_not_stopped(world: World) -> None:
     protected(world)
     told = world.api.put(LOCK, seconds=7200, reason="backup")
-    assert told["sentence"] == "vm:102 is locked for 2.0 h (backup); to unlock: qm unlock 102"
+    assert told["sentence"] == "vm:102 is locked for 2 h (backup); to unlock: qm unlock 102"
     assert world.api.get(f"{QM}/config")["lock"] == "backup"
     assert world.api.get(f"{QM}/status/current")["lock"] == "backup"
     for verb in ("stop", "shutdown", "reset", "reboot"):
@@ -137,12 +137,12 @@ def test_a_window_is_begun_made_longer_and_ended(world: World) -> None:
     (window,) = world.api.get(WINDOWS)
     assert (window["sids"], window["reason"]) == (["vm:102"], "new NIC")
     world.put("maintenance/m1", replace(record(world, "maintenance/m1"), reminded=True))
-    assert "goes on for 3.0 h" in world.api.put(WINDOWS, id="vm:102", seconds=10800)["sentence"]
+    assert "goes on for 3 h from now" in world.api.put(WINDOWS, id="vm:102", seconds=10800)["sentence"]
     longer = record(world, "maintenance/m1")
     assert isinstance(longer, Maintenance) and longer.until.length_s == 10800 and not longer.reminded
     assert "what should run is started" in world.api.delete(WINDOWS)["sentence"]
     assert world.api.get(WINDOWS) == []
-    assert refused(world.api.delete, WINDOWS) == "no maintenance; there is: none"
+    assert refused(world.api.delete, WINDOWS) == "no maintenance: nothing is in maintenance now"
 
 
 def test_all_means_every_protected_vm(world: World) -> None:

@@ -75,19 +75,19 @@ def test_what_was_before_the_first_start_is_not_news(tmp_path: Path) -> None:
         assert [said["incident"]["id"] for said in ear.bodies] == ["vm:102-2"]
 
 
-def test_what_nobody_was_told_does_not_count_as_sent(tmp_path: Path) -> None:
+def test_what_nobody_was_told_takes_no_room_of_those_who_are_named_next(tmp_path: Path) -> None:
     with telling_api(tmp_path, notify_per_hour=2) as world:
         ready(world)
-        for number in range(3):
+        for number in range(1, 5):
             crash(world, number)
         ring(world)
-        until(lambda: restarts(world) == 3, "they are read")
-    with listening() as ear, telling_api(tmp_path, notify_per_hour=2, webhook_url=ear.url()) as world:
+        until(lambda: restarts(world) == 4, "they are read")
+    with listening() as ear, telling_api(tmp_path, webhook_url=ear.url(), notify_per_hour=2) as world:
         ready(world)
-        crash(world, 3)
+        crash(world, 5)
         ring(world)
         ear.wait_for(1)
-        assert [said["incident"]["id"] for said in ear.bodies] == ["vm:102-3"]
+        assert ear.bodies[0]["incident"]["id"] == "vm:102-5"
 
 
 def test_what_happens_while_the_network_is_down_is_told_with_its_age(
@@ -355,6 +355,20 @@ def test_messages_beyond_what_is_kept_are_counted(tmp_path: Path, monkeypatch: p
             until(lambda: world.api.get("/haven/notify")["receivers"][0]["given_up"] == 0, "said")
     assert ear.bodies[0]["title"] == "alpha: 4 older messages could not be delivered and are given up"
     assert [said["id"] for said in ear.bodies[1:]] == ["vm:102-4:closed", "vm:102-9:closed"]
+
+
+def test_what_mended_itself_counts_as_an_outage_and_not_as_a_restart(tmp_path: Path) -> None:
+    with telling_api(tmp_path) as world:
+        ready(world)
+        crash(world, 1, back_after_s=None)
+        back(world, 1, outage_s=5.0, restarts=0)
+        crash(world, 2)
+        ring(world)
+        until(lambda: restarts(world) == 1, "the second is counted")
+        assert world.state.telling is not None
+        assert world.state.telling.outbox is not None
+        totals = world.state.telling.outbox.totals()
+        assert abs(totals["haven_vm_outage_seconds_total", "vm:102", ""] - 5.4) < 0.01
 
 
 def test_the_totals_only_grow_over_restarts_and_are_counted_once(tmp_path: Path) -> None:

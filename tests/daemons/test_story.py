@@ -40,8 +40,8 @@ def test_a_step_that_told_of_several_vms_is_kept_for_each(tmp_path: Path, asked:
 
 
 def test_a_kept_step_has_no_secrets_and_is_decided_the_same_again(tmp_path: Path) -> None:
-    heart, telegram = "https://kuma.example/api/push/S3CRET", "tgram://12:S3CRET/34"
-    world = World(Settings(node="node1", heartbeat_url=heart, notify=(telegram,)))
+    addresses = ("https://kuma.example/api/push/S3CRET", "tgram://12:S3CRET/34")
+    world = World(Settings(node="node1", heartbeat_url=addresses[0], notify=addresses[1:]))
     world.add("vm:102", state=Wanted.STARTED)
     world.write(Put("care/vm:102", VmCare("vm:102", push_url="http://kuma:3001/api/push/S3CRET", priority=30)))
     world.advance(30.0)
@@ -49,9 +49,9 @@ def test_a_kept_step_has_no_secrets_and_is_decided_the_same_again(tmp_path: Path
     world.revive_lrm()
     assert world.lrm
     world.lrm.facts = world.host.facts()
-    observation = world.observation(world.lrm, world.store.read("test"), tick=True)
-    asked = Asked(observation, world.now())
-    decision = node.step(NodeMemory(), observation, asked.now)
+    seen = world.observation(world.lrm, world.store.read("test"), tick=True)
+    asked = Asked(seen, world.now())
+    decision = node.step(NodeMemory(), seen, asked.now)
     assert decision.transactions and decision.events, "there is something to compare"
     writer = HistoryWriter(tmp_path, "lrm")
     Story("lrm", writer).keep(NodeMemory(), asked, decision)

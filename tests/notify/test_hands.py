@@ -160,6 +160,10 @@ def test_a_command_that_cannot_be_run(line: str) -> None:
     assert "cannot be" in Command(line).deliver([letter()]).why
 
 
+def test_a_command_of_blanks_names_no_program() -> None:
+    assert Command("  ").deliver([letter()]) == Delivery(0, "notify_command names no program")
+
+
 # -- Apprise, the real one
 
 

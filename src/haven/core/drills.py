@@ -32,8 +32,15 @@ def refusal(view: View, sid: str, job: str, now: Now) -> str:
         return f"{sid} is held: {service.held.detail}"
     if service is None or service.state is not ServiceState.STARTED or not runs(view, config):
         return f"{sid} does not run as it should: haven explain {sid}"
+    if view.journals()[config.uuid].incident:
+        return in_trouble_words(sid)
     others = [other for other in under_way(view) if other != sid]
     return f"a drill of {others[0]} is under way: one at a time" if others else ""
+
+
+def in_trouble_words(sid: str) -> str:
+    """It hangs, or waits for its disk: a kill would cost what it still holds, and show nothing."""
+    return f"{sid} is in trouble already: haven explain {sid}"
 
 
 def runs(view: View, config: ServiceConfig) -> bool:

@@ -9,28 +9,17 @@ from contextlib import contextmanager
 from typing import Any
 
 import libvirt
-import libvirt_qemu
 
 from haven.core.settings import Settings
-from haven.hypervisor import domains
+from haven.hypervisor import agent, domains
 from haven.hypervisor.connection import Connection, Opener
-from haven.hypervisor.protocol import Heard
+from haven.hypervisor.protocol import Heard, HypervisorError
 
-_ASK = '{"execute":"guest-fsfreeze-status"}'
-_FROZEN = '"frozen"'
 _PATIENCE_S = 1
-"""libvirt waits so long for the first answer, and 5 s for each after one that did not come."""
 
 _STATS = libvirt.VIR_DOMAIN_STATS_BLOCK | libvirt.VIR_DOMAIN_STATS_INTERFACE
 _WORK = (".rd.reqs", ".wr.reqs", ".fl.reqs", ".tx.pkts")
 """What a guest does. What it is sent does not count: a dead one is sent things, too."""
-
-# "not responding" and "not in sync"; and it has none at all
-_SILENT = (
-    libvirt.VIR_ERR_AGENT_UNRESPONSIVE,
-    libvirt.VIR_ERR_AGENT_UNSYNCED,
-    libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED,
-)
 
 
 class _Desk:
@@ -59,20 +48,14 @@ class LibvirtLifeSigns:
 
     def agent(self, uuid: str) -> Heard:
         with self._domain(uuid, "ask the agent of") as domain:
-            try:
-                answer = str(libvirt_qemu.qemuAgentCommand(domain, _ASK, _PATIENCE_S, 0))
-            except libvirt.libvirtError as error:
-                if error.get_error_code() in _SILENT:
-                    return Heard(answered=False)
-                if error.get_error_code() == libvirt.VIR_ERR_INTERNAL_ERROR:  # "the command has not been found"
-                    return Heard(answered=True)
-                raise
-        return Heard(answered=True, frozen=_FROZEN in answer)
+            return agent.heard(domain, _PATIENCE_S)
 
     def work(self, uuid: str) -> int:
         with self._domain(uuid, "read the counters of") as domain:
-            [(_, values)] = domain.connect().domainListGetStats([domain], _STATS, 0)
-        return work_done(values)
+            found = domain.connect().domainListGetStats([domain], _STATS, 0)
+        if not found:
+            raise HypervisorError(f"nothing is told of VM {uuid}: it went just now")
+        return work_done(found[0][1])
 
     def stuck_s(self, uuid: str) -> float | None:
         with self._domain(uuid, "look after QEMU of") as domain:

@@ -110,13 +110,23 @@ class LabHost(Machine):
         draft.write_text(xml)
         self.virsh("define", str(draft))
 
-    def define_guest(self, name: str, artifacts: GuestArtifacts, *, on_crash: str = "destroy") -> None:
+    def define_guest(
+        self,
+        name: str,
+        artifacts: GuestArtifacts,
+        *,
+        on_crash: str = "destroy",
+        memory_mib: int = guest.MEMORY_MIB,
+    ) -> None:
         """Defines a real guest with a disk of its own; it is not started."""
         disk = self.guest_disk(name)
         disk.parent.mkdir(parents=True, exist_ok=True)
         with disk.open("ab") as image:
             image.truncate(DISK_BYTES)
-        self.define(guest.domain_xml(name, artifacts, self.console_log(name), disk=disk, on_crash=on_crash))
+        console = self.console_log(name)
+        self.define(
+            guest.domain_xml(name, artifacts, console, disk=disk, memory_mib=memory_mib, on_crash=on_crash)
+        )
 
     def guest_disk(self, name: str) -> Path:
         """Where the guest's disk image is; a scene moves it away and back."""

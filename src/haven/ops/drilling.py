@@ -41,7 +41,7 @@ def schedule(view: View, sids: tuple[str, ...], plan: DrillPlan | None, origin: 
         if care.drill != plan:
             writes.append(Put(f"care/{sid}", replace(care, drill=plan)))
             events.append(_changed(sid, care.drill, plan, origin))
-    what = f"drilled {words(plan)}" if plan else "not drilled by themselves any more"
+    what = f"drilled {words(plan)}" if plan else "no drills by schedule any more"
     return Deed(tuple(writes), tuple(events), f"{', '.join(sids) or 'no VM'}: {what}")
 
 

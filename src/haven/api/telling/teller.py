@@ -52,12 +52,12 @@ class Teller:
         entries = book.entries(after_id=memory.cursor, limit=BATCH)
         story = [Happened(entry.id, entry.at_wall_s, entry.event) for entry in entries]
         told = notices.step(memory, story, now_s, self._terms)
+        if not self._receivers:  # what nobody is told takes no room of those who are named next
+            told = replace(told, memory=replace(told.memory, sent_wall_s=(), held_back=HeldBack()))
         queued = bool(told.messages and self._receivers)
-        # What nobody was told takes no place from what is told when somebody is named.
-        kept = told.memory if self._receivers else replace(told.memory, sent_wall_s=(), held_back=HeldBack())
-        if kept != memory:
-            self._outbox.take(kept, told.messages, self._receivers, _counts(entries), now_s)
-        self._memory = kept
+        if told.memory != memory:
+            self._outbox.take(told.memory, told.messages, self._receivers, _counts(entries), now_s)
+        self._memory = told.memory
         return News(told.raised, queued, told.wake_at_wall_s, len(entries) == BATCH)
 
     def _remembered(self) -> NoticeMemory:
@@ -104,7 +104,8 @@ def _ended(entry: Entry) -> list[Count]:
 
 
 def _restarted(entry: Entry) -> list[Count]:
-    return _of_vm(entry.event, (RESTARTS, "", 1.0), (OUTAGE_SECONDS, "", number(entry.event, "outage_s", 0.0)))
+    restarts, outage_s = number(entry.event, "restarts", 1.0), number(entry.event, "outage_s", 0.0)
+    return _of_vm(entry.event, (RESTARTS, "", restarts), (OUTAGE_SECONDS, "", outage_s))
 
 
 def _held(entry: Entry) -> list[Count]:

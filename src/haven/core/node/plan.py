@@ -170,7 +170,7 @@ class Plan:
             self._claim_run_key(config, service)
             Hangs(self, self._seen, self._now).plan(config, service, known)
             if known.pause and not self._pve:
-                attend(self, config, known, self._now)
+                attend(self, config, self.vms[config.uuid], self._now)
         elif self._seen.host_stopping or self.standing.shutdown:
             self.waiting[config.sid] = "not started: the host is shutting down"
         elif self._may_start(config, service, known):

@@ -30,7 +30,8 @@ def play(stage: Stage) -> Sequence[Row]:
     stage.wait(lambda: bool(stage.host.haven_vm(MAAS.sid)["runs"]), 5.0, "haven seeing it run")
     found = len(stage.host.incidents(MAAS.sid))
     stage.check(found == incidents, "what happened in the window is no incident", f"{found - incidents} more")
-    return [Row(f"102 killed in a window of {WINDOW_S} s", "-", "until its end", ended.sentence)]
+    concluded = ended.sentence.partition(": what")[0]
+    return [Row(f"102 killed in a window of {WINDOW_S} s", "", "until its end", concluded)]
 
 
 SCENE = Scene("window", "maintenance: 102 killed in a window that ends by itself", 30.0, play)
