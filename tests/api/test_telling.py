@@ -9,12 +9,14 @@ import sys
 import threading
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from haven.api.telling import telling as telling_module
+from haven.api.telling.courier import Courier
 from haven.api.telling.outbox import OUTBOX_FILE, Outbox
 from haven.api.telling.outbox_file import OutboxError
 from haven.api.telling.watch import Watch
@@ -337,6 +339,7 @@ def test_a_message_of_a_newer_haven_does_not_block_those_behind_it(tmp_path: Pat
 
 def test_messages_beyond_what_is_kept_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("haven.api.telling.outbox.QUEUE_LIMIT", 2)
+    monkeypatch.setattr(telling_module, "Courier", partial(Courier, retry_s=(0.2,)))
     port = free_port()
     with telling_api(tmp_path, webhook_url=f"http://127.0.0.1:{port}/x", notify_per_hour=100) as world:
         ready(world)
@@ -344,9 +347,10 @@ def test_messages_beyond_what_is_kept_are_counted(tmp_path: Path, monkeypatch: p
             crash(world, number)
         ring(world)
         until(lambda: world.api.get("/haven/notify")["receivers"][0]["given_up"] == 3, "three are given up")
+        crash(world, 9)
+        ring(world)
+        until(lambda: world.api.get("/haven/notify")["receivers"][0]["given_up"] == 4, "and one more")
         with listening(port) as ear:
-            crash(world, 9)
-            ring(world)
             ear.wait_for(3)
             until(lambda: world.api.get("/haven/notify")["receivers"][0]["given_up"] == 0, "said")
     assert ear.bodies[0]["title"] == "alpha: 4 older messages could not be delivered and are given up"

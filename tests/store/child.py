@@ -53,11 +53,11 @@ def open_only(directory: Path) -> None:
 
 
 def count_up(directory: Path, rounds: str) -> None:
-    """Add to a shared counter by compare-and-set, as often as asked."""
+    """Add to a shared counter by compare-and-set, as often as asked; the first other trouble ends it."""
     connection.BUSY_TIMEOUT_S = 60.0  # on a busy machine a turn may be long in coming
     store = opened(directory, f"counter-{os.getpid()}")
     outcomes: Counter[str] = Counter()
-    while outcomes["Committed"] < int(rounds):
+    while outcomes["Committed"] < int(rounds) and outcomes.keys() <= {"Committed", "Refused"}:
         view = store.read()
         holder = view.manager_lock()
         value = int(holder.holder) if holder else 0
