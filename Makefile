@@ -2,12 +2,15 @@
 PYTHON ?= python3
 VENV := .venv/bin
 SETUP := PYTHONPATH=src $(PYTHON) -m haven.lab.setup
+# Whole files, in the order of tests/conftest.py: the tests of a file share lab hosts.
+JOBS ?= 2
+PYTEST := $(VENV)/pytest tests -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help demo test quick lint conformance bench docs clean search setup setup-dev
 
 help:
 	@echo "make demo    set up and show the main job on real VMs   (KEEP=1 leaves the lab host up, YES=1 does not ask)"
-	@echo "make test    set up and run every check and test"
+	@echo "make test    set up and run every check and test   (JOBS=2 at a time)"
 	@echo "make quick   the tests that need no VM"
 	@echo "make lint    style, types, rooms"
 	@echo "make conformance   hold the brain against the cases of the hand-over (SHARED=path)"
@@ -26,10 +29,10 @@ demo: setup
 	@$(VENV)/python -m haven.lab.demo
 
 test: setup-dev lint
-	$(VENV)/pytest tests --cov --cov-report=term --cov-fail-under=95
+	$(PYTEST) --cov --cov-report=term --cov-fail-under=98
 
 quick: setup-dev
-	$(VENV)/pytest tests -m "not lab"
+	$(PYTEST) -m "not lab"
 
 lint: setup-dev
 	$(VENV)/ruff check src tests bench tools

@@ -14,8 +14,8 @@ SILENCE_S = 5
 ROUNDS, QUICK_ROUNDS = 5, 1
 _NAME = "hangs-100"
 _SID = "vm:100"
-_UP_S = 60.0
-_BACK_S = 30.0
+_UP_S = 120.0
+_BACK_S = 60.0
 
 # The brake would hold a guest that ends so often; here that is not what is measured.
 _CONFIG = "tick_s = 10\nbrake_window_s = 10\n"

@@ -17,7 +17,7 @@ from haven.lab.errors import LabError
 from haven.lab.guest import Accel, blank_domain_xml
 from haven.lab.host import LabHost
 
-BACK_S = 20.0
+BACK_S = 60.0
 _POLL_S = 0.02
 _GUEST_NAME = re.compile(r"guest=([^,]+)")
 _RUNNING = re.compile(r"<domstatus state='running' [^>]*pid='(\d+)'")

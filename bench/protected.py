@@ -17,10 +17,10 @@ from haven.lab.namespaces import Process
 # The shortest that haven takes: a guest may then be killed every so often without being taken for a crash loop.
 BRAKE_WINDOW_S = 10
 REST_S = BRAKE_WINDOW_S + 2.0
-_UP_S = 15.0
-_ADD_S = 15.0
+_UP_S = 60.0
+_ADD_S = 60.0
 _START_EACH_S = 2.0
-_STOP_S = 10.0
+_STOP_S = 30.0
 
 
 class ProtectedHerd(Herd):

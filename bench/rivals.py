@@ -24,8 +24,8 @@ HAVEN_WORKERS = 4
 BARE = "bare-"
 POLLED = "polled-"
 _SUBJECTS = Path(__file__).parent / "subjects"
-_READY_S = 15.0
-_BACK_S = 20.0
+_READY_S = 60.0
+_BACK_S = 60.0
 
 
 class BareClient:

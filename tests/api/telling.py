@@ -21,7 +21,7 @@ from haven.store.sqlite import open_store
 from tests.api.world import NODE, FakeInventory, Serving, World, guest
 
 
-def until(condition: Callable[[], bool], what: str, within_s: float = 20.0) -> None:
+def until(condition: Callable[[], bool], what: str, within_s: float = 40.0) -> None:
     end_s = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < end_s, what
@@ -76,7 +76,12 @@ def crash(world: World, number: int = 1, sid: str = "vm:102", back_after_s: floa
 
 
 def back(
-    world: World, number: int = 1, sid: str = "vm:102", at_s: float | None = None, outage_s: float = 5.0
+    world: World,
+    number: int = 1,
+    sid: str = "vm:102",
+    at_s: float | None = None,
+    outage_s: float = 5.0,
+    restarts: int = 1,
 ) -> None:
     back_s = time.time() if at_s is None else at_s
     facts: dict[str, Scalar | tuple[str, ...]] = {
@@ -84,6 +89,7 @@ def back(
         "called_wall_s": back_s,
         "recovered_wall_s": back_s,
         "outage_s": outage_s,
+        "restarts": restarts,
     }
     world.history.record("lrm", [Event(Kind.VM_UP, "runs again", sid, "restart", fields=facts)], back_s)
 

@@ -86,7 +86,7 @@ def test_an_unknown_vm_is_refused(world: World) -> None:
 def test_a_locked_vm_is_shown_so_and_not_stopped(world: World) -> None:
     protected(world)
     told = world.api.put(LOCK, seconds=7200, reason="backup")
-    assert told["sentence"] == "vm:102 is locked for 2.0 h (backup); to unlock: qm unlock 102"
+    assert told["sentence"] == "vm:102 is locked for 2 h (backup); to unlock: qm unlock 102"
     assert world.api.get(f"{QM}/config")["lock"] == "backup"
     assert world.api.get(f"{QM}/status/current")["lock"] == "backup"
     for verb in ("stop", "shutdown", "reset", "reboot"):
@@ -137,12 +137,12 @@ def test_a_window_is_begun_made_longer_and_ended(world: World) -> None:
     (window,) = world.api.get(WINDOWS)
     assert (window["sids"], window["reason"]) == (["vm:102"], "new NIC")
     world.put("maintenance/m1", replace(record(world, "maintenance/m1"), reminded=True))
-    assert "goes on for 3.0 h" in world.api.put(WINDOWS, id="vm:102", seconds=10800)["sentence"]
+    assert "goes on for 3 h from now" in world.api.put(WINDOWS, id="vm:102", seconds=10800)["sentence"]
     longer = record(world, "maintenance/m1")
     assert isinstance(longer, Maintenance) and longer.until.length_s == 10800 and not longer.reminded
     assert "what should run is started" in world.api.delete(WINDOWS)["sentence"]
     assert world.api.get(WINDOWS) == []
-    assert refused(world.api.delete, WINDOWS) == "no maintenance; there is: none"
+    assert refused(world.api.delete, WINDOWS) == "no maintenance: nothing is in maintenance now"
 
 
 def test_all_means_every_protected_vm(world: World) -> None:
@@ -198,3 +198,13 @@ def test_drills_are_scheduled_for_one_or_for_all(world: World) -> None:
     world.api.put("/haven/drills", sids="102", every="off")
     assert care(world).drill is None
     assert "is not protected" in refused(world.api.put, "/haven/drills", sids="101", every="weekly")
+
+
+def test_the_hours_of_drills_may_be_over_midnight(world: World) -> None:
+    protected(world)
+    told = world.api.put("/haven/drills", every="weekly", **{"from": 22, "to": 4})
+    assert told["sentence"] == "vm:102: drilled every 7 days between 22:00 and 4:00"
+    world.api.put("/haven/drills", every="weekly", **{"from": 22, "to": 24})
+    assert care(world).drill == DrillPlan(7, 22, 24)
+    complaint = refused(world.api.put, "/haven/drills", every="weekly", **{"from": 4, "to": 4})
+    assert complaint == "no drill can be between 4-4: expected two hours of the day, like 2-5 or 22-4"

@@ -7,7 +7,7 @@ import pytest
 from haven.__main__ import main as program
 from haven.core.codec import decode
 from haven.core.load import Load
-from haven.core.records import ManagerRecord, ServiceConfig, ServiceStatus
+from haven.core.records import ManagerRecord, ServiceConfig, ServiceStatus, VmCare
 from haven.core.snapshot import Snapshot
 from haven.core.words import CrmState, NodeState, ServiceState, Wanted
 from haven.sim.what_if import what_if
@@ -34,6 +34,13 @@ def test_every_record_is_there_as_it_is_stored(world: World) -> None:
     assert seen.view.configs() == stored.configs()
     assert seen.view.services() == stored.services()
     assert seen.view.revision == stored.revision
+
+
+def test_no_address_with_a_token_in_it_is_given_away(world: World) -> None:
+    protect(world, "vm:102", NODE)
+    world.put("care/vm:102", VmCare("vm:102", push_url="http://kuma:3001/api/push/T0KEN", priority=10))
+    care = snapshot(world).view.care("vm:102")
+    assert (care.push_url, care.priority) == ("http://kuma:3001/***", 10)
 
 
 def test_members_are_the_nodes_that_are_there_and_whether_they_can_be_reached(world: World) -> None:

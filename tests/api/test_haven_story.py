@@ -107,32 +107,32 @@ def watching(world: World, **params: str | int) -> Iterator["Queue[str | None]"]
 def test_watch_tells_what_comes_after_an_id_and_goes_on(world: World) -> None:
     world.history.record("lrm", [note("old"), note("older", "vm:101")], NOW_S)
     with watching(world, after=0) as heard:
-        assert [heard.get(timeout=10), heard.get(timeout=10)] == ["old", "older"]
+        assert [heard.get(timeout=30), heard.get(timeout=30)] == ["old", "older"]
         world.history.record("lrm", [note("new")], NOW_S)
-        assert heard.get(timeout=10) == "new"
+        assert heard.get(timeout=30) == "new"
 
 
 def test_the_store_s_doorbell_wakes_a_watcher(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(haven_story, "WAITS_S", (0.02, 3600.0))
     world.history.record("lrm", [note("old")], NOW_S)
     with watching(world, after=0) as heard:
-        assert heard.get(timeout=10) == "old"
+        assert heard.get(timeout=30) == "old"
         world.history.record("lrm", [note("new")], NOW_S)
         ringer = Ringer(Path(world.state.settings.run_dir), "lrm")
         ringer.ring_others()
         ringer.close()
-        assert heard.get(timeout=10) == "new"
+        assert heard.get(timeout=30) == "new"
 
 
 def test_watch_of_one_vm_leaves_out_the_others(world: World) -> None:
     with watching(world, after=0, sid="102") as heard:
         world.history.record("lrm", [note("other", "vm:101"), note("mine")], NOW_S)
-        assert heard.get(timeout=10) == "mine"
+        assert heard.get(timeout=30) == "mine"
 
 
 def test_watch_ends_when_the_server_stops(world: World) -> None:
     world.history.record("lrm", [note("old")], NOW_S)
     with watching(world, after=0) as heard:
-        assert heard.get(timeout=10) == "old"
+        assert heard.get(timeout=30) == "old"
         world.stop_serving()
-        assert heard.get(timeout=10) is None
+        assert heard.get(timeout=30) is None

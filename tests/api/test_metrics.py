@@ -49,7 +49,7 @@ def populate(world: World) -> None:
 
 
 def scraped(port: int, method: str = "GET", path: str = "/metrics") -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     connection.request(method, path)
     answer = connection.getresponse()
     return answer.status, answer.read().decode()

@@ -16,7 +16,7 @@ import pytest
 from haven.api.client import ApiClient, ApiError, ApiUnreachable
 from haven.store.sqlite import open_store
 
-DEADLINE_S = 20.0
+DEADLINE_S = 40.0
 RESOURCES = "/cluster/ha/resources"
 
 

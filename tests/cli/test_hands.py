@@ -43,9 +43,9 @@ def run(*words: str) -> int:
         (["maintenance", "end", "vm:101"], f"DELETE {WINDOWS}", {"id": "vm:101"}),
         (["maintenance", "extend", "m1", "--for", "1d"], f"PUT {WINDOWS}", {"id": "m1", "seconds": "86400"}),
         (
-            ["drill", "--schedule", "vm:102", "monthly", "--window", "1-4"],
+            ["drill", "--schedule", "vm:102", "monthly", "--window", "22-4"],
             "PUT /haven/drills",
-            {"sids": "vm:102", "every": "monthly", "from": "1", "to": "4"},
+            {"sids": "vm:102", "every": "monthly", "from": "22", "to": "4"},
         ),
         (
             ["drill", "--schedule", "off"],
@@ -71,7 +71,7 @@ def test_each_command_asks_the_api_and_prints_its_sentence(
         (["maintenance", "vm:101"], "say for how long: --for 2h"),
         (["maintenance", "end", "m1", "m2"], "expected one id or VM, got 2"),
         (["drill", "vm:101", "vm:102"], "one VM at a time"),
-        (["drill", "vm:101"], "a drill cuts the VM's power: say --yes"),
+        (["drill", "vm:101"], "a drill cuts the VM's power, and nobody can be asked here: add --yes"),
         (["drill", "--schedule", "vm:101"], "'vm:101': expected one of daily, weekly"),
         (["drill", "--schedule", "daily", "--window", "night"], "'night': expected two hours"),
     ],

@@ -8,9 +8,11 @@ import sys
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
 from haven.cli import main as haven
 from haven.cli import watch
+from haven.cli.help_page import SECTIONS
 from tests.cli import answers
 from tests.cli.fake_api import FakeApi
 from tests.cli.test_bad_input import without_permission
@@ -247,7 +249,7 @@ def test_watch_as_json_is_one_object_a_line_and_ends_on_ctrl_c(api: FakeApi) -> 
         assert process.stderr
         assert json.loads(process.stdout.readline()) == answers.ENTRY
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=60) == 0
         assert process.stderr.read() == ""
 
 
@@ -262,23 +264,13 @@ def test_version_is_known_without_the_api(capsys: Output) -> None:
 @pytest.mark.parametrize("words", [[], ["--help"]])
 def test_help_lists_every_command_with_a_sentence(capsys: Output, words: list[str]) -> None:
     assert run(*words) == 0
-    listed = dict(line.split(None, 1) for line in lines(capsys) if line.startswith("  ") and line.endswith("."))
-    commands = {
-        "status",
-        "history",
-        "incidents",
-        "explain",
-        "options",
-        "watch",
-        "config",
-        "version",
-        "up",
-        "lrm",
-        "crm",
-        "api",
-    }
-    assert commands <= set(listed)
-    assert not any(listed[name].endswith("...") for name in commands)
+    listed = dict(
+        line.split(None, 1) for line in lines(capsys) if line.startswith("  ") and line.endswith((".", "?"))
+    )
+    commands = [name for names in SECTIONS.values() for name in names]
+    assert set(commands) == set(get_command(haven.app).commands)  # type: ignore[attr-defined]
+    assert len(commands) == len(set(commands))
+    assert not [name for name in commands if listed[name].endswith("...")], "a sentence is cut short"
 
 
 def test_the_exit_status_is_documented(capsys: Output) -> None:
@@ -289,9 +281,9 @@ def test_the_exit_status_is_documented(capsys: Output) -> None:
 LONG = "x" * 1_000_000
 BAD = [
     (["statsu"], "haven: No such command 'statsu'. Did you mean 'status'? (see haven --help)"),
-    (["status", "now"], "haven: Got unexpected extra argument(s) (now) (see haven --help)"),
-    (["status", "--colour"], "haven: No such option: --colour (see haven --help)"),
-    (["explain"], "haven: Missing argument 'SID'. (see haven --help)"),
+    (["status", "now"], "haven: Got unexpected extra argument(s) (now) (see haven status --help)"),
+    (["status", "--colour"], "haven: No such option: --colour (see haven status --help)"),
+    (["explain"], "haven: Missing argument 'SID'. (see haven explain --help)"),
     (
         ["explain", ""],
         "haven: Invalid value for 'SID': expected vm:102, 102 or the VM's name, without line breaks",
@@ -302,7 +294,7 @@ BAD = [
     (["history", "--limit", "many"], "haven: Invalid value for '--limit':"),
     (["history", "--since", "yesterday"], "haven: Invalid value for --since: expected a length like 2h"),
     (["up"], "haven: up is started by the program `haven`"),
-    (["up", "now"], "haven: Got unexpected extra argument(s) (now) (see haven --help)"),
+    (["up", "now"], "haven: Got unexpected extra argument(s) (now) (see haven up --help)"),
 ]
 
 

@@ -71,8 +71,8 @@ def test_status_of_receivers_that_work(api: FakeApi, capsys: Output) -> None:
     )
     assert run("notify", "status") == 0
     first, heart, push = capsys.readouterr().out.splitlines()
-    assert first.startswith("webhook (https://hooks.lan): 3 delivered, the last one ")
-    assert first.endswith("2 min ago")
+    assert first.startswith("webhook (https://hooks.lan): last took one ")
+    assert first.endswith("2 min ago; 3 delivered beside tests")
     assert (heart, push) == ("heartbeat: ok", "push of vm:102: gone")
 
 

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 from haven.core.clock import deadline_after
 from haven.core.hypervisor import Moment
-from haven.core.order import Kill, Stop
-from haven.core.records import DrillPlan, DrillRequest, Maintenance, VmCare, VmLock
+from haven.core.order import CollectEvidence, Inspect, Kill, Order, OrderResult, Resume, Stop
+from haven.core.records import Command, DrillPlan, DrillRequest, Maintenance, VmCare, VmLock
 from haven.core.transaction import Delete, Put
+from haven.core.words import DisarmMode, Kind, Verb
 from tests.core.story import Story, step
 
 
@@ -128,3 +129,58 @@ def killed_times(story: Story, sid: str, count: str) -> None:
 @step("the request of a drill is gone")
 def no_request(story: Story) -> None:
     assert not [key for key in story.world.store.entries if key.startswith("drill/")]
+
+
+@step("root runs: ha-manager crm-command disarm-ha (freeze|ignore)")
+def disarm(story: Story, mode: str) -> None:
+    _command(story, Verb.DISARM, DisarmMode(mode))
+
+
+@step("root runs: ha-manager crm-command arm-ha")
+def arm(story: Story) -> None:
+    _command(story, Verb.ARM)
+
+
+def _command(story: Story, verb: Verb, mode: DisarmMode | None = None) -> None:
+    world = story.world
+    number = f"c{world.wall_s:.0f}"
+    command = Command(number, verb, "", 0, world.origin("ha-manager crm-command"), mode=mode)
+    world.write(Put(f"command/{number}", command))
+
+
+@step("<sid> was not touched but by looks and resumes")
+def untouched_but(story: Story, sid: str) -> None:
+    ordered = [order for at_s, order in story.world.ordered if at_s >= story.when_s and order.sid == sid]
+    assert not [order for order in ordered if not isinstance(order, (CollectEvidence, Inspect, Resume))], ordered
+
+
+@step("<sid> was not inspected")
+def uninspected(story: Story, sid: str) -> None:
+    ordered = [order for at_s, order in story.world.ordered if at_s >= story.when_s and order.sid == sid]
+    assert not [order for order in ordered if isinstance(order, Inspect)], ordered
+
+
+@step("the disk of <sid> is fine again")
+def led(story: Story, sid: str) -> None:
+    story.world.guest(sid).misled = False
+
+
+@step("at the kill of <sid>, <rest>")
+def at_the_kill(story: Story, sid: str, rest: str) -> None:
+    """Somebody does this at the moment at which QEMU dies."""
+    host = story.world.host
+    carry_out = host.carry_out
+
+    def carry_out_and(order: Order, pid: int | None) -> OrderResult:
+        result = carry_out(order, pid)
+        if isinstance(order, Kill) and order.sid == sid:
+            story.perform(rest)
+        return result
+
+    host.carry_out = carry_out_and  # type: ignore[method-assign]
+
+
+@step("its end counts (\\d+) restarts? of <sid>")
+def counts_restarts(story: Story, count: str, sid: str) -> None:
+    [up] = [event for event in story.events(sid) if event.kind is Kind.VM_UP]
+    assert up.fields["restarts"] == int(count), up

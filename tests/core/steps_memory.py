@@ -1,5 +1,7 @@
 """The lines of the scenarios about memory."""
 
+from dataclasses import replace
+
 from haven.core.host import HostFacts
 from haven.core.hypervisor import Moment, Power, Why
 from haven.core.oom import KernelKill
@@ -47,7 +49,9 @@ def oom_kill(story: Story, sid: str) -> None:
 
 @step("<sid> has priority (-?\\d+)")
 def priority(story: Story, sid: str, number: str) -> None:
-    story.world.write(Put(f"care/{sid}", VmCare(sid, priority=int(number))))
+    entry = story.world.store.entries.get(f"care/{sid}")
+    care = entry.record if entry and isinstance(entry.record, VmCare) else VmCare(sid)
+    story.world.write(Put(f"care/{sid}", replace(care, priority=int(number))))
 
 
 @step("the kernel takes no wishes")

@@ -38,6 +38,13 @@ def test_every_option_is_set_from_text_and_shown_again() -> None:
     assert set(shown(care)) == set(ALL) == set(BY_NAME)
 
 
+@pytest.mark.parametrize("hours", [(22, 4), (23, 0), (0, 24)])
+def test_a_drill_may_have_its_hours_over_midnight(hours: tuple[int, int]) -> None:
+    care = changed(CARE, {"drill": f"weekly {hours[0]:02}-{hours[1]:02}"})
+    assert care.drill == DrillPlan(7, *hours)
+    assert changed(CARE, shown(care)) == care
+
+
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 def test_off_and_delete_put_an_option_back(option: object) -> None:
     name = option.name  # type: ignore[attr-defined]
@@ -95,7 +102,8 @@ def test_one_vm_has_at_most_16_checks() -> None:
         ("push_url", "kuma", "expected a URL"),
         ("push_url", "http://a b", "expected a URL"),
         ("drill", "yearly", "value 'yearly': expected: monthly 02-05"),
-        ("drill", "monthly 05-02", "expected: monthly 02-05"),
+        ("drill", "monthly 05-05", "expected: monthly 02-05"),
+        ("drill", "monthly 24-02", "expected: monthly 02-05"),
         ("drill", "monthly 02-25", "expected: monthly 02-05"),
     ],
 )

@@ -40,6 +40,13 @@ def test_a_window_may_reach_over_midnight() -> None:
     assert next_s(late, None, MIDNIGHT_S + 3 * HOUR_S, 0) == MIDNIGHT_S + 23 * HOUR_S
 
 
+def test_a_window_over_midnight_is_one_night_with_one_drill() -> None:
+    late = DrillPlan(1, 22, 4)
+    for last_h in (22.5, 24.5):
+        last_s = MIDNIGHT_S + last_h * HOUR_S
+        assert next_s(late, last_s, MIDNIGHT_S + 25 * HOUR_S, 0) == MIDNIGHT_S + 46 * HOUR_S
+
+
 @given(
     plan=st.builds(DrillPlan, st.integers(1, 91), HOURS, HOURS),
     wall_s=st.floats(MIDNIGHT_S, MIDNIGHT_S + 400 * DAY_S),
@@ -56,6 +63,8 @@ def test_it_is_always_in_its_hours_and_never_far(
     length = (plan.to_hour - plan.from_hour) % 24 or 24
     assert (hour - plan.from_hour + 1e-6) % 24 <= length + 1e-5
     if last_s is not None:
-        days = (found + offset_s) // DAY_S - (last_s + offset_s) // DAY_S
+        over_midnight = plan.from_hour + length > 24
+        begins_s = (plan.from_hour * HOUR_S if over_midnight else 0.0) - offset_s
+        days = (found - begins_s) // DAY_S - (last_s - begins_s) // DAY_S
         assert days >= plan.every_days
     assert found - wall_s <= (plan.every_days + 2) * DAY_S

@@ -85,7 +85,8 @@ def test_pauses_double_from_the_first_up_to_ten_minutes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(0.4, "0 s"), (45.0, "45 s"), (119.0, "119 s"), (600.0, "10 min"), (7200.0, "2.0 h")]
+    ("seconds", "said"),
+    [(0.4, "0 s"), (45.0, "45 s"), (119.0, "119 s"), (600.0, "10 min"), (7200.0, "2 h"), (9000.0, "2.5 h")],
 )
 def test_lengths_are_said_as_people_say_them(seconds: float, said: str) -> None:
     assert duration(seconds) == said

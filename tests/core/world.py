@@ -21,6 +21,7 @@ from haven.core.node.memory import NodeMemory
 from haven.core.order import (
     AwaitAgent,
     CollectEvidence,
+    Favour,
     Inspect,
     Order,
     OrderResult,
@@ -313,7 +314,7 @@ class World:
         by_people = reserve(view, order.sid, None, self.now())
         if by_people is None and isinstance(order, Resume):
             return
-        harmless = hands.why is HandsOff.LOCKED and isinstance(order, (Probe, Settle))
+        harmless = hands.why is HandsOff.LOCKED and isinstance(order, (Probe, Settle, Favour))
         assert harmless, f"{order} although {hands}"
 
     def _work_due(self) -> None:

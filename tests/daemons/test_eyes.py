@@ -10,7 +10,7 @@ from haven.daemons.eyes import Eyes
 from tests.daemons.fake_hypervisor import FakeHypervisor
 
 HANGING, WELL = "aaaaaaaa-0000-4000-8000-000000000101", "bbbbbbbb-0000-4000-8000-000000000102"
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 
 
 class HangingHypervisor(FakeHypervisor):

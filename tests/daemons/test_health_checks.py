@@ -15,7 +15,7 @@ from haven.core.records import HealthCheck
 from haven.core.words import CheckKind
 from haven.daemons.health_checks import Look, look
 
-SOON_S = 2.0
+SOON_S = 15.0
 
 
 class _Pages(BaseHTTPRequestHandler):
@@ -125,3 +125,11 @@ def test_a_name_that_nobody_knows_is_a_failure_not_an_error(kind: CheckKind) -> 
     target = {CheckKind.HTTP: "http://nobody.invalid", CheckKind.TCP: "nobody.invalid:80"}
     check = HealthCheck("n", kind, target.get(kind, "nobody.invalid"), timeout_s=SOON_S)
     assert look(check) == Look(False, "its name is not known")
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [(CheckKind.PING, "a..b"), (CheckKind.TCP, "a..b:80"), (CheckKind.HTTP, "http://router..lan/")],
+)
+def test_a_name_that_cannot_be_one_is_a_failure_not_an_error(kind: CheckKind, target: str) -> None:
+    assert look(HealthCheck("odd", kind, target, timeout_s=SOON_S)) == Look(False, "its address makes no sense")

@@ -8,11 +8,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from haven.core.records import ServiceConfig, ServiceStatus
 from haven.core.settings import Settings
 from haven.core.transaction import Committed, Outcome, Put, Transaction, Unavailable
 from haven.core.view import View
 from haven.core.words import ServiceState, Wanted
+from haven.daemons import systemd
 from haven.daemons.crm import Crm
 from haven.daemons.lrm import Lrm
 from haven.daemons.story import Story
@@ -24,7 +27,7 @@ from haven.store.doorbell import Doorbell
 from haven.store.sqlite import SqliteStore, open_store
 from tests.daemons.fake_hypervisor import FakeHypervisor
 
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 UUIDS = ("aaaaaaaa-0000-4000-8000-000000000101", "bbbbbbbb-0000-4000-8000-000000000102")
 
 
@@ -252,5 +255,35 @@ def test_a_record_that_cannot_be_read_is_told_with_its_mend(tmp_path: Path) -> N
                 )
 
             await host.until(told, "the damage is told")
+
+    asyncio.run(story())
+
+
+def test_a_host_that_goes_down_and_kills_vms_gets_one_restart_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No clean end came before, so nobody had asked whether the host is going down."""
+    systemctl = tmp_path / "bin" / "systemctl"
+    systemctl.parent.mkdir()
+    systemctl.write_text("#!/bin/sh\necho stopping\n")
+    systemctl.chmod(0o755)
+    monkeypatch.setattr(systemd, "RUNS", tmp_path)
+    monkeypatch.setenv("PATH", str(systemctl.parent))
+
+    async def story() -> None:
+        async with a_host(tmp_path) as host:
+            host.protect(UUIDS[0])
+            await host.until_runs("vm:101")
+            host.hypervisor.kill(UUIDS[0])
+            await host.until_started(UUIDS[0], 1)
+            await host.until_runs("vm:101")
+            host.hypervisor.kill(UUIDS[0])
+
+            def stays_off() -> bool:
+                record = host.store.read().lrms()["pve"]
+                return record.waiting.get("vm:101") == "not started: the host is shutting down"
+
+            await host.until(stays_off, "vm:101 stays off")
+            assert host.hypervisor.starts.count(UUIDS[0]) == 1
 
     asyncio.run(story())

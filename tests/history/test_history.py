@@ -58,6 +58,15 @@ def test_a_watcher_gets_what_came_after_the_last_entry_it_saw(history: History, 
     other.close()
 
 
+def test_what_is_told_once_of_several_vms_is_found_for_each(history: History) -> None:
+    window = event(Kind.MAINTENANCE_BEGUN, None, id="m1", sids=("vm:1", "vm:2"))
+    history.record("api", [window, event(Kind.VM_NOTE, "vm:3"), event(Kind.STORE_BACK, None)], 1.0)
+    for sid in ("vm:1", "vm:2"):
+        assert [entry.event for entry in history.entries(sid)] == [window]
+    assert [entry.event.kind for entry in history.entries("vm:3")] == [Kind.VM_NOTE]
+    assert len(history.entries()) == 3
+
+
 def test_entries_of_one_vm_newest_first_and_limited(history: History) -> None:
     for number in range(5):
         history.record("lrm", [event(Kind.VM_NOTE, "vm:1"), event(Kind.VM_NOTE, "vm:2")], float(number))

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from haven.core.hypervisor import Happening, Moment
 from haven.hypervisor.libvirt_hypervisor import LibvirtHypervisor
 
-DEADLINE_S = 15.0
+DEADLINE_S = 30.0
 
 
 class Heard:

@@ -124,7 +124,7 @@ def read(reader: spaces.SpaceReader, *images: str) -> dict[str, Any]:
 
 
 def eventually(condition: Callable[[], bool]) -> None:
-    end_s = time.monotonic() + 10.0
+    end_s = time.monotonic() + 30.0
     while not condition():
         assert time.monotonic() < end_s
         time.sleep(0.005)

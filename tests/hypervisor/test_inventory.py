@@ -90,7 +90,7 @@ def test_who_waits_for_anothers_failed_attempt_does_not_wait_for_one_of_its_own(
     def refuse(uri: str) -> str:
         attempts.append(uri)
         for _asker in range(askers):
-            assert asked.acquire(timeout=10)
+            assert asked.acquire(timeout=30)
         raise UnreachableError("nobody answers")
 
     def clock_that_tells() -> float:

@@ -17,7 +17,7 @@ from tests.hypervisor.tiny import Bench, TinyGuest
 
 pytestmark = pytest.mark.lab
 
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
@@ -73,7 +73,7 @@ def test_a_qemu_that_is_stopped_is_seen_as_stuck_and_cannot_be_reset(
         began_s = time.monotonic()
         with pytest.raises(HypervisorError, match="answers nothing, not even libvirt"):
             reset(bench, deaf, None)
-        assert time.monotonic() - began_s < 3.0, "it waited for a QEMU that does not answer"
+        assert time.monotonic() - began_s < 15.0, "it waited for a QEMU that does not answer"
     finally:
         bench.host.kill_qemu(deaf.name, signal.SIGCONT)
         counting.join(DEADLINE_S)

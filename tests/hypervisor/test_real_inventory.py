@@ -25,7 +25,7 @@ def shown(inventory: LibvirtInventory, guest: TinyGuest) -> Guest:
     return next(found for found in inventory.guests() if found.uuid == guest.uuid)
 
 
-def wait_for(condition: Callable[[], bool], deadline_s: float = 15.0) -> None:
+def wait_for(condition: Callable[[], bool], deadline_s: float = 30.0) -> None:
     end_s = time.monotonic() + deadline_s
     while not condition():
         assert time.monotonic() < end_s, "it did not come true in time"

@@ -189,7 +189,7 @@ def test_a_guest_that_ignores_its_power_button_is_forced_when_its_time_is_over(b
     async def story(hypervisor: LibvirtHypervisor, heard: Heard) -> None:
         await asyncio.to_thread(hypervisor.start, guest.uuid)
         took_s = await seconds(lambda: hypervisor.stop(guest.uuid, 1))
-        assert 1 <= took_s < 3
+        assert 1 <= took_s < 15
         assert state(hypervisor, guest) == (Power.OFF, Why.DESTROYED)
 
     told(bench, story)

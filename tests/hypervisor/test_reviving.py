@@ -3,6 +3,7 @@
 import signal
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from haven.hypervisor.life_signs import work_done
 from haven.hypervisor.processes import started_ticks
 from haven.hypervisor.protocol import HypervisorError
 
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 
 
 def test_what_a_guest_is_sent_is_no_sign_of_its_life() -> None:
@@ -36,9 +37,9 @@ def process() -> Iterator["subprocess.Popen[bytes]"]:
 def test_a_stuck_process_is_killed_only_if_it_is_the_one_that_was_meant(
     process: "subprocess.Popen[bytes]",
 ) -> None:
-    ticks = started_ticks(reviving.PROC, process.pid)
+    ticks = started_ticks(Path("/proc"), process.pid)
     assert ticks is not None
-    with pytest.raises(HypervisorError, match="is no longer QEMU of VM web: left alone"):
+    with pytest.raises(HypervisorError, match="of VM web is gone: nothing was killed"):
         reviving.kill("web", Instance(process.pid, ticks + 1))
     assert process.poll() is None
     reviving.kill("web", Instance(process.pid, ticks))
@@ -48,5 +49,5 @@ def test_a_stuck_process_is_killed_only_if_it_is_the_one_that_was_meant(
 def test_a_process_that_is_gone_is_an_error_that_names_it() -> None:
     child = subprocess.Popen(["true"])
     child.wait(DEADLINE_S)
-    with pytest.raises(HypervisorError, match=rf"pid {child.pid}"):
+    with pytest.raises(HypervisorError, match=rf"process {child.pid} of VM web"):
         reviving.kill("web", Instance(child.pid, 1))

@@ -21,6 +21,6 @@ def artifacts() -> GuestArtifacts:
 
 @pytest.fixture(scope="module")
 def stage(artifacts: GuestArtifacts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """The demo's stage; what it prints is shown with a failing test."""
-    with Stage(Path(tmp_path_factory.mktemp("demo")), artifacts, Screen(sys.stdout)) as stage:
+    """The demo's stage; what it prints is shown with a failing test. Other tests keep the machine busy besides."""
+    with Stage(Path(tmp_path_factory.mktemp("demo")), artifacts, Screen(sys.stdout), patience=6.0) as stage:
         yield stage

@@ -30,12 +30,13 @@ class Terminal(io.StringIO):
         return True
 
 
-class EmptyStage:
+class EmptyStage(Stage):
     """A stage for scenes that touch nothing."""
 
     def __init__(self) -> None:
         self.output = io.StringIO()
         self.screen = Screen(self.output)
+        self.patience = 1.0
 
     def show_news(self) -> None:
         """There is none."""
@@ -44,7 +45,7 @@ class EmptyStage:
 def played(play_it: object, deadline_s: float = 60.0) -> tuple[Outcome, str]:
     stage = EmptyStage()
     scene = Scene("key", "a title", deadline_s, cast("type", play_it))
-    return play(scene, cast("Stage", stage)), stage.output.getvalue()
+    return play(scene, stage), stage.output.getvalue()
 
 
 def fine(_stage: Stage) -> Sequence[Row]:
@@ -66,7 +67,7 @@ def test_a_false_claim_fails_its_scene_and_is_named_on_the_last_screen() -> None
 def test_a_scene_that_this_machine_cannot_show_is_skipped_and_the_last_screen_says_why() -> None:
     stage = EmptyStage()
     scene = Scene("oom", "memory runs out", 60.0, false, lambda: "no writable memory controller: none is mounted")
-    outcome = play(scene, cast("Stage", stage))
+    outcome = play(scene, stage)
     assert "skipped: no writable memory controller" in stage.output.getvalue()
     output = io.StringIO()
     assert verdict([played(fine)[0], outcome], Screen(output))
@@ -143,19 +144,19 @@ def test_ctrl_c_takes_everything_down(tmp_path: Path) -> None:
         pids = [inside.pid for inside in host.processes()]
     finally:
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=90)
     assert process.returncode == 130
     assert said.count("\n") <= 2
     assert "interrupted" in said
     assert not host.running
     assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
-    assert mounts() == before
+    assert not [mount for mount in mounts() - before if str(tmp_path) in mount]
 
 
 @pytest.mark.lab
 def test_a_kept_lab_host_can_be_looked_at_and_taken_down(tmp_path: Path) -> None:
     process = demo(tmp_path, "protect", keep="1")
-    output, errors = process.communicate(timeout=90)
+    output, errors = process.communicate(timeout=240)
     try:
         assert process.returncode == 0, output + errors
         assert f"Take it down:  {tmp_path}/down" in output

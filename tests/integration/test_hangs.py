@@ -44,13 +44,13 @@ def signs(vm: TestVm) -> list[str]:
 
 
 def test_a_guest_that_falls_silent_is_reset_and_its_incident_ends_when_its_agent_answers(vm: TestVm) -> None:
-    vm.host.wait_for(lambda: vm.host.agent_answers(vm.name), 30.0, "the agent")
-    vm.host.wait_for(lambda: not signs(vm), 10.0, "haven having heard it")
+    vm.host.wait_for(lambda: vm.host.agent_answers(vm.name), 60.0, "the agent")
+    vm.host.wait_for(lambda: not signs(vm), 60.0, "haven having heard it")
     life, boots = vm.life, vm.host.guest_boots(vm.name)
     vm.host.virsh("qemu-agent-command", vm.name, _STOP_AGENT)
-    vm.host.wait_for(lambda: bool(incidents(vm)), SILENCE_S + 10.0, "the hang being told")
-    vm.host.wait_guest_up(vm.name, boots + 1, 40.0)
-    vm.host.wait_for(lambda: incidents(vm)[0]["state"] == "recovered", 30.0, "the incident's end")
+    vm.host.wait_for(lambda: bool(incidents(vm)), SILENCE_S + 60.0, "the hang being told")
+    vm.host.wait_guest_up(vm.name, boots + 1, 90.0)
+    vm.host.wait_for(lambda: incidents(vm)[0]["state"] == "recovered", 60.0, "the incident's end")
     [incident] = incidents(vm)
     assert incident["cause"] == "hang"
     assert incident["restarts"] == 1
@@ -63,11 +63,11 @@ def test_a_guest_that_falls_silent_is_reset_and_its_incident_ends_when_its_agent
 def test_a_check_that_fails_is_told_and_resets_nothing(vm: TestVm) -> None:
     life, before = vm.life, len(incidents(vm))
     typed(vm.host, "haven", "set", vm.sid, "--check", "tcp 127.0.0.1:1 name=web every=1 fails=2")
-    vm.host.wait_for(lambda: "check web fails: connection refused" in signs(vm), 10.0, "the check")
+    vm.host.wait_for(lambda: "check web fails: connection refused" in signs(vm), 60.0, "the check")
     assert "check web fails" in typed(vm.host, "haven", "explain", vm.sid)
     assert "check web fails: connection refused (2 times in a row)" in typed(vm.host, "haven", "history", vm.sid)
     typed(vm.host, "haven", "set", vm.sid, "--delete", "check:web")
-    vm.host.wait_for(lambda: not signs(vm), 10.0, "the check being forgotten")
+    vm.host.wait_for(lambda: not signs(vm), 60.0, "the check being forgotten")
     assert (vm.life, len(incidents(vm))) == (life, before)
 
 

@@ -47,7 +47,7 @@ def real(host: HavenHost, artifacts: GuestArtifacts) -> Iterator[TestVm]:
 def up(vm: TestVm, boots: int = 1) -> None:
     """Its userland runs and its agent answers."""
     vm.host.wait_guest_up(vm.name, boots)
-    vm.host.wait_for(lambda: vm.host.agent_answers(vm.name), 15.0, "the agent")
+    vm.host.wait_for(lambda: vm.host.agent_answers(vm.name), 60.0, "the agent")
 
 
 # -- ends that nobody owns
@@ -64,7 +64,7 @@ def test_a_sigterm_to_qemu_looks_like_a_clean_stop_and_is_not_taken_for_one(vm: 
 def test_a_guest_whose_kernel_panicked_is_restarted(real: TestVm) -> None:
     before, boots = real.life, real.host.guest_boots(real.name)
     real.host.guest_exec(real.name, "sh", "-c", "echo c > /proc/sysrq-trigger")
-    real.runs_anew(before, 20.0)
+    real.runs_anew(before)
     assert real.host.incidents(real.sid)[0]["cause"] == "guest_panic"
     up(real, boots + 1)
 
@@ -97,7 +97,7 @@ def test_a_suspend_is_meant_and_qm_start_resumes_the_same_guest(vm: TestVm) -> N
     vm.is_wanted("stopped")
     vm.stays("paused")
     typed(vm.host, "qm", "start", str(vm.vmid))
-    vm.host.wait_for(lambda: vm.state() == "running", 10.0, "its resumption")
+    vm.host.wait_for(lambda: vm.state() == "running", 60.0, "its resumption")
     assert vm.life == before, "it was started anew instead of resumed"
 
 
@@ -118,7 +118,7 @@ def test_qm_shutdown_lets_the_guest_go_down_by_itself(real: TestVm) -> None:
     boots = real.host.guest_boots(real.name)
     up(real, boots)
     typed(real.host, "qm", "shutdown", str(real.vmid))
-    real.is_off(30.0)
+    real.is_off()
     assert real.host.virsh("domstate", real.name, "--reason") == "shut off (shutdown)"
     real.shows("stopped")
     typed(real.host, "qm", "start", str(real.vmid))
@@ -131,7 +131,7 @@ def test_qm_stop_does_not_wait_for_a_shutdown_that_the_guest_ignores(vm: TestVm)
     vm.shows("request_stop")
     assert vm.state() == "running", "a blank guest ignores the power button"
     typed(vm.host, "qm", "stop", str(vm.vmid))
-    vm.is_off(5.0)
+    vm.is_off(30.0)  # the shutdown has twice as long
     vm.shows("stopped")
 
 
@@ -152,7 +152,7 @@ def test_ha_manager_set_stopped_and_disabled_stop_it_and_started_starts_it(vm: T
 
 def test_an_ignored_vm_is_left_as_it_is_until_it_is_wanted_again(vm: TestVm) -> None:
     typed(vm.host, "ha-manager", "set", vm.sid, "--state", "ignored")
-    vm.host.wait_for(lambda: vm.word() in ("", "ignored"), 10.0, "haven letting go of it")
+    vm.host.wait_for(lambda: vm.word() in ("", "ignored"), 60.0, "haven letting go of it")
     vm.kill()
     vm.is_off()
     vm.stays("shut off")

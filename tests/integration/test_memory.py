@@ -62,9 +62,9 @@ def test_a_vm_is_held_until_there_is_memory_for_it(vm: TestVm) -> None:
 
 def test_a_host_whose_memory_is_short_is_told_of_once_each_way(host: HavenHost) -> None:
     has_available(host, 300)
-    host.wait_for(lambda: bool(sentences(host, "host_memory")), 10.0, "the host's memory being told short")
+    host.wait_for(lambda: bool(sentences(host, "host_memory")), 60.0, "the host's memory being told short")
     has_available(host, 9000)
-    host.wait_for(lambda: len(sentences(host, "host_memory")) > 1, 10.0, "its being told well")
+    host.wait_for(lambda: len(sentences(host, "host_memory")) > 1, 60.0, "its being told well")
     short, well = sentences(host, "host_memory")
     assert short.startswith("the host's memory is short: 300 MiB of 16 GiB available (1.8 %); ")
     assert well == "the host's memory is well again: 8.8 GiB of 16 GiB available (54.9 %)"
@@ -76,9 +76,9 @@ def test_a_priority_reaches_the_kernel_in_each_life(vm: TestVm) -> None:
     care = Put(f"care/{vm.sid}", VmCare(vm.sid, priority=-30))
     assert isinstance(store.commit(Transaction(store.read().incarnation, (), (care,))), Committed)
     store.close()
-    vm.host.wait_for(lambda: score(vm) == 270, 10.0, "its oom_score_adj")
+    vm.host.wait_for(lambda: score(vm) == 270, 60.0, "its oom_score_adj")
     vm.runs_anew(vm.kill())
-    vm.host.wait_for(lambda: score(vm) == 270, 10.0, "its oom_score_adj after a restart")
+    vm.host.wait_for(lambda: score(vm) == 270, 60.0, "its oom_score_adj after a restart")
 
 
 def test_a_higher_priority_is_applied_or_said_not_to_be(vm: TestVm) -> None:
@@ -89,7 +89,7 @@ def test_a_higher_priority_is_applied_or_said_not_to_be(vm: TestVm) -> None:
             "its priority is not applied" in one for one in sentences(vm.host, "vm_note")
         )
 
-    vm.host.wait_for(done, 10.0, "its priority")
+    vm.host.wait_for(done, 60.0, "its priority")
 
 
 def score(vm: TestVm) -> int:

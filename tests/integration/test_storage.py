@@ -28,16 +28,16 @@ def test_after_a_power_cut_one_waits_for_another_whose_pool_comes_late(host: Hav
     for vm in (router, other):
         protected(host, vm)
     typed(host, "haven", "set", other.sid, "--wait-for", router.sid)
-    host.wait_for(lambda: "disable" in host.virsh("dominfo", other.name), 10.0, "its autostart off")
+    host.wait_for(lambda: "disable" in host.virsh("dominfo", other.name), 60.0, "its autostart off")
     assert "without haven it stays down" in typed(host, "haven", "explain", other.sid)
     host.power_cut()
     aside = folder.rename(folder.with_suffix(".aside"))  # libvirt finds a pool active whose folder is there
     host.start()
     host.haven_start()
-    host.wait_for(lambda: "storage pool late" in str(router.seen()["trouble"]), 10.0, "the pool named")
+    host.wait_for(lambda: "storage pool late" in str(router.seen()["trouble"]), 60.0, "the pool named")
     tries = [one for one in host.told("haven", "history", router.sid, "--json") if one["kind"] == "exec"]
     assert sum("start failed" in one["sentence"] for one in tries) == 1, "held at once, not by max_restart"
-    host.wait_for(lambda: f"waits for {router.sid}" in str(other.seen()["trouble"]), 5.0, "the other waiting")
+    host.wait_for(lambda: f"waits for {router.sid}" in str(other.seen()["trouble"]), 60.0, "the other waiting")
     assert other.life is None
     aside.rename(folder)
     host.virsh("pool-start", "late")

@@ -47,7 +47,7 @@ def vm(host: HavenHost, receiver: Receiver) -> TestVm:
 
 
 def came(vm: TestVm, receiver: Receiver, path: str, count: int) -> list[Received]:
-    vm.host.wait_for(lambda: len(receiver.received(path)) >= count, 20.0, f"{count} at {path}")
+    vm.host.wait_for(lambda: len(receiver.received(path)) >= count, 60.0, f"{count} at {path}")
     return receiver.received(path)
 
 
@@ -91,7 +91,7 @@ def test_a_crash_while_the_api_is_dead_is_told_once_when_it_is_back(vm: TestVm, 
     for number in range(1, 3):
         vm.host.haven_kill("api")
         vm.runs_anew(vm.kill())
-        vm.host.wait_for(lambda number=number: len(backs(receiver)) >= before + number, 20.0, "its message")  # type: ignore[misc]
+        vm.host.wait_for(lambda number=number: len(backs(receiver)) >= before + number, 60.0, "its message")  # type: ignore[misc]
     ids = [one.body["id"] for one in receiver.received("hook")]
     assert len(ids) == len(set(ids))
     assert len(backs(receiver)) == before + 2

@@ -12,7 +12,7 @@ from haven.lab.haven_host import HavenHost
 
 ADD = ("--state", "started", "--max_restart", "3")
 _VMIDS = itertools.count(200)
-SOON_S = 10.0
+SOON_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class TestVm:
             looks.add(last_look_s(self.host))
             return len(looks) > 2
 
-        self.host.wait_for(looked, 20.0, "haven's next looks")
+        self.host.wait_for(looked, 60.0, "haven's next looks")
         assert self.state() == state
 
 

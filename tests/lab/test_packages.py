@@ -42,6 +42,13 @@ def test_ubuntu_needs_zstd_to_read_its_modules() -> None:
     assert "zstd" not in Distribution("debian", "13").lab_packages
 
 
+def test_storage_pools_need_a_package_of_their_own_from_debian_13_on() -> None:
+    pools = "libvirt-daemon-driver-storage"
+    versions = ("12", "13", "")  # a Debian that is not released yet has none
+    assert [pools in Distribution("debian", version).lab_packages for version in versions] == [False, True, True]
+    assert pools not in Distribution("ubuntu", "24.04").lab_packages
+
+
 def test_a_removed_package_is_not_an_installed_one() -> None:
     listing = "gcc installed\nqemu-system-x86 config-files\nlibvirt-dev not-installed\nodd\n"
     assert packages.parse_installed(listing) == {"gcc"}

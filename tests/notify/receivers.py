@@ -40,7 +40,7 @@ class Ear:
         found = [parse_qs(urlsplit(path).query) for _, path, _ in self.heard]
         return [{name: values[0] for name, values in query.items()} for query in found]
 
-    def wait_for(self, count: int, within_s: float = 20.0) -> None:
+    def wait_for(self, count: int, within_s: float = 40.0) -> None:
         with self.came:
             assert self.came.wait_for(lambda: len(self.heard) >= count, within_s), self.heard
 
@@ -57,7 +57,7 @@ def listening(port: int = 0, **how: Any) -> Iterator[Ear]:
                 ear.heard.append((self.command, self.path, json.loads(body) if body else None))
                 ear.came.notify_all()
             if ear.wait:
-                ear.wait.wait(30)
+                ear.wait.wait(60)
             self.send_response(ear.status)
             self.end_headers()
             self.wfile.write(ear.says.encode())
@@ -89,7 +89,7 @@ def dribbling() -> Iterator[str]:
     """Accepts, and sends a byte of its answer now and then, for ever; yields its URL."""
     ending = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(10)
+        listener.settimeout(30)
 
         def serve() -> None:
             connection, _ = listener.accept()

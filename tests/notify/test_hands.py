@@ -52,7 +52,7 @@ def test_a_receiver_that_hangs_is_given_up_in_time() -> None:
     began_s = time.monotonic()
     with listening(wait=threading.Event()) as ear:
         delivery = Webhook(ear.url(), timeout_s=0.3).deliver([letter()])
-        assert time.monotonic() - began_s < 5
+        assert time.monotonic() - began_s < 20
     assert delivery.why.endswith("no answer within 0.3 s")
 
 
@@ -60,7 +60,7 @@ def test_a_receiver_that_dribbles_is_given_up_in_time() -> None:
     began_s = time.monotonic()
     with dribbling() as url:
         delivery = Webhook(url, timeout_s=0.5).deliver([letter()])
-        assert time.monotonic() - began_s < 5
+        assert time.monotonic() - began_s < 20
     assert delivery.why.endswith("no answer within 0.5 s")
 
 
@@ -129,9 +129,9 @@ def test_a_command_that_fails_says_why(tmp_path: Path) -> None:
 
 def test_a_command_that_does_not_end_is_killed_with_what_it_started(tmp_path: Path) -> None:
     path = script(tmp_path, f"sleep 60 & echo $! > {tmp_path}/pid; wait")
-    assert Command(f"'{path}'", timeout_s=0.5).deliver([letter()]) == Delivery(0, "no end within 0.5 s: killed")
+    assert Command(f"'{path}'", timeout_s=3.0).deliver([letter()]) == Delivery(0, "no end within 3 s: killed")
     pid = int((tmp_path / "pid").read_text())
-    until_s = time.monotonic() + 5
+    until_s = time.monotonic() + 20
     while _runs(pid) and time.monotonic() < until_s:
         time.sleep(0.01)
     assert not _runs(pid)
@@ -146,8 +146,8 @@ def _runs(pid: int) -> bool:
 
 def test_a_command_that_leaves_something_running_is_not_waited_for(tmp_path: Path) -> None:
     began_s = time.monotonic()
-    assert Command(f"'{script(tmp_path, 'sleep 3 & exit 0')}'").deliver([letter()]) == Delivery(1)
-    assert time.monotonic() - began_s < 2.5
+    assert Command(f"'{script(tmp_path, 'sleep 20 & exit 0')}'").deliver([letter()]) == Delivery(1)
+    assert time.monotonic() - began_s < 15
 
 
 def test_a_command_that_floods_its_output(tmp_path: Path) -> None:
@@ -158,6 +158,10 @@ def test_a_command_that_floods_its_output(tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", ["/no/such/program", "'unfinished"])
 def test_a_command_that_cannot_be_run(line: str) -> None:
     assert "cannot be" in Command(line).deliver([letter()]).why
+
+
+def test_a_command_of_blanks_names_no_program() -> None:
+    assert Command("  ").deliver([letter()]) == Delivery(0, "notify_command names no program")
 
 
 # -- Apprise, the real one
@@ -188,7 +192,7 @@ def test_apprise_is_given_up_in_time() -> None:
         delivery = AppriseUrl(f"json://127.0.0.1:{ear.port}/TOKEN-123?rto=60", 1, timeout_s=3.0).deliver(
             [letter()]
         )
-        assert time.monotonic() - began_s < 15
+        assert time.monotonic() - began_s < 25
     assert delivery.delivered == 0
     assert delivery.why
 
@@ -204,7 +208,7 @@ def test_the_process_of_apprise_ends_with_the_one_that_asked(tmp_path: Path) -> 
         children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
         parent.kill()
         parent.wait()
-        until_s = time.monotonic() + 5
+        until_s = time.monotonic() + 20
         while any(_runs(int(pid)) for pid in children) and time.monotonic() < until_s:
             time.sleep(0.01)
         assert children

@@ -130,7 +130,7 @@ def test_the_clock_has_to_be_right() -> None:
     early = replace(HEALTHY, now=replace(NOW, wall_s=100.0))
     assert one("clock", early).grade is FAIL
     ahead = one("clock", replace(HEALTHY, newest_wall_s=NOW.wall_s + 7200))
-    assert (ahead.grade, ahead.seen) == (WARN, "haven's own records are 2.0 h ahead of the clock: it was set back")
+    assert (ahead.grade, ahead.seen) == (WARN, "haven's own records are 2 h ahead of the clock: it was set back")
     assert one("clock", replace(HEALTHY, clock_synced=False)).grade is WARN
     assert one("clock", replace(HEALTHY, clock_synced=None)).seen == "the clock agrees with haven's records"
 
@@ -178,7 +178,7 @@ def test_what_keeps_haven_from_acting_is_named_with_its_end() -> None:
     lock = VmLock("vm:102", "backup", soon(7200), NOW.wall_s, origin)
     locked = one("hands off", replace(HEALTHY, view=view(config=CONFIG, lock=lock)))
     assert locked.grade is WARN
-    assert locked.seen == ("vm:102 (maas): hands off, locked by root with haven lock: backup, for 2.0 h more")
+    assert locked.seen == ("vm:102 (maas): hands off, locked by root with haven lock: backup, for 2 h more")
     assert locked.mend == "qm unlock 102"
     observed = one("hands off", replace(HEALTHY, view=view(config=CONFIG, care=VmCare("vm:102", observe=True))))
     assert observed.mend == "haven protect vm:102"

@@ -154,7 +154,8 @@ def test_the_command_tells_its_rate_and_saves_its_figures(
     assert '"violations": 0' in (tmp_path / "search.json").read_text()
 
 
-def test_a_search_ends_when_its_time_is_up() -> None:
+def test_a_search_ends_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("haven.sim.fast.search.BATCH", 2)
     report: Report = search(range(1, 100_000), SMALL, minutes=0.01)
     assert 0 < report.seeds < 1000
 

@@ -17,6 +17,7 @@ from haven.core.transaction import Committed
 from haven.core.words import Kind
 from haven.history.history import History
 from haven.history.writer import HistoryWriter
+from haven.store import connection
 from haven.store.protocol import StoreError
 from haven.store.sqlite import SqliteStore
 from tests.store.rig import command, config, database, lock, opened, put
@@ -53,6 +54,7 @@ def open_only(directory: Path) -> None:
 
 def count_up(directory: Path, rounds: str) -> None:
     """Add to a shared counter by compare-and-set, as often as asked."""
+    connection.BUSY_TIMEOUT_S = 60.0  # on a busy machine a turn may be long in coming
     store = opened(directory, f"counter-{os.getpid()}")
     outcomes: Counter[str] = Counter()
     while outcomes["Committed"] < int(rounds):
@@ -147,7 +149,7 @@ def full_history(directory: Path) -> None:
 
 
 def _until(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 20
+    deadline_s = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline_s, "waited too long"
         time.sleep(0.01)

@@ -61,7 +61,7 @@ def in_small_tmpfs(mount_point: Path, size_kib: int, *arguments: str) -> "subpro
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
 
 

@@ -65,7 +65,7 @@ def test_four_processes_add_to_one_counter_and_lose_nothing(tmp_path: Path) -> N
     opened(tmp_path).close()
     rounds = 50
     children: list[subprocess.Popen[str]] = [spawn("count_up", str(tmp_path), str(rounds)) for _ in range(4)]
-    told = [child.communicate(timeout=60)[0] for child in children]
+    told = [child.communicate(timeout=120)[0] for child in children]
     # Whoever came second was refused by the guard, or waited: nothing else may happen in a crowd.
     assert all(json.loads(outcomes).keys() <= {"Committed", "Refused"} for outcomes in told), told
     store = opened(tmp_path)

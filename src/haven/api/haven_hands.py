@@ -216,7 +216,8 @@ _REASON = Parameter(max_length=MAX_TEXT, check=one_line)
 _SIDS = Parameter(max_length=4096)
 _ONE = {"sid": SID}
 _EVERY = Parameter(required=True, words=(*drilling.EVERY_DAYS, "off"))
-_HOUR = Parameter(int, minimum=0, maximum=23)
+_FROM = Parameter(int, minimum=0, maximum=23)
+_TO = Parameter(int, minimum=0, maximum=24)
 _NAME = Parameter(max_length=255, check=one_line)
 _LOCK = "/haven/locks/{sid}"
 _MAINTENANCE = "/haven/maintenance"
@@ -238,6 +239,6 @@ ROUTES = (
         "/haven/drills",
         _POWER,
         drill_schedule,
-        {"sids": _SIDS, "every": _EVERY, "from": _HOUR, "to": _HOUR},
+        {"sids": _SIDS, "every": _EVERY, "from": _FROM, "to": _TO},
     ),
 )

@@ -1,4 +1,5 @@
-"""`/haven/records`: the cluster as it is known here, whole, for `haven sim what-if`. Nothing is changed."""
+"""`/haven/records`: the cluster as it is known here, whole but for secrets, for `haven sim what-if`. Nothing is
+changed."""
 
 from collections.abc import Mapping
 
@@ -11,6 +12,7 @@ from haven.api.vms import Machine, machines
 from haven.core.codec import encode
 from haven.core.contract import Member
 from haven.core.load import Figures, GuestFigures, Load, NodeFigures, OtherGuest
+from haven.core.masking import mask_data
 from haven.core.snapshot import Snapshot
 from haven.core.view import View
 from haven.core.words import NodeState
@@ -23,7 +25,8 @@ def records(call: Call) -> object:
     present = _present(call.state)  # numbers new VMs, so it comes before the reading
     view = call.state.view()
     titles = {machine.sid: machine.guest.name for machine in present.values()}
-    return encode(Snapshot(view, _members(call.state.node, view), _figures(call.state, view, present), titles))
+    known = Snapshot(view, _members(call.state.node, view), _figures(call.state, view, present), titles)
+    return mask_data(encode(known))
 
 
 def _present(state: State) -> Mapping[int, Machine]:

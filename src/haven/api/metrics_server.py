@@ -6,7 +6,6 @@ On that address nothing else is served: one path, read only, a small request, on
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -49,11 +48,14 @@ async def serve_metrics(state: State) -> None:
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         still_open.add(writer)
-        with suppress(OSError, TimeoutError):
+        try:
             if len(still_open) <= OPEN_AT_MOST:
                 await _answer(state, reader, writer, one_by_one)
-        still_open.discard(writer)
-        writer.close()
+        except (OSError, TimeoutError):
+            pass  # who asked has gone, or is too slow
+        finally:
+            still_open.discard(writer)
+            writer.close()
 
     while True:
         try:

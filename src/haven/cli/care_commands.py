@@ -10,8 +10,10 @@ import typer
 from haven.cli.arguments import OneSid
 from haven.cli.console import complain
 from haven.cli.session import connect, segment
+from haven.cli.text import printable
 
 EXIT_TROUBLE = 1
+_NOT_SET = ("delete", "digest")
 
 
 def set_options(
@@ -75,6 +77,9 @@ def set_options(
         complain("haven: nothing to set: name an option, as --hang-after 60 (see haven set --help)")
         return EXIT_TROUBLE
     connect("haven set").put(_path(sid), **given)
+    told = [f"{name} {', '.join(value.splitlines())}" for name, value in given.items() if name not in _NOT_SET]
+    told += [f"{name.strip()} as by default" for name in (delete or "").split(",") if name.strip()]
+    print(printable(f"{sid}: {'; '.join(told)}"))
     return 0
 
 
@@ -99,7 +104,9 @@ def _path(sid: str) -> str:
     return f"/haven/vms/{segment(sid)}/options"
 
 
-checks = typer.Typer(add_completion=False, rich_markup_mode=None, help="Health checks from outside.")
+checks = typer.Typer(
+    add_completion=False, rich_markup_mode=None, help="Read health checks from a list of monitors."
+)
 
 
 @checks.command("import")
@@ -107,7 +114,7 @@ def import_checks(
     sid: OneSid,
     file: Annotated[str, typer.Argument(metavar="FILE", help="A text with Monitor:, Type:, URL: lines.")],
 ) -> int:
-    """Add the monitors written down in a text, as in Proxmox VE's guide, as checks; `-` reads standard input."""
+    """Add monitors as they are written down in Proxmox VE's guide, as checks; FILE `-` is standard input."""
     from haven.cli.monitors import read_monitors
 
     try:

@@ -12,6 +12,7 @@ from haven.cli.text import printable
 from haven.cli.times import ago, clock, span, wall_now_s
 
 EXIT_TROUBLE = 1
+EXIT_USAGE = 2
 DEFAULT_LOCK = "1h"
 INTERVALS = ("daily", "weekly", "monthly", "quarterly", "off")
 _UNITS_S = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400}
@@ -128,6 +129,9 @@ def drill(
         return _schedule(words, window, as_json)
     if len(words) != 1:
         raise typer.BadParameter("one VM at a time")
+    if not yes and not sys.stdin.isatty():
+        complain("haven drill: a drill cuts the VM's power, and nobody can be asked here: add --yes")
+        return EXIT_USAGE
     api = connect("haven drill")
     if not yes and not _agreed(words[0]):
         complain("nothing was done")
@@ -140,16 +144,15 @@ def _schedule(words: list[str], window: str, as_json: bool) -> int:
     if every not in INTERVALS:
         raise typer.BadParameter(f"'{every}': expected one of {', '.join(INTERVALS)}")
     hours = window.split("-")
-    if len(hours) != 2 or not all(hour.isdecimal() and int(hour) <= 23 for hour in hours):
-        raise typer.BadParameter(f"'{window}': expected two hours of the day, like 2-5", param_hint="--window")
+    if len(hours) != 2 or not all(hour.isdecimal() and int(hour) <= 24 for hour in hours):
+        complaint = f"'{window}': expected two hours of the day, like 2-5 or 22-4"
+        raise typer.BadParameter(complaint, param_hint="--window")
     given = {"sids": ",".join(sids), "every": every, "from": hours[0], "to": hours[1]}
     return _say(connect("haven drill").put("/haven/drills", **given), as_json)
 
 
 def _agreed(sid: str) -> bool:
-    """Raises BadParameter where nobody can be asked."""
-    if not sys.stdin.isatty():
-        raise typer.BadParameter("a drill cuts the VM's power: say --yes, nobody can be asked here")
+    """Asks whoever sits at the terminal."""
     print(
         f"A drill kills {sid} at once. For its file systems that is a power cut: what it has not written is lost."
     )

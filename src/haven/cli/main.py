@@ -15,6 +15,7 @@ from haven.cli.arguments import AnySid, OneSid
 from haven.cli.cluster_options import cluster_options
 from haven.cli.console import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, abandon_stdout, complain, tolerate_any_text
 from haven.cli.decisions import decisions
+from haven.cli.help_page import SectionedGroup
 from haven.cli.report import report
 from haven.cli.session import connect, error_text, segment
 from haven.cli.times import parse_since, wall_now_s
@@ -26,6 +27,7 @@ _LIMIT = 50
 _MAX_LIMIT = 10_000
 
 app = typer.Typer(
+    cls=SectionedGroup,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -96,9 +98,13 @@ def history(
 
 
 @app.command()
-def incidents(sid: AnySid = None, as_json: Json = False) -> int:
+def incidents(
+    sid: AnySid = None,
+    limit: Annotated[int | None, typer.Option(min=1, max=_MAX_LIMIT, help="At most so many, the newest.")] = None,
+    as_json: Json = False,
+) -> int:
     """Show the outages: cause, length, evidence."""
-    found = connect("haven incidents").get("/haven/incidents", sid=sid)
+    found = connect("haven incidents").get("/haven/incidents", sid=sid, limit=limit)
     if as_json:
         _print_json(found)
         return 0
@@ -186,9 +192,9 @@ _ELSEWHERE = {
     "lrm": "Run the process that keeps this host's VMs running.",
     "crm": "Run the process that decides what should run where.",
     "api": "Run the process that answers people and programs.",
-    "setup": "Install haven for good on this host, upgrade it, roll it back, repair or remove it.",
+    "setup": "Install haven for good; upgrade, repair or remove it.",
     "replay": "Decide a saved decision again: the same result?",
-    "sim": "Rehearse any cluster in virtual time, or ask what if a node died.",
+    "sim": "Rehearse any cluster in virtual time, and ask what if.",
 }
 
 
@@ -210,7 +216,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         status_code = app(words, prog_name="haven", standalone_mode=False)
         sys.stdout.flush()
     except TyperException as error:
-        complain(f"haven: {' '.join(error.format_message().split())} (see haven --help)")
+        complain(f"haven: {' '.join(error.format_message().split())} (see {_where(error)} --help)")
         return EXIT_USAGE
     except ApiError as error:
         complain(error_text(error))
@@ -224,6 +230,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     return int(status_code or 0)
+
+
+def _where(error: TyperException) -> str:
+    """The command whose help tells more: `haven drill`."""
+    return getattr(getattr(error, "ctx", None), "command_path", "haven")
 
 
 def _since(text: str | None, now_s: float) -> float:

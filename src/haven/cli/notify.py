@@ -80,8 +80,8 @@ def status_lines(seen: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _receiver_lines(one: Mapping[str, Any], now_s: float) -> Iterator[str]:
-    last = f"the last one {moment(one['last_ok'], now_s)}" if one["last_ok"] else "none so far"
-    yield f"{printable(one['receiver'])}: {one['delivered']} delivered, {last}"
+    last = f"last took one {moment(one['last_ok'], now_s)}" if one["last_ok"] else "took none so far"
+    yield f"{printable(one['receiver'])}: {last}; {one['delivered']} delivered beside tests"
     if one["waiting"]:
         yield f"    {one['waiting']} waiting, the oldest from {moment(one['oldest'], now_s)}"
     if one["given_up"]:

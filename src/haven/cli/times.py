@@ -34,7 +34,7 @@ def ago(wall_s: float, now_s: float) -> str:
     length_s = round(now_s - wall_s)
     if not length_s:
         return "just now"
-    return f"{_rough(length_s)} ago" if length_s > 0 else f"in {_rough(-length_s)}"
+    return f"{_rough(length_s)} ago" if length_s > 0 else f"in {_left(-length_s)}"
 
 
 def moment(wall_s: float, now_s: float) -> str:
@@ -83,6 +83,12 @@ def _rough(length_s: float) -> str:
         return f"{length_s // HOUR_S:.0f} h"
     days = int(length_s // DAY_S)
     return f"{days} day" if days == 1 else f"{days} days"
+
+
+def _left(length_s: float) -> str:
+    """As rough, but rounded: what has just begun to last two hours ends in 2 h, not in 1 h."""
+    unit_s = next((unit_s for unit_s in (DAY_S, HOUR_S, MINUTE_S) if length_s >= unit_s), 1)
+    return _rough((length_s + unit_s / 2) // unit_s * unit_s)
 
 
 def _pair(length_s: float, large_s: int, large: str, small_s: int, small: str) -> str:

@@ -41,8 +41,8 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`phase`: to be remembered; None when nobody is due any more. `waits` by sid: all other due ones start now.
-    `wake_at_s`: when a wait ends by time alone. `notes`: by sid, what is to be told, once."""
+    """`phase`: to be remembered as long as somebody is off since the boot. `waits` by sid: all other due ones
+    start now. `wake_at_s`: when a wait ends by time alone. `notes`: by sid, what is to be told, once."""
 
     phase: BootPhase | None
     waits: Mapping[str, Wait]
@@ -52,8 +52,6 @@ class Outcome:
 
 def look(phase: BootPhase | None, fresh: BootPhase, members: Sequence[Member], now_s: float) -> Outcome:
     """One look. `fresh` is the phase to begin with when none is under way in this boot."""
-    if not any(member.due for member in members):
-        return Outcome(None, {})
     begun = phase is None or phase.boot_id != fresh.boot_id
     return _Look(fresh if begun or phase is None else phase, members, now_s, begun=begun).outcome()
 

@@ -14,7 +14,7 @@ _UNITS_S = {"": 1, "s": 1, "min": 60, "h": 3600, "d": 86400}
 _DRILLS_DAYS = {"daily": 1, "weekly": 7, "monthly": 30}
 _MAX_DRILL_DAYS = 366
 _MAX_URL = 512
-_DRILL_FORM = "expected: monthly 02-05 (daily, weekly, monthly or 10d; from hour to hour), or off"
+_DRILL_FORM = "expected: monthly 02-05 (daily, weekly, monthly or 10d; hours as 02-05 or 22-04), or off"
 
 OFF = "off"
 """Sets an option back to its default."""
@@ -203,9 +203,14 @@ def _drill(care: VmCare, text: str) -> VmCare:
     every = match[1].rstrip(" d") if match[1][0].isdecimal() else match[1]
     days = int(every) if every.isdecimal() else _DRILLS_DAYS.get(every, 0)
     hours = (int(match[2]), int(match[3])) if match[2] else (2, 5)
-    if not (1 <= days <= _MAX_DRILL_DAYS and hours[0] < hours[1] <= 24):
+    if not (1 <= days <= _MAX_DRILL_DAYS and hours_of_a_window(*hours)):
         raise ValueError(f"value '{text[:40]}': {_DRILL_FORM}")
     return replace(care, drill=DrillPlan(days, *hours))
+
+
+def hours_of_a_window(from_hour: int, to_hour: int) -> bool:
+    """Whether a drill may have these hours; from a later to an earlier one is over midnight."""
+    return 0 <= from_hour <= 23 and 0 <= to_hour <= 24 and from_hour != to_hour
 
 
 def _show_drill(care: VmCare) -> str | None:

@@ -32,8 +32,15 @@ def refusal(view: View, sid: str, job: str, now: Now) -> str:
         return f"{sid} is held: {service.held.detail}"
     if service is None or service.state is not ServiceState.STARTED or not runs(view, config):
         return f"{sid} does not run as it should: haven explain {sid}"
+    if view.journals()[config.uuid].incident:
+        return in_trouble_words(sid)
     others = [other for other in under_way(view) if other != sid]
     return f"a drill of {others[0]} is under way: one at a time" if others else ""
+
+
+def in_trouble_words(sid: str) -> str:
+    """It hangs, or waits for its disk: a kill would cost what it still holds, and show nothing."""
+    return f"{sid} is in trouble already: haven explain {sid}"
 
 
 def runs(view: View, config: ServiceConfig) -> bool:
@@ -80,13 +87,14 @@ def due(view: View, node: str, now: Now, utc_offset_s: int) -> Iterable[str]:
 
 def next_s(plan: DrillPlan, last_s: float | None, wall_s: float, utc_offset_s: int) -> float:
     """When the next drill may begin, in wall time: now, inside its hours, if it is due. Days are those of the
-    host's local time, so that a drill does not wander through the night."""
-    today = int((wall_s + utc_offset_s) // DAY_S)
-    day = today if last_s is None else max(today, int((last_s + utc_offset_s) // DAY_S) + plan.every_days)
-    length_s = ((plan.to_hour - plan.from_hour) % 24 or 24) * HOUR_S
-    for first_day in (day - 1, day, day + 1):
-        opens_s = first_day * DAY_S + plan.from_hour * HOUR_S - utc_offset_s
-        earliest_s = max(opens_s, wall_s, day * DAY_S - utc_offset_s)
-        if earliest_s < opens_s + length_s:
-            return earliest_s
-    return (day + 1) * DAY_S - utc_offset_s  # never: a window opens every day
+    host's local time, so that a drill does not wander through the night; hours across midnight are of one night,
+    and for them a day begins with the first of these hours."""
+    hours = (plan.to_hour - plan.from_hour) % 24 or 24
+    begins_h = plan.from_hour if plan.from_hour + hours > 24 else 0
+    zero_s = begins_h * HOUR_S - utc_offset_s
+    today = int((wall_s - zero_s) // DAY_S)
+    day = today if last_s is None else max(today, int((last_s - zero_s) // DAY_S) + plan.every_days)
+    opens_s = zero_s + day * DAY_S + (plan.from_hour - begins_h) * HOUR_S
+    if wall_s < opens_s + hours * HOUR_S:
+        return max(opens_s, wall_s)
+    return opens_s + DAY_S

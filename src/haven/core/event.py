@@ -22,3 +22,9 @@ class Event:
     rule: str = ""
     level: Level = Level.INFO
     fields: Mapping[str, Scalar | tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def sids(self) -> tuple[str, ...]:
+        """The VMs that it is about: one, or those that `fields` names."""
+        several = self.fields.get("sids")
+        return several if isinstance(several, tuple) else (self.sid,) if self.sid else ()

@@ -4,12 +4,29 @@ from dataclasses import dataclass
 
 from haven.core.clock import Now
 from haven.core.hypervisor import Vm
+from haven.core.order import (
+    AwaitAgent,
+    CollectEvidence,
+    Inspect,
+    Kill,
+    Move,
+    Order,
+    Reset,
+    Resume,
+    Start,
+    Stop,
+)
 from haven.core.sentences import by
 from haven.core.view import View
 from haven.core.words import HandsOff
 
 OBSERVED = "only observed: "
 """How the line of evidence begins that tells what haven would have done."""
+
+LOOKS: tuple[type[Order], ...] = (CollectEvidence, AwaitAgent, Inspect)
+"""Orders that only read: given whoever keeps haven off."""
+HEAVY: tuple[type[Order], ...] = (Start, Stop, Move, Reset, Kill, Resume)
+"""Orders that a locked VM is kept from. What is settled, favoured or probed does not disturb a job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +49,23 @@ def judge(view: View, sid: str, job: str, now: Now) -> Reserve | None:
     if view.care(sid).observe:
         return Reserve(HandsOff.OBSERVE, "only observed (haven observe)")
     return _maintenance(view, sid, now) or lock_of(view, sid, job, now)
+
+
+def kept_from(kind: type[Order], view: View, sid: str, vm: Vm | None, now: Now) -> Reserve | None:
+    """The reason not to give an order of this kind: the one judgement for all of them. None: it may be given.
+
+    A job of libvirt's does not keep a VM paused: some last for days, and its guest would stand as long.
+    """
+    if kind in LOOKS:
+        return None
+    found = reserve(view, sid, None if kind is Resume else vm, now)
+    return None if found and found.why is HandsOff.LOCKED and kind not in HEAVY else found
+
+
+def is_begun(order: Order) -> bool:
+    """What is carried through whoever keeps haven off: a live move whose target the run key names already, and the
+    stops of a host that goes down (the VM ends with it: better asked than cut off)."""
+    return (isinstance(order, Move) and order.live) or (isinstance(order, Stop) and not order.uid)
 
 
 def lock_of(view: View, sid: str, job: str, now: Now) -> Reserve | None:

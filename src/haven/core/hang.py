@@ -82,6 +82,11 @@ def paused_by_watchdog(vm: Vm | None) -> bool:
     return vm is not None and vm.power is Power.PAUSED and vm.why is Why.WATCHDOG
 
 
+def rests(vm: Vm | None) -> bool:
+    """It is paused, and not by its own watchdog: its silence says nothing, and a reset costs what it holds."""
+    return vm is not None and vm.power is Power.PAUSED and not paused_by_watchdog(vm)
+
+
 def evidence(pulse: Pulse, vm: Vm, now: Now) -> tuple[str, ...]:
     """What a hang was read from, in short lines."""
     lines = [_heard("its agent last answered", pulse.agent_s, "its agent never answered", now)]

@@ -31,10 +31,11 @@ def command(command: Command) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time as people say it: `45 s`, `10 min`, `1.5 h`."""
+    """A length of time as people say it: `45 s`, `10 min`, `1.5 h`, `2 h`."""
     if seconds < 120:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f}".removesuffix(".0") + " h"
 
 
 def size(mib: int) -> str:

@@ -15,12 +15,28 @@ def watch_spaces(book: Book) -> None:
     for point, space in book.seen.spaces.items():
         sids = _on_it(book, space)
         if not sids:
-            book.low.pop(point, None)
+            _left(book, point)
         elif point in book.low:
             _while_low(book, point, space, sids)
         elif space.free_percent < book.settings.storage_low_percent:
             book.low[point] = low_words(point, space, sids)
             _say(book, Kind.STORAGE_LOW, point, space, sids, book.low[point])
+    for point in [point for point in book.low if point not in book.seen.spaces and _none_below(book, point)]:
+        _left(book, point)
+
+
+def _left(book: Book, point: str) -> None:
+    if book.low.pop(point, None):
+        sentence = f"{point} has no images of protected VMs any more"
+        book.say(Kind.STORAGE_OK, None, sentence, "storage", Level.INFO, mount=point)
+
+
+def _none_below(book: Book, point: str) -> bool:
+    """No protected VM has an image there: it was removed, or its disk is elsewhere now."""
+    vms, below = book.seen.vms, point.rstrip("/") + "/"
+    if vms is None:
+        return False
+    return not any(image.startswith(below) for uuid in book.configs if uuid in vms for image in vms[uuid].images)
 
 
 def _while_low(book: Book, point: str, space: Space, sids: tuple[str, ...]) -> None:

@@ -19,7 +19,7 @@ from haven.core.words import Kind
 from haven.daemons.story import Story
 from haven.daemons.threads import Threads
 from haven.daemons.worker import BoundedStore
-from haven.hypervisor.protocol import Hypervisor, HypervisorError
+from haven.hypervisor.protocol import HypervisorError, Sight
 
 log = logging.getLogger("haven.lrm")
 
@@ -33,7 +33,7 @@ class Definitions:
     def __init__(
         self,
         node: str,
-        hypervisor: Hypervisor,
+        hypervisor: Sight,
         store: BoundedStore,
         story: Story,
         threads: Threads,

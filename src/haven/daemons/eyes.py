@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from haven.core.hypervisor import Happening, Vm
-from haven.hypervisor.protocol import Hypervisor, HypervisorError
+from haven.hypervisor.protocol import HypervisorError, Sight
 
 log = logging.getLogger("haven.lrm")
 
@@ -30,7 +30,7 @@ class Eyes:
 
     def __init__(
         self,
-        hypervisor: Hypervisor,
+        hypervisor: Sight,
         wake: Callable[[], None],
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:

@@ -31,6 +31,8 @@ def look(check: HealthCheck) -> Look:
         return Look(False, f"no answer within {check.timeout_s:g} s")
     except OSError as error:
         return Look(False, _said(error))
+    except ValueError:  # of a name that cannot be one (`router..lan`)
+        return Look(False, "its address makes no sense")
 
 
 def _said(error: OSError) -> str:

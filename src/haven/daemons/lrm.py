@@ -20,6 +20,7 @@ from haven.core.order import Order, OrderResult, Reset, Resume, Start, Stop
 from haven.core.settings import Settings
 from haven.core.transaction import Committed
 from haven.core.view import View
+from haven.core.words import Kind
 from haven.daemons.definitions import Definitions
 from haven.daemons.eyes import Eyes
 from haven.daemons.machine import now, utc_offset_s
@@ -46,7 +47,8 @@ CLEAN_ENDS = frozenset(
         Moment.STOPPED_SAVED,
     }
 )
-"""Ends that look meant, and are not when the host is going down (libvirt-guests stops them cleanly)."""
+"""Ends that look meant, and are not when the host is going down (libvirt-guests stops them cleanly): what is
+written of them waits for the answer."""
 
 
 class Lrm:
@@ -75,6 +77,7 @@ class Lrm:
         self._spaces = SpaceReader()
         self._systemd = Systemd()
         self._host_stopping = False
+        self._asking_host = False
         self._results: list[OrderResult] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._workers = ThreadPoolExecutor(4 * settings.max_workers, "order")  # room for hard stops, too
@@ -135,8 +138,12 @@ class Lrm:
             spaces=self._look_at_spaces(self._view, tick),
         )
         asked = Asked(observation, now())
-        wake_at_s = await self._carry_out(asked, node.step(self._memory, observation, asked.now))
+        decision = node.step(self._memory, observation, asked.now)
+        wake_at_s = await self._carry_out(asked, decision)
         self._definitions.heed(happenings, self._view, reachable=observation.vms is not None)
+        if any(event.kind is Kind.VM_DOWN for event in decision.events) and not self._asking_host:
+            self._asking_host = True
+            self._spawn(self._ask_afterwards())
         return wake_at_s
 
     async def _ask_whether_host_stops(self, happenings: list[Happening], tick: bool) -> None:
@@ -144,6 +151,19 @@ class Lrm:
         meant = any(happening.moment in CLEAN_ENDS for happening in happenings)
         if meant or (tick and self._host_stopping):
             self._host_stopping = await host_is_stopping()
+
+    async def _ask_afterwards(self) -> None:
+        """Any other end: a host that goes down kills QEMU, too. Nothing says so in a file (/run/nologin and
+        systemd's scheduled shutdown are there long before it, or not at all), and to ask is to start a program:
+        several ms, as long as all of haven's way to a restart. So the first VM that a dying host kills is started
+        once more, and dies with it like the others; whatever waits for a later moment then stays off.
+        """
+        try:
+            if await host_is_stopping():
+                self._host_stopping = True
+                self._waker.wake()
+        finally:
+            self._asking_host = False
 
     def _look_at_spaces(self, view: View, tick: bool) -> dict[str, Space]:
         """What is free below the VMs' images, by the last answers: a tick asks anew, for the one after it."""

@@ -22,7 +22,15 @@ from haven.core.order import (
 )
 from haven.core.words import HoldCause
 from haven.daemons.machine import now
-from haven.hypervisor.protocol import Hypervisor, HypervisorError, LockedError, StartFailedError, UnreachableError
+from haven.hypervisor.protocol import (
+    Clues,
+    Hands,
+    Hypervisor,
+    HypervisorError,
+    LockedError,
+    StartFailedError,
+    UnreachableError,
+)
 
 AGENT_PAUSE_S = 0.2
 
@@ -63,58 +71,55 @@ def _ended(result: OrderResult) -> OrderResult:
 def _call(hypervisor: Hypervisor, order: Order, done: OrderResult) -> OrderResult:
     """Carry the order out; `done` with what it brought."""
     match order:
-        case Stop():
-            hypervisor.stop(order.uuid, order.timeout_s)
-        case Reset():
-            hypervisor.reset(order.uuid, order.instance, hard=order.hard)
-        case Resume():
-            hypervisor.resume(order.uuid)
-        case Settle():
-            hypervisor.prepare(order.uuid, autostart=order.autostart, vmid=order.vmid)
-        case Move(target=target):
-            raise HypervisorError(f"cannot move to {target}: this host is in no cluster")
-        case CollectEvidence() | Favour():
-            return _ask_kernel(hypervisor, order, done)
-        case _:
-            return _bring(hypervisor, order, done)
-    return done
-
-
-def _bring(
-    hypervisor: Hypervisor, order: Start | Probe | Inspect | Kill | AwaitAgent, done: OrderResult
-) -> OrderResult:
-    """Those that bring something."""
-    match order:
+        case CollectEvidence():
+            return _evidence(hypervisor, order, done)
         case Start():
             return replace(done, instance=hypervisor.start(order.uuid))
         case Probe():
             return replace(done, obstacle=hypervisor.obstacle(order.uuid))
         case Inspect():
             return replace(done, disks=hypervisor.io_errors(order.uuid))
-        case Kill() | AwaitAgent():
-            return replace(done, answered=_drill(hypervisor, order))
+        case Kill():
+            return replace(done, answered=hypervisor.kill_qemu(order.uuid, order.instance))
+        case AwaitAgent():
+            return replace(done, answered=_agent_came(hypervisor, order))
+        case Move(target=target):
+            raise HypervisorError(f"cannot move to {target}: this host is in no cluster")
+        case _:
+            _do(hypervisor, order)
+    return done
 
 
-def _drill(hypervisor: Hypervisor, order: Kill | AwaitAgent) -> bool:
-    """Whether the guest's agent answered: before the kill, or in time after it."""
-    if isinstance(order, Kill):
-        return hypervisor.kill_qemu(order.uuid, order.instance)
+def _do(hands: Hands, order: Stop | Reset | Resume | Settle | Favour) -> None:
+    """Those that bring nothing."""
+    match order:
+        case Stop():
+            hands.stop(order.uuid, order.timeout_s)
+        case Reset():
+            hands.reset(order.uuid, order.instance, hard=order.hard)
+        case Resume():
+            hands.resume(order.uuid)
+        case Settle():
+            hands.prepare(order.uuid, autostart=order.autostart, vmid=order.vmid)
+        case Favour():
+            hands.favour(order.instance, order.oom_score_adj)
+
+
+def _agent_came(clues: Clues, order: AwaitAgent) -> bool:
+    """Whether the guest's agent answered in time."""
     deadline_s = time.monotonic() + order.timeout_s
     while time.monotonic() < deadline_s:
-        if hypervisor.agent_answers(order.uuid):
+        if clues.agent_answers(order.uuid):
             return True
         time.sleep(AGENT_PAUSE_S)
     return False
 
 
-def _ask_kernel(hypervisor: Hypervisor, order: CollectEvidence | Favour, done: OrderResult) -> OrderResult:
+def _evidence(clues: Clues, order: CollectEvidence, done: OrderResult) -> OrderResult:
     """The kernel's part does not depend on the hypervisor's: it may have died for memory as well."""
-    if isinstance(order, Favour):
-        hypervisor.favour(order.instance, order.oom_score_adj)
-        return done
-    traces = hypervisor.traces(order.instance) if order.instance else None
+    traces = clues.traces(order.instance) if order.instance else None
     try:
-        lines = hypervisor.evidence(order.uuid)
+        lines = clues.evidence(order.uuid)
     except HypervisorError:
         lines = ()
     return replace(done, lines=lines, traces=traces)

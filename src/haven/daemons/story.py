@@ -53,7 +53,7 @@ class Story:
     def keep(self, memory: object, asked: Asked, decision: Decision[M]) -> None:
         """Keep a step that did something, for explain and replay."""
         if decision.events:
-            sids = frozenset(event.sid for event in decision.events if event.sid)
+            sids = frozenset(sid for event in decision.events for sid in event.sids)
             self._history.save_decision(now().wall_s, sids, memory, asked, decision)
 
     def note(self, kind: Kind, sentence: str, level: Level = Level.INFO) -> None:

@@ -59,10 +59,9 @@ class _Told:
         return first
 
     def up(self) -> bool:
-        """Of an observed VM it was somebody else who brought it back."""
+        """A paused VM goes on without a restart, and an observed one is brought back by somebody else."""
         recovered_s = self.number("recovered_wall_s", self.at_wall_s)
-        restarts = 0 if self.event.fields.get("observed") is True else 1
-        restarts = int(self.number("restarts", restarts))  # a paused VM goes on without one
+        restarts = int(self.number("restarts", 1))
         where = "recovered_wall_s IS NULL"
         return self._update("recovered_wall_s = ?, restarts = ?", where, recovered_s, restarts)
 

@@ -31,6 +31,12 @@ _INCIDENT_COLUMNS = (
     " evidence, restarts, held"
 )
 _OF_KINDS = "json_valid(json) AND json_extract(json, '$.kind') IN (SELECT value FROM json_each(?))"
+_ABOUT_IT = (
+    "(? IS NULL OR sid = ? OR (sid = '' AND EXISTS (SELECT 1 FROM"
+    " json_each(CASE WHEN json_valid(entries.json) THEN entries.json ELSE '[]' END, '$.fields.sids')"
+    " WHERE value = ?)))"
+)
+"""An entry of one VM, also where it is one of several (a maintenance window is told once for all of its VMs)."""
 _DECISION_COLUMNS = "id, at_wall_s, source, sids, memory, observation, decision"
 _OPEN = "recovered_wall_s IS NULL AND closed_wall_s IS NULL"
 _TRIM_DECISIONS = """
@@ -87,10 +93,10 @@ class History:
         """The entries with ids above `after_id`, of one VM or of all, of some kinds or of all (none given), from
         the oldest or the newest on."""
         rows = self._rows(
-            f"SELECT id, at_wall_s, source, json FROM entries WHERE id > ? AND (? IS NULL OR sid = ?)"
+            f"SELECT id, at_wall_s, source, json FROM entries WHERE id > ? AND {_ABOUT_IT}"
             f" AND (? = '[]' OR ({_OF_KINDS}))"
             f" ORDER BY id {'DESC' if newest_first else 'ASC'} LIMIT ?",
-            (after_id, sid, sid, wanted := json.dumps(list(kinds)), wanted, limit),
+            (after_id, sid, sid, sid, wanted := json.dumps(list(kinds)), wanted, limit),
         )
         return tuple(_entry(row) for row in rows)
 

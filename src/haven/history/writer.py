@@ -1,5 +1,6 @@
 """History for daemons that must not wait for it: a bounded queue and a thread that writes when it can."""
 
+import json
 import logging
 import threading
 import time
@@ -8,8 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from haven.core.codec import CodecError, record_to_json
+from haven.core.codec import CodecError, encode
 from haven.core.event import Event
+from haven.core.masking import mask_data
 from haven.core.words import Kind, Level
 from haven.history.history import HISTORY_FILE, History
 from haven.history.model import HistoryError
@@ -166,7 +168,7 @@ class HistoryWriter:
         """Decisions, and what has become old: of less worth than entries, so they are not tried again."""
         try:
             for step in decided:
-                texts = [record_to_json(part) for part in (step.memory, step.observation, step.decision)]
+                texts = [_text(part) for part in (step.memory, step.observation, step.decision)]
                 history.save_decision(self._source, step.wall_s, step.sids, *texts)
             due = self._pruned_at_s is None or time.monotonic() - self._pruned_at_s >= _PRUNE_EVERY_S
             if self._keep_days is not None and due:
@@ -174,3 +176,9 @@ class HistoryWriter:
                 history.prune(self._keep_days)
         except (CodecError, HistoryError) as error:
             log.warning("the history: %s", error)
+
+
+def _text(record: object) -> str:
+    """As `record_to_json`, without its secrets: no step decides by them, and what is saved is handed on."""
+    data = {"kind": type(record).__name__, "record": mask_data(encode(record))}
+    return json.dumps(data, separators=(",", ":"), allow_nan=False)

@@ -69,6 +69,12 @@ def power_of(domain: Any) -> Power:
     return events.power(state)
 
 
+def is_stuck(domain: Any) -> bool:
+    """QEMU answers nothing, or libvirt waits for its answer to a call before: a call now would wait as well."""
+    state, _details, _ms = domain.controlInfo()
+    return state in (libvirt.VIR_DOMAIN_CONTROL_OCCUPIED, libvirt.VIR_DOMAIN_CONTROL_ERROR)
+
+
 def uuids(raw: Any, which: int) -> frozenset[str]:
     """The VMs that one of libvirt's list flags selects."""
     return frozenset(domain.UUIDString() for domain in raw.listAllDomains(which))

@@ -15,7 +15,7 @@ from haven.core.hypervisor import Happening, Moment, Obstacle, Vm
 from haven.core.oom import OomTraces
 from haven.core.records import Instance
 from haven.core.settings import Settings
-from haven.hypervisor import definition, disks, domains, drilling, events, qemu_log, reviving
+from haven.hypervisor import agent, definition, disks, domains, events, qemu_log, reviving
 from haven.hypervisor.connection import Connection, Opener, Spares
 from haven.hypervisor.jobs import Jobs
 from haven.hypervisor.oom_watch import OomWatch
@@ -175,14 +175,14 @@ class LibvirtHypervisor:
     def kill_qemu(self, uuid: str, instance: Instance) -> bool:
         with self._ordering(f"kill VM {uuid}") as raw:
             domain = domains.must_find(raw, uuid)
-            answered = drilling.agent_answers(domain, AGENT_S)
+            answered = agent.answers(domain, AGENT_S)
             domains.must_be_free(domain, partial(self._jobs.job, domain.name()))
-            drilling.kill(self._processes, domain.name(), instance)
+            reviving.kill(domain.name(), instance)
         return answered
 
     def agent_answers(self, uuid: str) -> bool:
         with self._ordering(f"ask the agent of VM {uuid}") as raw:
-            return drilling.agent_answers(domains.must_find(raw, uuid), AGENT_S)
+            return agent.answers(domains.must_find(raw, uuid), AGENT_S)
 
     def definition(self, uuid: str) -> Mapping[str, str]:
         with self._calling(f"read the definition of VM {uuid}") as raw:

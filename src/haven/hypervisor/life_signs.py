@@ -9,30 +9,19 @@ from contextlib import contextmanager
 from typing import Any
 
 import libvirt
-import libvirt_qemu
 
 from haven.core.settings import Settings
-from haven.hypervisor import domains
+from haven.hypervisor import agent, domains
 from haven.hypervisor.connection import Connection, Opener
 from haven.hypervisor.protocol import Heard, HypervisorError, UnreachableError
 
-_ASK = '{"execute":"guest-fsfreeze-status"}'
-_FROZEN = '"frozen"'
 _PATIENCE_S = 1
-"""libvirt waits so long for the first answer, and 5 s for each after one that did not come."""
 
 _STATS = libvirt.VIR_DOMAIN_STATS_BLOCK | libvirt.VIR_DOMAIN_STATS_INTERFACE
 _NOWAIT = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
 _OF_DISKS = (".rd.reqs", ".wr.reqs", ".fl.reqs")
 _WORK = (*_OF_DISKS, ".tx.pkts")
 """What a guest does. What it is sent does not count: a dead one is sent things, too."""
-
-# "not responding" and "not in sync"; and it has none at all
-_SILENT = (
-    libvirt.VIR_ERR_AGENT_UNRESPONSIVE,
-    libvirt.VIR_ERR_AGENT_UNSYNCED,
-    libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED,
-)
 
 
 class _Desk:
@@ -70,15 +59,7 @@ class LibvirtLifeSigns:
 
     def agent(self, uuid: str) -> Heard:
         with self._domain(uuid, "ask the agent of") as domain:
-            try:
-                answer = str(libvirt_qemu.qemuAgentCommand(domain, _ASK, _PATIENCE_S, 0))
-            except libvirt.libvirtError as error:
-                if error.get_error_code() in _SILENT:
-                    return Heard(answered=False)
-                if error.get_error_code() == libvirt.VIR_ERR_INTERNAL_ERROR:  # "the command has not been found"
-                    return Heard(answered=True)
-                raise
-        return Heard(answered=True, frozen=_FROZEN in answer)
+            return agent.heard(domain, _PATIENCE_S)
 
     def work(self, uuids: Sequence[str]) -> Mapping[str, int]:
         with self._desk() as desk, desk.connection.translated("read the counters of VMs"):

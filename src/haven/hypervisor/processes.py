@@ -1,6 +1,7 @@
 """QEMU's processes as the kernel shows them. It answers even when libvirt or QEMU hangs."""
 
 import os
+import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +88,26 @@ class Processes:
         except (FileNotFoundError, ProcessLookupError):
             return False
         return True
+
+
+def kill(instance: Instance, proc_dir: Path = Path("/proc")) -> bool:
+    """SIGKILL to exactly this process: its number may be another's by now, a pidfd's process is always the same.
+
+    False when it is gone. Raises OSError when it may not be killed.
+    """
+    try:
+        handle = os.pidfd_open(instance.pid)
+    except ProcessLookupError:
+        return False
+    try:
+        if started_ticks(proc_dir, instance.pid) != instance.started_ticks:
+            return False
+        signal.pidfd_send_signal(handle, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(handle)
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The hypervisor's narrow faces: one for the LRM, which keeps VMs running, one for people's tools."""
+"""The hypervisor's narrow faces: for the LRM, which keeps VMs running, by role; and one for people's tools."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,9 +30,10 @@ class StartFailedError(HypervisorError):
         self.obstacle = obstacle
 
 
-class Hypervisor(Protocol):
-    """What the LRM needs. All methods but `connect` and `close` block: call them in a thread.
+class Sight(Protocol):
+    """What is seen of VMs: their states, and what happens to them.
 
+    `connect` and `close` belong to the event loop; all other methods of a hypervisor block: call them in a thread.
     Everything may raise UnreachableError; unknown VMs raise HypervisorError.
     """
 
@@ -46,6 +47,15 @@ class Hypervisor(Protocol):
 
     def vm(self, uuid: str) -> Vm | None:
         """One VM by `state()`, read now; None when it is not defined (any more)."""
+
+    def definition(self, uuid: str) -> Mapping[str, str]:
+        """Its definition's parts in short words (`memory`: `4096 MiB`); empty when it is not defined."""
+
+    async def close(self) -> None: ...
+
+
+class Hands(Protocol):
+    """What is done to VMs. Blocks, and errors, as for Sight."""
 
     def start(self, uuid: str) -> Instance | None:
         """Start it, or resume what a client suspended; returns its QEMU process. Already running is success.
@@ -65,26 +75,11 @@ class Hypervisor(Protocol):
         Raises LockedError.
         """
 
-    def obstacle(self, uuid: str) -> Obstacle | None:
-        """What would stand in the way of a start now (a disk image that is not there), or None."""
-
-    def io_errors(self, uuid: str) -> tuple[DiskTrouble, ...]:
-        """Which disks of a VM that QEMU paused have errors, and what is free below them; empty if nobody says."""
-
     def resume(self, uuid: str) -> None:
         """Let a VM go on that QEMU paused for an I/O error; in any other state it is left alone.
 
         Raises HypervisorError when it pauses again at once: its storage still fails.
         """
-
-    def prepare(self, uuid: str, *, autostart: bool | None = None, vmid: int | None = None) -> None:
-        """Settle what libvirt keeps with the definition: autostart, haven's VMID in the metadata."""
-
-    def definition(self, uuid: str) -> Mapping[str, str]:
-        """Its definition's parts in short words (`memory`: `4096 MiB`); empty when it is not defined."""
-
-    def evidence(self, uuid: str) -> tuple[str, ...]:
-        """The last lines of QEMU's own log, newest last; empty when there are none."""
 
     def kill_qemu(self, uuid: str, instance: Instance) -> bool:
         """End this QEMU process as a crash would; whether the guest's agent answered just before.
@@ -92,16 +87,34 @@ class Hypervisor(Protocol):
         Raises HypervisorError when it is another process by now, LockedError.
         """
 
-    def agent_answers(self, uuid: str) -> bool:
-        """Whether the guest's agent answers within a second."""
-
-    def traces(self, instance: Instance) -> OomTraces:
-        """What the kernel tells of the end of a QEMU process; asks no hypervisor."""
+    def prepare(self, uuid: str, *, autostart: bool | None = None, vmid: int | None = None) -> None:
+        """Settle what libvirt keeps with the definition: autostart, haven's VMID in the metadata."""
 
     def favour(self, instance: Instance, oom_score_adj: int) -> None:
         """Set a running QEMU's oom_score_adj; one that is gone is success. Raises HypervisorError; asks nobody."""
 
-    async def close(self) -> None: ...
+
+class Clues(Protocol):
+    """What is found out about one VM: why it ended, what is in its way. Blocks, and errors, as for Sight."""
+
+    def obstacle(self, uuid: str) -> Obstacle | None:
+        """What would stand in the way of a start now (a disk image that is not there), or None."""
+
+    def io_errors(self, uuid: str) -> tuple[DiskTrouble, ...]:
+        """Which disks of a VM that QEMU paused have errors, and what is free below them; empty if nobody says."""
+
+    def agent_answers(self, uuid: str) -> bool:
+        """Whether the guest's agent answers within a second."""
+
+    def evidence(self, uuid: str) -> tuple[str, ...]:
+        """The last lines of QEMU's own log, newest last; empty when there are none."""
+
+    def traces(self, instance: Instance) -> OomTraces:
+        """What the kernel tells of the end of a QEMU process; asks no hypervisor."""
+
+
+class Hypervisor(Sight, Hands, Clues, Protocol):
+    """All of it: what the LRM is given, to hand each part on to whoever needs it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +127,7 @@ class Heard:
 
 class LifeSigns(Protocol):
     """What the LRM listens to in VMs that are watched for hangs. All methods block, perhaps for as long as a VM
-    hangs: call them in threads of their own, several at once. Errors as for Hypervisor."""
+    hangs: call them in threads of their own, several at once. Errors as for Sight."""
 
     def agent(self, uuid: str) -> Heard:
         """Ask its agent; within about 5 s. No agent is one that does not answer."""
@@ -175,7 +188,7 @@ class Surveyed:
 
 
 class Inventory(Protocol):
-    """What the API needs. All methods block. Errors as for Hypervisor."""
+    """What the API needs. All methods block. Errors as for Sight."""
 
     def guests(self) -> tuple[Guest, ...]: ...
 
@@ -185,7 +198,7 @@ class Inventory(Protocol):
     def start(self, uuid: str) -> Instance | None: ...
 
     def stop(self, uuid: str, timeout_s: int, *, force: bool = True) -> None:
-        """As Hypervisor.stop; without `force` a guest that does not go down is an error."""
+        """As Hands.stop; without `force` a guest that does not go down is an error."""
 
     def reset(self, uuid: str) -> None: ...
 

@@ -1,22 +1,16 @@
 """Resetting a VM without life, or ending its QEMU. Errors of libvirt pass through, unless said otherwise."""
 
-import os
-import signal
 import threading
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import libvirt
 
 from haven.core.hypervisor import Power
 from haven.core.records import Instance
-from haven.hypervisor import domains
-from haven.hypervisor.processes import started_ticks
+from haven.hypervisor import domains, processes
 from haven.hypervisor.protocol import HypervisorError
 
-PROC = Path("/proc")
 RESET_TIMEOUT_S = 5.0
 """QEMU resets within 0.1 s; one that hangs would keep libvirt waiting for ever."""
 
@@ -24,7 +18,7 @@ RESET_TIMEOUT_S = 5.0
 def reset(domain: Any) -> None:
     """Restart the guest in its QEMU, and let it go on if it is paused. Raises HypervisorError when QEMU answers
     nothing."""
-    if _is_stuck(domain):
+    if domains.is_stuck(domain):
         raise HypervisorError(f"QEMU of VM {domain.name()} answers nothing, not even libvirt")
 
     def press() -> None:
@@ -38,33 +32,20 @@ def reset(domain: Any) -> None:
 def end(domain: Any, instance: Instance | None) -> None:
     """End its QEMU: by libvirt; or with SIGKILL if QEMU answers nothing, for libvirt would send that only after
     10 s of waiting for an obedience that cannot come, and nothing in QEMU could be flushed by then either."""
-    if instance is not None and _is_stuck(domain):
+    if instance is not None and domains.is_stuck(domain):
         kill(domain.name(), instance)
     else:
         domain.destroy()
 
 
-def _is_stuck(domain: Any) -> bool:
-    state, _details, _ms = domain.controlInfo()
-    return bool(state in (libvirt.VIR_DOMAIN_CONTROL_OCCUPIED, libvirt.VIR_DOMAIN_CONTROL_ERROR))
-
-
 def kill(name: str, instance: Instance) -> None:
-    """SIGKILL to exactly that process: its number may be another's by now, a pidfd's process is always the same.
-
-    Raises HypervisorError.
-    """
+    """SIGKILL to this very process and to no other. Raises HypervisorError when it is gone."""
     try:
-        handle = os.pidfd_open(instance.pid)
+        killed = processes.kill(instance)
     except OSError as error:
-        raise HypervisorError(f"QEMU of VM {name} (pid {instance.pid}): {error.strerror}") from error
-    try:
-        if started_ticks(PROC, instance.pid) != instance.started_ticks:
-            raise HypervisorError(f"pid {instance.pid} is no longer QEMU of VM {name}: left alone")
-        with suppress(ProcessLookupError):  # gone is what was wanted
-            signal.pidfd_send_signal(handle, signal.SIGKILL)
-    finally:
-        os.close(handle)
+        raise HypervisorError(f"QEMU process {instance.pid} of VM {name}: {error.strerror}") from error
+    if not killed:
+        raise HypervisorError(f"QEMU process {instance.pid} of VM {name} is gone: nothing was killed")
 
 
 def _within(limit_s: float, call: Callable[[], None], late: str) -> None:

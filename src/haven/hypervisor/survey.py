@@ -1,6 +1,5 @@
 """A closer look at every VM, for `haven verify`: its disks down to their backing files, its agent's answer."""
 
-import json
 import os
 import struct
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from xml.etree.ElementTree import Element
 
 import libvirt
 
-from haven.hypervisor import domains, events
+from haven.hypervisor import agent, domains, events
 from haven.hypervisor.guest_config import AGENT_CHANNEL, memory_mib
 from haven.hypervisor.protocol import Surveyed, SurveyedDisk
 
@@ -24,7 +23,6 @@ AGENTS_S = 4.0
 _ASKERS = 8
 _BACKING = struct.Struct(">4s4xQI")  # qcow2: magic, version, where the backing file's name is, its length
 _DEPTH = 8
-_PING = json.dumps({"execute": "guest-ping"})
 
 
 def survey(raw: Any) -> tuple[Surveyed, ...]:
@@ -109,18 +107,7 @@ def _agents(asked: list[Any]) -> dict[str, bool]:
     if not asked:
         return {}
     pool = ThreadPoolExecutor(_ASKERS, "agent")
-    answers = {domain.UUIDString(): pool.submit(_answers, domain) for domain in asked}
+    answers = {domain.UUIDString(): pool.submit(agent.answers, domain, AGENT_TIMEOUT_S) for domain in asked}
     done, _late = wait(answers.values(), AGENTS_S)
     pool.shutdown(wait=False, cancel_futures=True)
     return {uuid: answer in done and answer.result() for uuid, answer in answers.items()}
-
-
-def _answers(domain: Any) -> bool:
-    import libvirt_qemu
-
-    try:
-        if domain.controlInfo()[0] == libvirt.VIR_DOMAIN_CONTROL_OCCUPIED:  # a stuck QEMU: asking would hang
-            return False
-        return bool(libvirt_qemu.qemuAgentCommand(domain, _PING, AGENT_TIMEOUT_S, 0))
-    except libvirt.libvirtError:
-        return False

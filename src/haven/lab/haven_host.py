@@ -18,8 +18,8 @@ from haven.lab.namespaces import Process
 CHILDREN = ("lrm", "crm", "api")
 PROCESSES = ("up", *CHILDREN)
 
-_UP_S = 20.0
-_STOP_S = 15.0
+_UP_S = 60.0
+_STOP_S = 30.0
 _BOOT_ID = "haven-boot-id"
 _GREETING = "haven is up on "
 _LOG_TAIL_CHARACTERS = 1000
@@ -95,7 +95,7 @@ class HavenHost(LabHost):
             if name in names:
                 namespaces.kill_and_wait(running[name], _STOP_S)
 
-    def tool(self, *words: str, timeout_s: float = 30.0) -> subprocess.CompletedProcess[str]:
+    def tool(self, *words: str, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
         """Runs one of haven's programs on the host, whatever its exit status."""
         return self.run(words, timeout_s)
 

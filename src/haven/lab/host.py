@@ -21,7 +21,7 @@ from haven.lab.guest import GuestArtifacts
 from haven.lab.machine import Machine
 
 DISK_BYTES = 8 * 1024 * 1024
-_ANSWER_S = 10.0
+_ANSWER_S = 30.0
 _LOG_TAIL_CHARACTERS = 2000
 _UUIDS = uuid.UUID("0b6f3f6e-6a0e-4e0c-9d5c-6861766e0002")
 
@@ -95,7 +95,7 @@ class LabHost(Machine):
         socket_is_there = (self.run_dir / "libvirt/libvirt-sock").exists()
         return socket_is_there and self.run(["virsh", "-q", "list"]).returncode == 0
 
-    def virsh(self, *words: str, timeout_s: float = 30.0) -> str:
+    def virsh(self, *words: str, timeout_s: float = 60.0) -> str:
         """The output of a virsh command inside; LabError with its complaint if it fails."""
         done = self.run(["virsh", "-q", *words], timeout_s)
         if done.returncode != 0:
@@ -110,13 +110,23 @@ class LabHost(Machine):
         draft.write_text(xml)
         self.virsh("define", str(draft))
 
-    def define_guest(self, name: str, artifacts: GuestArtifacts, *, on_crash: str = "destroy") -> None:
+    def define_guest(
+        self,
+        name: str,
+        artifacts: GuestArtifacts,
+        *,
+        on_crash: str = "destroy",
+        memory_mib: int = guest.MEMORY_MIB,
+    ) -> None:
         """Defines a real guest with a disk of its own; it is not started."""
         disk = self.guest_disk(name)
         disk.parent.mkdir(parents=True, exist_ok=True)
         with disk.open("ab") as image:
             image.truncate(DISK_BYTES)
-        self.define(guest.domain_xml(name, artifacts, self.console_log(name), disk=disk, on_crash=on_crash))
+        console = self.console_log(name)
+        self.define(
+            guest.domain_xml(name, artifacts, console, disk=disk, memory_mib=memory_mib, on_crash=on_crash)
+        )
 
     def guest_disk(self, name: str) -> Path:
         """Where the guest's disk image is; a scene moves it away and back."""
@@ -145,12 +155,12 @@ class LabHost(Machine):
         """How many times the guest's userland has come up."""
         return self.guest_console(name).count(guest.UP_LINE)
 
-    def wait_guest_up(self, name: str, boots: int = 1, timeout_s: float = 30.0) -> float:
+    def wait_guest_up(self, name: str, boots: int = 1, timeout_s: float = 90.0) -> float:
         """Waits until the guest's userland has come up ``boots`` times in all; returns the seconds waited."""
         what = f"{name}'s userland, boot {boots}"
         return self.wait_for(lambda: self.guest_boots(name) >= boots, timeout_s, what)
 
-    def guest_exec(self, name: str, *argv: str, timeout_s: float = 10.0) -> None:
+    def guest_exec(self, name: str, *argv: str, timeout_s: float = 30.0) -> None:
         """Runs a program in the guest through its agent, without waiting for its end.
 
         `poweroff`, `reboot`, and `sh -c 'echo c > /proc/sysrq-trigger'` for a kernel panic. LabError if the agent

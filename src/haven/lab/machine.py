@@ -22,8 +22,8 @@ from haven.lab import init, namespaces
 from haven.lab.errors import LabError
 from haven.lab.namespaces import Inside, Process
 
-_START_S = 10.0
-_STOP_S = 10.0
+_START_S = 30.0
+_STOP_S = 30.0
 # Mount, UTS, IPC, PID and network namespaces; a forked child as PID 1, which dies with unshare.
 _UNSHARE = ("unshare", "-muipnf", "--kill-child=SIGKILL", "--mount-proc", "--propagation", "private")
 
@@ -195,7 +195,7 @@ class Machine:
         return base | dict(extra or {})
 
     def run(
-        self, argv: Sequence[str], timeout_s: float = 30.0, env: Mapping[str, str] | None = None
+        self, argv: Sequence[str], timeout_s: float = 60.0, env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Runs a program inside to its end, whatever its exit status; LabError after the timeout."""
         pipe = subprocess.PIPE

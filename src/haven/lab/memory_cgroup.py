@@ -15,7 +15,7 @@ from typing import Self
 from haven.lab.errors import LabError
 from haven.lab.namespaces import wait_for
 
-_EMPTY_S = 5.0
+_EMPTY_S = 30.0
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ class Process:
                 return True
             return bool(found) or self._popen.poll() is not None
 
-        wait_for(forked_or_over, 5.0, f"starting {self.argv[0]}")
+        wait_for(forked_or_over, 30.0, f"starting {self.argv[0]}")
         # A program that was over at once has no pid any more; its nsenter's is as dead as its own.
         return int(found[0]) if found else self._popen.pid
 

@@ -24,8 +24,8 @@ LAB_PACKAGES = (
     "libc6-dev",
 )
 
-# Boots as PID 1 of a host of the tests' own.
-TEST_PACKAGES = ("systemd",)
+# systemd boots as PID 1 of a host of the tests' own; openssl signs the certificate of a page that they look at.
+TEST_PACKAGES = ("systemd", "openssl")
 
 _TESTED = {"debian": ("12", "13"), "ubuntu": ("24.04",)}
 _KERNEL_META = {"debian": "linux-image-cloud-amd64", "ubuntu": "linux-image-virtual"}
@@ -67,8 +67,10 @@ class Distribution:
     @property
     def lab_packages(self) -> tuple[str, ...]:
         """What a lab needs, apart from what the running Python may lack."""
-        # Ubuntu's kernel modules are compressed by zstd, which Python 3.12 cannot read.
-        return (*LAB_PACKAGES, "zstd") if self.name == "ubuntu" else LAB_PACKAGES
+        # Ubuntu's kernel modules are compressed by zstd, which Python 3.12 cannot read. From Debian 13 on
+        # libvirt's storage pools are a package of their own, which is only recommended.
+        own = {"ubuntu": ("zstd",), "debian": () if self.version == "12" else ("libvirt-daemon-driver-storage",)}
+        return (*LAB_PACKAGES, *own.get(self.name, ()))
 
     @property
     def kernel_package(self) -> str:

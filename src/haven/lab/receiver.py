@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 from haven.lab.machine import Machine
 from haven.lab.namespaces import Process
 
-_UP_S = 10.0
+_UP_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Receiver:
     def received(self, path: str = "") -> list[Received]:
         """What came so far, on one path or on all."""
         try:
-            lines = self._file.read_text().splitlines()
+            lines = self._file.read_text().split("\n")[:-1]  # the last may be half written
         except FileNotFoundError:
             return []
         found = [Received(**json.loads(line)) for line in lines]

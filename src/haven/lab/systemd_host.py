@@ -22,9 +22,9 @@ from haven.lab.haven_host import HavenHost
 from haven.lab.namespaces import wait_for
 from haven.lab.systemd_init import BOOT_ID
 
-_BOOT_S = 30.0
-_DOWN_S = 60.0
-_STOP_S = 10.0
+_BOOT_S = 60.0
+_DOWN_S = 120.0
+_STOP_S = 30.0
 _PR_SET_PDEATHSIG = 1
 _GUESTS = ("/usr/lib/libvirt/libvirt-guests.sh", "/usr/libexec/libvirt-guests.sh")
 

@@ -74,7 +74,7 @@ class EventLog:
             host.define(blank_domain_xml("event-probe"))
             return bool(self.of("event-probe"))
 
-        wait_for(heard, 10.0, "virsh listening for events")
+        wait_for(heard, 60.0, "virsh listening for events")
         host.virsh("undefine", "event-probe")
 
     def of(self, domain: str) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ class Command:
         self._words: list[str] = []
         try:
             self._words = shlex.split(line)
+            self._unreadable = "" if self._words else "notify_command names no program"
         except ValueError as error:
             self._unreadable = f"notify_command cannot be read: {error}"
         self.label = f"command ({self._words[0] if self._words else line[:40]})"

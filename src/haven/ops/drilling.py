@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from haven.core import drills
+from haven.core.care import hours_of_a_window
 from haven.core.clock import Now
 from haven.core.event import Event
 from haven.core.records import DrillPlan, DrillRequest, Origin
@@ -31,13 +32,16 @@ def schedule(view: View, sids: tuple[str, ...], plan: DrillPlan | None, origin: 
         raise OpsError(
             f"{strange[0]} is not protected, so nothing would bring it back: ha-manager add {strange[0]}"
         )
+    if plan and not hours_of_a_window(plan.from_hour, plan.to_hour):
+        hours = f"{plan.from_hour}-{plan.to_hour}"
+        raise OpsError(f"no drill can be between {hours}: expected two hours of the day, like 2-5 or 22-4")
     writes, events = [], []
     for sid in sids:
         care = view.care(sid)
         if care.drill != plan:
             writes.append(Put(f"care/{sid}", replace(care, drill=plan)))
             events.append(_changed(sid, care.drill, plan, origin))
-    what = f"drilled {words(plan)}" if plan else "not drilled by themselves any more"
+    what = f"drilled {words(plan)}" if plan else "no drills by schedule any more"
     return Deed(tuple(writes), tuple(events), f"{', '.join(sids) or 'no VM'}: {what}")
 
 

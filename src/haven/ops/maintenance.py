@@ -49,10 +49,10 @@ def extend(view: View, name: str, length_s: float, origin: Origin, now: Now) -> 
 def _named(view: View, name: str) -> list[Maintenance]:
     windows = view.maintenances()
     found = [window for window in windows.values() if name in ("", window.id) or name in window.sids]
-    known = ", ".join(f"{window.id} ({', '.join(window.sids)})" for window in windows.values()) or "none"
+    known = ", ".join(f"{window.id} ({', '.join(window.sids)})" for window in windows.values())
     if not found or (not name and len(found) > 1):
         which = f"no maintenance of '{name}'" if name else "say which maintenance" if found else "no maintenance"
-        raise OpsError(f"{which}; there is: {known}")
+        raise OpsError(f"{which}; there is: {known}" if known else f"{which}: nothing is in maintenance now")
     return found
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from haven.core.lrm.memory import LrmReading, WaitingOrder
+from haven.core.lrm.memory import LrmReading, Phase, WaitingOrder
 from haven.core.lrm.queue import ROUND_S, in_turn, queue_of
 from haven.core.records import Result, ServiceStatus
 from haven.core.words import ExitCode, ServiceState, ShutdownKind
@@ -119,6 +119,19 @@ def test_a_round_waits_8_seconds_for_its_orders_and_then_writes_its_record_r_5_2
     assert record is not None
     assert record.timestamp_wall_s == node.now().wall_s
     assert len(node.given) == 1
+
+
+def test_a_round_ends_at_the_moment_it_asked_to_be_woken_for() -> None:
+    """Of 249.9 + 8.0 as a float the difference to 249.9 is a hair less than 8."""
+    node = OneNode(max_workers=1)
+    node.slow = True
+    services(node, 1)
+    node.at_s = 229.9
+    node.rounds()
+    assert (node.at_s + ROUND_S) - node.at_s < ROUND_S
+    node.at_s += ROUND_S
+    node.step()
+    assert node.memory.phase is Phase.CLOSED
 
 
 def test_results_that_come_after_the_round_are_told_by_the_next_one() -> None:

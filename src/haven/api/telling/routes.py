@@ -15,13 +15,13 @@ def status(call: Call) -> object:
         found = telling.standings()
     except OutboxError as error:
         raise failed(f"the queue of messages cannot be read: {error}") from error
-    settings = call.state.settings
+    settings, pushed = call.state.settings, dict(telling.beats.trouble)  # its threads go on writing there
     return {
         "receivers": [_entry(receiver, standing) for receiver, standing in found],
         "per_hour": settings.notify_per_hour,
         "trouble": telling.trouble or None,
-        "heartbeat": _beat(telling.beats.trouble.get("heartbeat")) if settings.heartbeat_url else None,
-        "pushes": {sid: _beat(why) for sid, why in telling.beats.trouble.items() if sid != "heartbeat"},
+        "heartbeat": _beat(pushed.get("heartbeat")) if settings.heartbeat_url else None,
+        "pushes": {sid: _beat(why) for sid, why in pushed.items() if sid != "heartbeat"},
         "now": call.state.wall_s(),
     }
 

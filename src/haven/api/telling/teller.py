@@ -1,7 +1,7 @@
 """Reads the story as it grows, and puts into the outbox what people are owed for it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from haven.api.state import State
@@ -11,7 +11,7 @@ from haven.core import notices
 from haven.core.event import Event
 from haven.core.message import Message
 from haven.core.notice_words import number, text
-from haven.core.notices import Happened, NoticeMemory, Terms
+from haven.core.notices import Happened, HeldBack, NoticeMemory, Terms
 from haven.core.words import Kind
 from haven.history.model import Entry
 from haven.store.protocol import StoreError
@@ -52,6 +52,8 @@ class Teller:
         entries = book.entries(after_id=memory.cursor, limit=BATCH)
         story = [Happened(entry.id, entry.at_wall_s, entry.event) for entry in entries]
         told = notices.step(memory, story, now_s, self._terms)
+        if not self._receivers:  # what nobody is told takes no room of those who are named next
+            told = replace(told, memory=replace(told.memory, sent_wall_s=(), held_back=HeldBack()))
         queued = bool(told.messages and self._receivers)
         if told.memory != memory:
             self._outbox.take(told.memory, told.messages, self._receivers, _counts(entries), now_s)
@@ -102,7 +104,8 @@ def _ended(entry: Entry) -> list[Count]:
 
 
 def _restarted(entry: Entry) -> list[Count]:
-    return _of_vm(entry.event, (RESTARTS, "", 1.0), (OUTAGE_SECONDS, "", number(entry.event, "outage_s", 0.0)))
+    restarts, outage_s = number(entry.event, "restarts", 1.0), number(entry.event, "outage_s", 0.0)
+    return _of_vm(entry.event, (RESTARTS, "", restarts), (OUTAGE_SECONDS, "", outage_s))
 
 
 def _held(entry: Entry) -> list[Count]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from haven.core.lrm.memory import LrmReading, RunningOrder, WaitingOrder
+from haven.core.lrm.memory import LrmMemory, LrmReading, RunningOrder, WaitingOrder
 from haven.core.records import Result, ServiceStatus
 from haven.core.words import ServiceState
 
@@ -12,6 +12,12 @@ ROUND_S = 8.0
 
 NEVER_ORDERED = frozenset({ServiceState.RECOVERY, ServiceState.FREEZE, ServiceState.REQUEST_START})
 MOVES = frozenset({ServiceState.MIGRATE, ServiceState.RELOCATE, ServiceState.REQUEST_START_BALANCE})
+
+
+def round_ends_s(memory: LrmMemory) -> float:
+    """The boottime until which the open round waits. Who wakes at it and who compares with it use this very sum:
+    the difference of two moments can be a hair below `ROUND_S` when it has come."""
+    return memory.round_began_s + ROUND_S
 
 
 def queue_of(

@@ -7,7 +7,7 @@ from haven.core.lrm import daemon, shutdown, tell
 from haven.core.lrm.book import Book
 from haven.core.lrm.daemon import Condition
 from haven.core.lrm.memory import LrmMemory, Phase
-from haven.core.lrm.queue import MOVES, ROUND_S, passed_over, queue_of, shutdown_stops, tries_kept
+from haven.core.lrm.queue import MOVES, passed_over, queue_of, round_ends_s, shutdown_stops, tries_kept
 from haven.core.lrm.reading import active_services
 from haven.core.lrm.workers import Workers
 from haven.core.order import CloseWatchdog, Exit, FeedWatchdog
@@ -41,7 +41,7 @@ def _wake_at_s(book: Book) -> float | None:
         case Phase.TAKING | Phase.RENEWING:
             return book.now.boottime_s
         case Phase.WORKING:
-            return book.memory.round_began_s + ROUND_S
+            return round_ends_s(book.memory)
     return None
 
 

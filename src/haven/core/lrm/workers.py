@@ -3,7 +3,7 @@
 from haven.core.hypervisor import Power
 from haven.core.lrm.book import Book
 from haven.core.lrm.memory import RunningOrder, WaitingOrder
-from haven.core.lrm.queue import ROUND_S, in_turn, results_kept
+from haven.core.lrm.queue import in_turn, results_kept, round_ends_s
 from haven.core.lrm.work import handling, outcome, restart_policy
 from haven.core.order import OrderResult, Start, Stop
 from haven.core.records import Result, ServiceConfig
@@ -18,7 +18,7 @@ class Workers:
 
     def in_time(self) -> bool:
         """Whether the round may still wait for its orders (R-5.2)."""
-        return self._book.now.boottime_s - self._book.memory.round_began_s < ROUND_S
+        return self._book.now.boottime_s < round_ends_s(self._book.memory)
 
     def give(self) -> None:
         """Give orders to the workers that are free. Without the agent lock nothing here is touched."""

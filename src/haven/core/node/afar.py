@@ -43,5 +43,5 @@ def observed_up(book: Book, config: ServiceConfig, known: VmMemory) -> bool:
     sentence = f"started by somebody; haven would have had it back {duration(late_s)} earlier"
     line = f"{OBSERVED}{sentence}"
     book.say(Kind.VM_EVIDENCE, config.sid, line, "observe", incident=known.incident, lines=(line,))
-    book.say_up(config.sid, known, book.now.wall_s, sentence, observed=True)
+    book.say_up(config.sid, known, book.now.wall_s, sentence, restarts=0)
     return True

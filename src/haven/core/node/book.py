@@ -127,11 +127,9 @@ class Book:
         sentence: str,
         called_wall_s: float | None = None,
         restarts: int = 1,
-        *,
-        observed: bool = False,
     ) -> None:
         """The end of an incident. `called_wall_s`: when haven called the hypervisor, if it was haven. `restarts`:
-        how many that took. `observed`: haven only watched."""
+        how many that took; none when it mended itself, or somebody else did."""
         outage_s = at_wall_s - vm.down_since_wall_s if vm.down_since_wall_s else 0.0
         self.say(
             Kind.VM_UP,
@@ -142,7 +140,6 @@ class Book:
             called_wall_s=called_wall_s,
             recovered_wall_s=at_wall_s,
             outage_s=round(outage_s, 3),
-            observed=observed,
             restarts=restarts,
         )
 

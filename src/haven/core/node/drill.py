@@ -74,6 +74,8 @@ class Drills:
             return "haven is not active on this host now"
         if known is None or known.instance is None or not known.running:
             return f"{sid} does not run"
+        if known.incident or known.pause or known.inflight:
+            return drills.in_trouble_words(sid)
         config = self._view.configs()[sid]
         vm = (self._seen.vms or {}).get(config.uuid)
         others = [other for other in self._plan.vms.values() if other.drill and other is not known]

@@ -1,6 +1,6 @@
 """Where a node keeps its hands off: what is told instead of an order, and when to look again.
 
-One judgement (`core.hands_off.reserve`) for all orders. Records go on being written: run keys and the manager's
+One judgement (`core.hands_off.kept_from`) for all orders. Records go on being written: run keys and the manager's
 states tell what is, whoever made it so.
 """
 
@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from haven.core.contract import NodeObservation
 from haven.core.event import Event, Scalar
-from haven.core.hands_off import OBSERVED, Reserve, reserve
+from haven.core.hands_off import OBSERVED, Reserve, kept_from
 from haven.core.node.memory import VmMemory
+from haven.core.order import Move, Order, Start, Stop
 from haven.core.records import ServiceConfig, ServiceStatus
 from haven.core.sentences import duration
 from haven.core.words import HandsOff, Kind, Level
@@ -27,22 +28,18 @@ class Hands:
         self._view = seen.view
         self._vms = seen.vms or {}
 
-    def off(self, config: ServiceConfig) -> Reserve | None:
-        """The reason to leave this VM alone now, if there is one; the plan is woken when its time is up."""
+    def off(self, config: ServiceConfig, kind: type[Order]) -> Reserve | None:
+        """The reason not to give this VM an order of that kind now, if there is one; the plan is woken when its
+        time is up."""
         plan = self._plan
-        found = reserve(self._view, config.sid, self._vms.get(config.uuid), plan.now)
+        found = kept_from(kind, self._view, config.sid, self._vms.get(config.uuid), plan.now)
         if found and found.remaining_s is not None:
             plan.wake(plan.now.boottime_s + found.remaining_s)
         return found
 
-    def untouchable(self, config: ServiceConfig) -> bool:
-        """Not even what does no harm is done: nothing is settled, nothing probed."""
-        found = self.off(config)
-        return found is not None and found.why is not HandsOff.LOCKED
-
     def from_start(self, config: ServiceConfig, known: VmMemory) -> bool:
         """True: it is not to be started now, and why is told."""
-        found = self.off(config)
+        found = self.off(config, Start)
         if found is None:
             return False
         if found.why is HandsOff.OBSERVE:
@@ -54,7 +51,7 @@ class Hands:
 
     def from_stop(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> bool:
         """True: it is not to be stopped now, and why is told."""
-        found = self.off(config)
+        found = self.off(config, Stop)
         if found is None:
             return known.stop_again_s > self._plan.now.boottime_s and self._later(known)
         if found.why is HandsOff.OBSERVE:
@@ -66,7 +63,7 @@ class Hands:
 
     def from_move(self, config: ServiceConfig, known: VmMemory) -> bool:
         """True: its move is not to begin now, and why is told."""
-        found = self.off(config)
+        found = self.off(config, Move)
         if found is None:
             return False
         if found.why is HandsOff.LOCKED:

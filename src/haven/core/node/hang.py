@@ -33,6 +33,9 @@ BOOT_S = 60.0
 END_AGAIN_S = 60.0
 """After an attempt to end a QEMU that did not work."""
 
+WOULD_RESET = "reset"
+"""`VmMemory.would` of an observed VM that its own watchdog paused."""
+
 OWN_END_S = 60.0
 """An end so long after haven ended the QEMU is no longer taken for its work."""
 
@@ -66,6 +69,8 @@ class _Look:
 
     def at(self, known: VmMemory) -> VmMemory:
         is_open, paused = known.hang.stage is not HangStage.NONE, hang.paused_by_watchdog(self._vm)
+        if known.would == WOULD_RESET and not paused:
+            known = replace(known, would="")
         if self._terms is None and not is_open and not paused:
             return known
         known = self._in_this_life(known)
@@ -124,11 +129,14 @@ class _Look:
             return known
         said = f"no sign of life for {duration(silent_s)}"
         if observed:
-            self._book.say(Kind.VM_WOULD, self._sid, f"{said}: it would be reset, but is only observed", "hang")
+            self._say_would(said)
         else:
             sentence = f"{said}; its file systems are frozen for a backup: it is not reset"
             self._book.say(Kind.VM_HANG, self._sid, sentence, "hang", Level.WARN)
         return replace(known, hang=replace(known.hang, told_s=sign_s))
+
+    def _say_would(self, said: str) -> None:
+        self._book.say(Kind.VM_WOULD, self._sid, f"{said}: it would be reset, but is only observed", "hang")
 
     def _found(self, known: VmMemory, pulse: Pulse, silent_s: float) -> VmMemory:
         ending = Ending(Cause.HANG, False, f"it hung: no sign of life for {duration(silent_s)}")
@@ -136,9 +144,13 @@ class _Look:
         return self._opened(known, ending, since_s, hang.evidence(pulse, self._vm, self._now))
 
     def _paused(self, known: VmMemory) -> VmMemory:
-        if reserve(self._book.view, self._sid, self._vm, self._now):
-            return known
         ending = Ending(Cause.GUEST_WATCHDOG, False, "the guest's own watchdog ran out and paused it")
+        kept_off = reserve(self._book.view, self._sid, self._vm, self._now)
+        if kept_off and kept_off.why is HandsOff.OBSERVE and known.would != WOULD_RESET:
+            self._say_would(ending.sentence)
+            return replace(known, would=WOULD_RESET)
+        if kept_off:
+            return known
         return self._opened(known, ending, self._now.wall_s, ("state: paused (watchdog)",))
 
     def _opened(self, known: VmMemory, ending: Ending, since_s: float, lines: tuple[str, ...]) -> VmMemory:
@@ -232,7 +244,9 @@ class Hangs:
                 self._plan.wake(self._now.boottime_s + max(terms.silence_s - silent_s, LOOK_AGAIN_S))
             return
         vm = (self._seen.vms or {}).get(config.uuid)
-        if kept_off := reserve(self._view, config.sid, vm, self._now):
+        if known.pause or hang.rests(vm) or self._seen.host_stopping:
+            return  # it waits for its disk, or a person suspended it; or it ends with its host anyway
+        if kept_off := self._plan.hands.off(config, Reset):
             self._plan.waiting[config.sid] = _not_reset(kept_off)
             return
         self._bring_back(config, service, known, terms or hang.WATCHDOG_TERMS, pulse)

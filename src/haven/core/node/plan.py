@@ -21,9 +21,10 @@ from haven.core.node.memory import Intention, NodeMemory, VmMemory, own_configs,
 from haven.core.node.moves import Moves
 from haven.core.node.resume import attend
 from haven.core.node.room import Room
+from haven.core.node.sift import sift
 from haven.core.node.standing import Standing
 from haven.core.node.windows import Windows
-from haven.core.order import Move, Order, Probe, Settle, Start, Stop
+from haven.core.order import Favour, Move, Order, Probe, Settle, Start, Stop
 from haven.core.records import Result, RunKey, ServiceConfig, ServiceStatus
 from haven.core.transaction import Delete, Guard, Put
 from haven.core.words import ExitCode, HoldCause, Kind, Policy, ServiceState, Wanted
@@ -98,6 +99,7 @@ class Plan:
         if facts is not None:
             Drills(self, self._seen).run()
         evidence.collect(self, self._seen)
+        sift(self, self._memory.vms, self._seen)
 
     def tell_once(self, key: str, event: Event) -> None:
         """Tell what goes with a write, once, however often it takes to write it."""
@@ -106,10 +108,9 @@ class Plan:
             self.events.append(event)
 
     def _look_at_boot(self) -> None:
-        if self._seen.vms is None:
-            return
-        self._boot = boot.look(self, self._seen, self._memory.boot, self._now)
-        if self._boot.wake_at_s < math.inf:
+        if self._seen.vms is not None:
+            self._boot = boot.look(self, self._seen, self._memory.boot, self._now)
+        if self._boot and self._boot.wake_at_s < math.inf:
             self.wake(self._boot.wake_at_s)
 
     def _plan(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, vm: Vm | None) -> None:
@@ -124,7 +125,7 @@ class Plan:
         if vm and vm.persistent and (self._seen.tick or f"config/{config.sid}" in self._view.changed):
             self._settle(config, vm)
         order = favour(self._view.care(config.sid), self.vms[config.uuid], vm)
-        if order and not self.hands.untouchable(config):
+        if order and not self.hands.off(config, Favour):
             self.orders.append(order)
             self.vms[config.uuid] = replace(self.vms[config.uuid], favoured=order)
 
@@ -169,7 +170,7 @@ class Plan:
             self._claim_run_key(config, service)
             Hangs(self, self._seen, self._now).plan(config, service, known)
             if known.pause and not self._pve:
-                attend(self, self._view, config, known, self._now)
+                attend(self, config, self.vms[config.uuid], self._now)
         elif self._seen.host_stopping or self.standing.shutdown:
             self.waiting[config.sid] = "not started: the host is shutting down"
         elif self._may_start(config, service, known):
@@ -359,7 +360,7 @@ class Plan:
         if known.running is not (service.held.cause is HoldCause.STOP_FAILED):
             self.ended_causes |= {service.uid}
             return
-        if self.hands.untouchable(config):
+        if self.hands.off(config, Probe):
             return
         if service.held.cause is HoldCause.NOT_ENOUGH_MEMORY:
             if Room(self, self._seen, self._now).is_there_now(config, known):
@@ -378,7 +379,7 @@ class Plan:
         """libvirt starts at host boot what should run, even if haven does not come up; in a cluster it must not,
         because the VM may run elsewhere by then. And the definition carries its VMID, so that it survives the
         loss of the store."""
-        if self.hands.untouchable(config):
+        if self.hands.off(config, Settle):
             return
         enabled = config.wanted is Wanted.STARTED and self._seen.lease is None
         enabled = enabled and not boot_order.started_by_haven(self._view, self._seen.node, config.sid)

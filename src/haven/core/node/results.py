@@ -104,6 +104,7 @@ def _started(book: Book, order: Start, vm: VmMemory, result: OrderResult) -> VmM
 def _start_failed(book: Book, order: Start, vm: VmMemory, result: OrderResult) -> VmMemory:
     """The restart policy: repeated here up to max_restart, then reported to the manager. The try that
     follows a hold is not repeated: the hold's own ladder counts it."""
+    vm = replace(vm, claim_mib=0)
     detail = result.obstacle.detail if result.obstacle else "the start failed"
     book.say(Kind.EXEC, order.sid, f"start failed: {detail}", "5.2", Level.WARN, action="start", phase="fail")
     config, service = book.configs.get(order.uuid), book.services.get(order.sid)
@@ -155,6 +156,8 @@ def _stopped(book: Book, order: Stop, vm: VmMemory, result: OrderResult) -> VmMe
         ending=None,
         last_cause=Cause.STOPPED_BY_HAVEN,
         restart_at_s=None,
+        claim_mib=0,
+        pause=None,
     )
 
 

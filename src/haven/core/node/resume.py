@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 from haven.core.clock import Now
 from haven.core.event import Event
-from haven.core.hands_off import Reserve, reserve
+from haven.core.hands_off import Reserve
 from haven.core.io_pause import TELL_WITHIN_S, is_full, try_at_s, words
 from haven.core.node.memory import IoPause, VmMemory
 from haven.core.order import Inspect, Resume
 from haven.core.records import ServiceConfig
-from haven.core.view import View
 from haven.core.words import HandsOff, Kind
 
 if TYPE_CHECKING:
@@ -22,14 +21,14 @@ if TYPE_CHECKING:
 INSPECT_EVERY_S = 2.0
 
 
-def attend(plan: Plan, view: View, config: ServiceConfig, known: VmMemory, now: Now) -> None:
+def attend(plan: Plan, config: ServiceConfig, known: VmMemory, now: Now) -> None:
     """Look at its disks, then let it go on, or say when. People keep haven from it; a job of libvirt's does not:
     a block job may last for days, and its guest would be paused as long."""
     pause = known.pause
     assert pause
     if not pause.told:
         plan.wake(pause.seen_s + TELL_WITHIN_S)
-    hands = reserve(view, config.sid, None, now)
+    hands = plan.hands.off(config, Resume)
     plan.waiting[config.sid] = words(pause) + (f"; not resumed: {hands.sentence}" if hands else "")
     if not hands and pause.inspected_s is not None:
         _show(plan, config, pause, now)

@@ -70,7 +70,7 @@ def play(scene: Scene, stage: Stage) -> Outcome:
     except LabError as error:
         failure = f"{error} {error.detail}".strip()
     took_s = time.monotonic() - begin_s
-    if not failure and took_s > scene.deadline_s:
+    if not failure and not stage.soon(took_s, scene.deadline_s):
         failure = f"took {took_s:.1f} s, its deadline is {scene.deadline_s:g} s"
     if failure:
         stage.show_news()

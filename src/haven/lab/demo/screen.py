@@ -16,8 +16,8 @@ _LEVELS = {"err": _RED, "warn": _YELLOW}
 _MAX_COLUMNS = 120
 _FILE_COLUMNS = 100
 _WORD_COLUMNS = 17
-_HEAD_COLUMNS = 30
-_WIDEST = (9, 30, 14, 16)
+_OUTPUT_HEAD = "          | "
+_WIDEST = (9, 26, 12, 15)
 """Columns of the last table, but for its last one, which gets what the others leave."""
 _MIN_CELL = 20
 _GAP = "  "
@@ -32,6 +32,7 @@ class Screen:
         self._colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         columns = shutil.get_terminal_size((_FILE_COLUMNS, 24)).columns if terminal else _FILE_COLUMNS
         self.columns = min(columns, _MAX_COLUMNS)
+        self.output_columns = self.columns - len(_OUTPUT_HEAD)
         self.begin_wall_s = time.time()
 
     def elapsed_s(self, wall_s: float | None = None) -> float:
@@ -66,7 +67,7 @@ class Screen:
     def output(self, text: str) -> None:
         """What a command on the lab host printed."""
         for line in text.rstrip().splitlines():
-            self.line(f"{'':{_HEAD_COLUMNS - 2}}| {line}".rstrip())
+            self.line(f"{_OUTPUT_HEAD}{line}".rstrip())
 
     def checked(self, claim: str) -> None:
         """A claim that was looked after from outside, and holds."""

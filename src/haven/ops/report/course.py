@@ -53,7 +53,7 @@ class _Told:
 
     def take(self, event: Event, at_s: float) -> None:
         if event.kind is Kind.MAINTENANCE_BEGUN:
-            self.begun[_text(event, "id")] = at_s, _sids(event)
+            self.begun[_text(event, "id")] = at_s, event.sids
         elif event.kind is Kind.MAINTENANCE_ENDED:
             self.end(_text(event, "id"), at_s)
         elif event.sid and "wanted" in event.fields:
@@ -99,11 +99,6 @@ def _course(told: _Told, view: View, sid: str, end_s: float) -> Course:
 
 def _text(event: Event, name: str) -> str:
     return str(event.fields.get(name, ""))
-
-
-def _sids(event: Event) -> tuple[str, ...]:
-    sids = event.fields.get("sids")
-    return sids if isinstance(sids, tuple) else (event.sid,) if event.sid else ()
 
 
 def _completed(changes: Sequence[Change], config: ServiceConfig | None) -> list[Change]:

@@ -4,8 +4,6 @@ The search makes rules that bind each service at most once of each kind, so that
 another; then a rule says what it says.
 """
 
-from collections.abc import Iterable
-
 from haven.core.records import NodeAffinityRule, ResourceAffinityRule, ServiceStatus
 from haven.core.view import View
 from haven.core.words import Affinity, NodeState, ServiceState, Verb
@@ -48,7 +46,7 @@ def _is_given(old: ServiceStatus, new: ServiceStatus, chosen: str, written: Writ
 
 def strict_nodes(sid: str, view: View) -> frozenset[str] | None:
     """Where it may run at all; None: anywhere. A strict rule binds those that are kept together with one, too."""
-    bound = {sid, *_partners(sid, view.rules(), Affinity.POSITIVE)}
+    bound = {sid, *_partners(sid, view, Affinity.POSITIVE)}
     for rule in view.rules():
         if (
             isinstance(rule, NodeAffinityRule)
@@ -60,16 +58,17 @@ def strict_nodes(sid: str, view: View) -> frozenset[str] | None:
     return None
 
 
-def _partners(sid: str, rules: Iterable[object], affinity: Affinity) -> set[str]:
+def _partners(sid: str, view: View, affinity: Affinity) -> set[str]:
+    """Whom its rules name with it. Who was taken out of HA binds nobody, though its service may still be there."""
     found: set[str] = set()
-    for rule in rules:
+    for rule in view.rules():
         if isinstance(rule, ResourceAffinityRule) and rule.affinity is affinity and not rule.disabled:
             found |= set(rule.resources) if sid in rule.resources else set()
-    return found - {sid}
+    return (found & view.configs().keys()) - {sid}
 
 
 def _kept_apart_from(service: ServiceStatus, chosen: str, view: View) -> str:
-    others = (view.services().get(sid) for sid in _partners(service.sid, view.rules(), Affinity.NEGATIVE))
+    others = (view.services().get(sid) for sid in _partners(service.sid, view, Affinity.NEGATIVE))
     there = [o.sid for o in others if o and o.node == chosen and o.state is ServiceState.STARTED]
     return there[0] if there else ""
 
@@ -78,7 +77,7 @@ def has_home(service: ServiceStatus, view: View) -> bool:
     """Whether some node could take it: online, allowed, and without one that it is kept apart from. Those that
     are bound to others by more than one rule are not judged."""
     manager = view.manager()
-    if _partners(service.sid, view.rules(), Affinity.POSITIVE):
+    if _partners(service.sid, view, Affinity.POSITIVE):
         return False
     online = [
         name for name, state in (manager.node_status if manager else {}).items() if state is NodeState.ONLINE
@@ -86,7 +85,7 @@ def has_home(service: ServiceStatus, view: View) -> bool:
     allowed = strict_nodes(service.sid, view)
     apart = {
         node
-        for sid in _partners(service.sid, view.rules(), Affinity.NEGATIVE)
+        for sid in _partners(service.sid, view, Affinity.NEGATIVE)
         if (other := view.services().get(sid))
         for node in (other.node, other.target)
     }

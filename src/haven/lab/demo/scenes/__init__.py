@@ -28,11 +28,12 @@ SCENES: tuple[Scene, ...] = (
     haven_itself.SCENE,
     disk.SCENE,
     full_disk.SCENE,
-    drill.SCENE,
-    maintenance.SCENE,
-    crash_loop.SCENE,
-    hang.SCENE,
-    panic.SCENE,
-    told.SCENE,
     oom.SCENE,
+    hang.SCENE,
+    drill.SCENE,
+    panic.SCENE,
+    maintenance.SCENE,
+    told.SCENE,
+    crash_loop.SCENE,
 )
+"""101 and 102 take turns, so that the crashes of one no longer count for the brake when its turn comes again."""

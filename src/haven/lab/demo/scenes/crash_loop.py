@@ -29,15 +29,17 @@ def play(stage: Stage) -> Sequence[Row]:
     downs = " ".join(f"{back.down_s:.1f}" for back in backs)
     down = f"{downs} s, then held"
     noticed = ms(max(one.noticed_s for one in (*backs, back)))
-    concluded = f"{held.sentence}; back {ms(back.incident['recovered'] - began_s)} after ha-manager set"
-    return [Row("101 killed 5 times, after each restart", f"{noticed} at most", down, concluded)]
+    after = ms(back.incident["recovered"] - began_s)
+    concluded = f"{held.sentence.partition(';')[0]}; back {after} after ha-manager set"
+    return [Row("101 killed 5 times", f"{noticed} at most", down, concluded)]
 
 
 def _again(stage: Stage, pause_s: float) -> Recovery:
     back = stage.recovery(stage.kill(FIREWALL), within_s=pause_s + 5.0, userland_s=None)
     claim = f"restarted after {pause_s:g} s: the start was called {ms(back.pause_s)} after the notice"
-    stage.check(pause_s - 0.1 <= back.pause_s <= pause_s + _LATE_S, claim, f"{back.pause_s:.2f} s")
+    in_time = back.pause_s >= pause_s - 0.1 and stage.soon(back.pause_s - pause_s, _LATE_S)
+    stage.check(in_time, claim, f"{back.pause_s:.2f} s")
     return back
 
 
-SCENE = Scene("loop", "A crash loop on 101: the brake, and how to take it off", 90.0, play)
+SCENE = Scene("loop", "a crash loop on 101: the brake, and how to take it off", 90.0, play)

@@ -26,8 +26,8 @@ def play(stage: Stage) -> Sequence[Row]:
     stage.check("found by its state" in evidence, "no event told of it: found by its state", evidence)
     concluded = stage.unseen(kill, back)
     stage.check(stage.host.qemu_pid(MAAS.name) == bystander, "102 was not touched: same QEMU", bystander)
-    noticed = f"{ms(back.incident['noticed'] - back_s)} after libvirtd began"
-    return [Row("libvirtd killed, then 101, libvirtd back", noticed, ms(back.down_s), concluded)]
+    noticed = f"{ms(back.incident['noticed'] - back_s)} once back"
+    return [Row("libvirtd killed, then 101; libvirtd back", noticed, ms(back.down_s), concluded)]
 
 
 SCENE = Scene("libvirtd", "libvirtd killed, 101 killed meanwhile, libvirtd back", 30.0, play)

@@ -26,11 +26,12 @@ def play(stage: Stage) -> Sequence[Row]:
     ended = stage.event("maintenance_ended", MAAS.sid, began_s, 3.0)
     stage.wait(lambda: stage.host.qemu_pid(MAAS.name) is not None, 5.0, "its start after the window")
     late_s = time.time() - ended.wall_s
-    stage.check(late_s < 3.0, f"it runs {ms(late_s)} after the window's end", late_s)
+    stage.check(stage.soon(late_s, 3.0), f"it runs {ms(late_s)} after the window's end", late_s)
     stage.wait(lambda: bool(stage.host.haven_vm(MAAS.sid)["runs"]), 5.0, "haven seeing it run")
     found = len(stage.host.incidents(MAAS.sid))
     stage.check(found == incidents, "what happened in the window is no incident", f"{found - incidents} more")
-    return [Row(f"102 killed in a window of {WINDOW_S} s", "-", "until its end", ended.sentence)]
+    concluded = ended.sentence.partition(": what")[0]
+    return [Row(f"102 killed in a window of {WINDOW_S} s", "", "until its end", concluded)]
 
 
 SCENE = Scene("window", "maintenance: 102 killed in a window that ends by itself", 30.0, play)

@@ -36,7 +36,7 @@ def _protect(stage: Stage) -> Row:
     stage.wait(lambda: stage.host.run(["sh", "-c", ask]).stdout == PROTECTED, 5.0, "both VMs shown as started")
     stage.type(ask)
     stage.type("haven status")
-    return Row("two guests booted, two commands of the guide", "", "", "both protected, wanted started")
+    return Row("two guests, two commands of the guide", "", "", "both protected")
 
 
-SCENE = Scene("protect", "Two real guests, protected with the guide's own commands", 60.0, play)
+SCENE = Scene("protect", "two real guests, protected with the guide's own commands", 60.0, play)
