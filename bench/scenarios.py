@@ -12,9 +12,10 @@ from typing import Any
 
 from bench import processes
 from bench.deaths import Kill, Matched, match
+from bench.everything import BusyHerd
 from bench.herd import Herd
 from bench.plan import Plan
-from bench.protected import REST_S, ProtectedHerd
+from bench.protected import REST_S
 from bench.rivals import BARE, POLLED, BareClient, Poller, Supervisord
 from haven.lab.guest import Accel
 
@@ -24,7 +25,7 @@ _START_DEADLINE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """haven's processes with nothing to do."""
+    """haven's processes with nothing to do but to watch."""
 
     cpu_percent: float
     rss_mib: float
@@ -58,8 +59,8 @@ class Bench:
     def __init__(self, folder: Path, accel: Accel, plan: Plan) -> None:
         self._plan = plan
         self._accel = accel
-        self._few = ProtectedHerd(folder / "few", "few", _names("few", plan.guests), accel)
-        self._many = ProtectedHerd(folder / "many", "many", _names("many", plan.guests_many), accel)
+        self._few = BusyHerd(folder / "few", "few", _names("few", plan.guests), accel)
+        self._many = BusyHerd(folder / "many", "many", _names("many", plan.guests_many), accel)
         bare = (*_names(BARE, plan.guests_bare), *(f"{POLLED}{number}" for number in range(plan.rounds)))
         self._plain = Herd(folder / "plain", "plain", bare, accel)
         self._measured = Measured()
@@ -92,7 +93,7 @@ class Bench:
         supervisord = Supervisord(self._plain.host, self._accel)
         for herd in (self._few, self._many, self._plain):
             herd.freeze()
-        turns = {"few": cycle(self._few.names), "many": cycle(self._many.names), "bare": cycle(self._bare_names)}
+        turns = {"few": cycle(self._few.mortal), "many": cycle(self._many.mortal), "bare": cycle(self._bare_names)}
         for number in range(self._plan.rounds):
             _say(f"round {number + 1} of {self._plan.rounds}")
             self._round(number, turns, poller, supervisord)
@@ -105,7 +106,7 @@ class Bench:
         self._singly(self._many, "many", islice(turns["many"], plan.deaths_many))
         self._singly(self._few, "few", islice(turns["few"], plan.deaths))
         self._singly(self._plain, "bare", islice(turns["bare"], plan.deaths_bare))
-        at_once["few"].append(self._all_at_once(self._few, self._few.names))
+        at_once["few"].append(self._all_at_once(self._few, self._few.mortal))
         at_once["bare"].append(self._all_at_once(self._plain, self._bare_names))
         with self._thawed(self._plain):
             phase = (number + 0.5) / plan.rounds
@@ -152,6 +153,7 @@ class Bench:
     def _calm(self) -> None:
         """After all those deaths: what haven has grown to counts."""
         self._few.thaw()
+        self._few.scrape()
         time.sleep(self._plan.calm_s)
         _say(f"idle for {self._plan.idle_s:g} s")
         pids = tuple(self._few.haven_pids().values())
@@ -163,7 +165,7 @@ class Bench:
     def _starts(self) -> None:
         """haven protects once it restarts a guest that died while it was away, and the manager decides."""
         _say(f"starting haven {self._plan.starts} times")
-        for name in islice(cycle(self._few.names), self._plan.starts):
+        for name in islice(cycle(self._few.mortal), self._plan.starts):
             self._few.haven_stop()
             kill = self._few.kill([name])[0]
             self._few.wait_all_off([name])

@@ -6,6 +6,7 @@ Small on purpose: it opens no store and talks to no hypervisor, so that nothing 
 import ctypes
 import logging
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -24,6 +25,8 @@ PROCESSES = ("lrm", "crm", "api")
 BACKOFF_S = (0.0, 0.2, 1.0, 2.0)
 CALM_S = 60.0
 """A process that ran this long is brought back at once again."""
+LOOK_S = 5.0
+"""The processes are looked at so often even when no signal came."""
 POLL_S = 0.1
 STOP_S = 5.0
 PR_SET_PDEATHSIG = 1
@@ -55,6 +58,7 @@ class Supervisor:
 
     def run(self, greeting: subprocess.Popen[bytes]) -> int:
         """Until SIGTERM or SIGINT; exit status 0, or CANNOT_START when a process says that it cannot."""
+        heard = _signals_heard()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         while not self.stopping:
@@ -63,9 +67,15 @@ class Supervisor:
             if greeting.poll() is None and any(child.hopeless for child in self.children):
                 self._end_all(greeting)
                 return CANNOT_START
-            time.sleep(POLL_S)
+            self._wait(heard)
         self._end_all(greeting)
         return 0
+
+    def _wait(self, heard: int) -> None:
+        """Until a signal (a child's death is one), or until one that died is to be started again."""
+        next_s = min((child.start_at_s for child in self.children if not child.process), default=float("inf"))
+        if select.select([heard], [], [], min(max(next_s - time.monotonic(), 0.0), LOOK_S))[0]:
+            os.read(heard, 4096)
 
     def _stop(self, _number: int, _frame: object) -> None:
         self.stopping = True
@@ -131,6 +141,14 @@ def _wait_for_those_before(run_dir: Path) -> None:
                 if time.monotonic() > deadline_s:
                     raise
                 time.sleep(POLL_S)
+
+
+def _signals_heard() -> int:
+    """A descriptor that can be read when a signal came, whenever it came: none is missed before a wait."""
+    heard, told = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)  # one that is ignored is not told
+    return heard
 
 
 def _spawn(module: str, word: str) -> subprocess.Popen[bytes]:

@@ -32,6 +32,41 @@ def test_a_daemon_loads_nothing_that_is_for_people(module: str) -> None:
     assert [name for name in FOR_PEOPLE if name in loaded] == []
 
 
+HEAVY = {
+    "up": ("asyncio", "sqlite3", "hashlib", "ssl", "haven.core.records"),
+    "lrm": ("hashlib", "ssl", "haven.core.manager"),
+    "crm": ("hashlib", "ssl", "libvirt", "haven.daemons.lrm"),
+}
+"""What would cost each of them megabytes, and is of no use to it."""
+
+_AT_WORK = {
+    "lrm": "import haven.daemons.lrm, haven.hypervisor.libvirt_hypervisor, haven.hypervisor.life_signs",
+    "crm": "import haven.daemons.crm",
+}
+"""What it imports when it runs."""
+
+
+@pytest.mark.parametrize("name", HEAVY)
+def test_a_daemon_leaves_out_what_it_does_not_use(name: str) -> None:
+    """And TLS is there for a health check that wants it."""
+    program = f"""
+import sys
+from haven.__main__ import Settings, _runner
+from haven.core.settings_change import as_texts
+run = _runner({name!r})
+as_texts(Settings(webhook_url="http://127.0.0.1/token"))
+{_AT_WORK.get(name, "")}
+print(*sys.modules)
+import ssl
+ssl.create_default_context()
+"""
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert f"haven.{'up' if name == 'up' else 'daemons.run'}" in loaded
+    assert [module for module in HEAVY[name] if module in loaded] == []
+
+
 def test_haven_setup_runs_with_a_bare_python() -> None:
     """A repair must work when the environment, and every package in it, is gone."""
     source = Path(haven.__file__).parents[1]

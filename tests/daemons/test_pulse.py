@@ -37,6 +37,7 @@ class FakeSigns:
         self.libvirt = threading.Event()  # set: libvirt answers
         self.qemu.set()
         self.libvirt.set()
+        self.each_waits = False  # as if each call came upon another VM that hangs
         self.counting = 0
         self._work = 0
 
@@ -47,7 +48,7 @@ class FakeSigns:
     def work(self, uuids: Sequence[str]) -> Mapping[str, int]:
         """As libvirt's with NOWAIT: the first call waits with the QEMU, the others pass it over."""
         self._reach()
-        if self.counting and not self.qemu.is_set():
+        if self.counting and not self.qemu.is_set() and not self.each_waits:
             return dict.fromkeys((uuid for uuid in uuids if uuid != UUID), 1)
         self.counting += 1
         self.qemu.wait(DEADLINE_S)
@@ -144,6 +145,22 @@ def test_a_qemu_that_answers_nothing_is_silent_and_asked_only_once() -> None:
         pulse = await until(silent_for(TERMS.silence_s))
         assert pulse.stuck_s is not None
         assert signs.counting == 1
+
+    play(story)
+
+
+def test_vms_that_hang_do_not_take_all_of_libvirts_workers() -> None:
+    async def story(signs: FakeSigns, until: Until) -> None:
+        await until(lambda pulse: pulse.agent_s is not None)
+        signs.each_waits = True
+        signs.qemu.clear()
+        await until(lambda _pulse: signs.counting >= module.COUNTS_OPEN)
+        began_s = now_s()
+        await until(lambda pulse: now_s() - began_s > 3 * module.ANSWERS_S)
+        assert signs.counting == module.COUNTS_OPEN
+        signs.each_waits = False
+        signs.qemu.set()
+        await until(lambda pulse: pulse.looked_s > began_s and pulse.stuck_s is None)
 
     play(story)
 

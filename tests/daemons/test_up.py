@@ -1,6 +1,9 @@
 """`haven up` outlives what its processes do not."""
 
+import os
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -41,3 +44,30 @@ def test_haven_up_beside_a_daemon_that_systemd_started_is_refused(
             up.run_up(Settings(run_dir=str(tmp_path)))
     finally:
         claim.release()
+
+
+def test_a_dead_process_is_started_again_at_once_without_looking_all_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(up, "LOOK_S", 60.0)
+    started: list[subprocess.Popen[bytes]] = []
+    supervisor = Supervisor([Child("lrm")])
+
+    def lives_once(_module: str, _name: str) -> subprocess.Popen[bytes]:
+        last = len(started) == 2
+        started.append(subprocess.Popen(["sleep", "60" if last else "0.2"]))
+        if last:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return started[-1]
+
+    monkeypatch.setattr(up, "_spawn", lives_once)
+    began_s = time.monotonic()
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)}
+    try:
+        assert supervisor.run(subprocess.Popen(["sleep", "60"])) == 0
+    finally:
+        signal.set_wakeup_fd(-1)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert len(started) == 3
+    assert time.monotonic() - began_s < 20.0
