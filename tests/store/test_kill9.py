@@ -41,7 +41,7 @@ def test_no_acknowledged_record_is_lost(tmp_path: Path, what: str) -> None:
         assert view.revision == len(kept)
         acknowledged = len(kept)
         store.close()
-    assert acknowledged > ROUNDS
+    assert acknowledged >= ROUNDS, "each round was killed after at least one"
 
 
 def test_killed_while_it_restores_a_damaged_store_the_next_start_ends_the_work(tmp_path: Path) -> None:
