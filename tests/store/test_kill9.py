@@ -14,24 +14,26 @@ from tests.store.rig import config, database, opened, put, spawn
 ROUNDS = 20
 
 
-def _until_killed(arguments: tuple[str, ...], after_s: float) -> list[str]:
-    """The lines a child printed before it was killed, `after_s` after its first."""
+def _until_killed(arguments: tuple[str, ...], after_s: float, after_lines: int = 1) -> list[str]:
+    """The lines a child printed before it was killed, `after_s` after the first of them, or the first few."""
     child = spawn(*arguments)
     assert child.stdout
-    first = child.stdout.readline()
+    first = [child.stdout.readline() for _ in range(after_lines)]
     time.sleep(after_s)  # the moment is the test's input, not a wait for a condition
     child.send_signal(signal.SIGKILL)
     rest, _ = child.communicate()
     assert child.returncode == -signal.SIGKILL
-    return [first, *rest.splitlines()]
+    return [*first, *rest.splitlines()]
 
 
 @pytest.mark.parametrize("what", ["commit_numbers", "reopen_and_commit"])
 def test_no_acknowledged_record_is_lost(tmp_path: Path, what: str) -> None:
     random_source = random.Random(what)
     acknowledged = 0
-    for _ in range(ROUNDS):
-        lines = _until_killed((what, str(tmp_path), str(acknowledged + 1)), random_source.uniform(0, 0.05))
+    for number in range(ROUNDS):
+        child = (what, str(tmp_path), str(acknowledged + 1))
+        # Every other one after two: however slow the machine is, some are killed after more than one commit.
+        lines = _until_killed(child, random_source.uniform(0, 0.05), after_lines=1 + number % 2)
         acknowledged = max(int(line) for line in lines)
         store = opened(tmp_path)
         view = store.read()
@@ -41,7 +43,7 @@ def test_no_acknowledged_record_is_lost(tmp_path: Path, what: str) -> None:
         assert view.revision == len(kept)
         acknowledged = len(kept)
         store.close()
-    assert acknowledged >= ROUNDS, "each round was killed after at least one"
+    assert acknowledged > ROUNDS
 
 
 def test_killed_while_it_restores_a_damaged_store_the_next_start_ends_the_work(tmp_path: Path) -> None:
