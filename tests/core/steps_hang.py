@@ -65,6 +65,12 @@ def agent_dies(story: Story, sid: str) -> None:
     life.agent, life.idle = False, False
 
 
+@step("the agent of <sid> answers again")
+def agent_back(story: Story, sid: str) -> None:
+    life = story.world.guest(sid).life
+    life.agent, life.hung_s = True, None
+
+
 @step("the disks of <sid> stand still")
 def still(story: Story, sid: str) -> None:
     life = story.world.guest(sid).life

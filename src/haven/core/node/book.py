@@ -127,6 +127,7 @@ class Book:
         sentence: str,
         called_wall_s: float | None = None,
         restarts: int = 1,
+        level: Level = Level.INFO,
     ) -> None:
         """The end of an incident. `called_wall_s`: when haven called the hypervisor, if it was haven. `restarts`:
         how many that took; none when it mended itself, or somebody else did."""
@@ -136,6 +137,7 @@ class Book:
             sid,
             f"{sentence}, after {outage_s:.2f} s",
             "storage" if vm.pause else "restart",
+            level,
             incident=vm.incident,
             called_wall_s=called_wall_s,
             recovered_wall_s=at_wall_s,

@@ -30,6 +30,10 @@ LOOK_AGAIN_S = 1.0
 BOOT_S = 60.0
 """A reset guest is given at least so long to answer."""
 
+PATIENCE = 5
+"""A reset guest that works and does not answer is waited for this many times as long as one that is silent: it may
+be checking its file systems."""
+
 END_AGAIN_S = 60.0
 """After an attempt to end a QEMU that did not work."""
 
@@ -178,8 +182,11 @@ class _Look:
         if known.last_cause is Cause.HANG and self._terms is None:
             self._book.close_incident(self._sid, known.incident, "hangs of it are no longer looked for")
             return _closed(known, self._now)
-        if self._pulse and known.last_cause is Cause.HANG and self._lives(known, self._pulse):
-            return self._alive(known, "answers again")
+        if self._pulse and known.last_cause is Cause.HANG:
+            if self._lives(known, self._pulse):
+                return self._alive(known, "answers again")
+            if self._works_at_least(known, self._pulse):
+                return self._unheard(known)
         return known
 
     def _lives(self, known: VmMemory, pulse: Pulse) -> bool:
@@ -188,9 +195,26 @@ class _Look:
         fresh = signs is not None and signs > known.hang.stage_s
         return fresh and pulse.watched_since_s != signs
 
-    def _alive(self, known: VmMemory, sentence: str) -> VmMemory:
+    def _works_at_least(self, known: VmMemory, pulse: Pulse) -> bool:
+        """Its disks and network move still, long after the reset: nobody would kill it for that."""
+        if known.hang.stage is not HangStage.RESET or self._terms is None or pulse.io_s is None:
+            return False
+        return pulse.io_s >= known.hang.stage_s + PATIENCE * _grace_s(self._terms)
+
+    def _unheard(self, known: VmMemory) -> VmMemory:
+        who = (
+            "neither its agent nor a check of it has"
+            if self._book.view.care(self._sid).checks
+            else "its agent has not"
+        )
+        sentence = f"runs again: its disks or network work, but {who} answered since the reset"
+        known = self._alive(known, sentence, Level.WARN)
+        return replace(known, hang=replace(known.hang, answered=False))
+
+    def _alive(self, known: VmMemory, sentence: str, level: Level = Level.INFO) -> VmMemory:
         by_itself = known.hang.stage is HangStage.FOUND
-        self._book.say_up(self._sid, known, self._now.wall_s, sentence, restarts=0 if by_itself else 1)
+        restarts = 0 if by_itself else 1
+        self._book.say_up(self._sid, known, self._now.wall_s, sentence, restarts=restarts, level=level)
         return replace(_closed(known, self._now), since_wall_s=self._now.wall_s)
 
 
@@ -201,6 +225,11 @@ def _no_hang(state: HangState) -> HangState:
 def _closed(known: VmMemory, now: Now) -> VmMemory:
     state = _no_hang(known.hang)
     return replace(known, hang=state, incident=None, down_since_wall_s=None, ending=None, excused_s=now.boottime_s)
+
+
+def _grace_s(terms: HangTerms) -> float:
+    """How long a reset guest may be silent."""
+    return max(terms.uptime_s, terms.silence_s, BOOT_S)
 
 
 def recent_resets(state: HangState, terms: HangTerms, now: Now) -> tuple[float, ...]:
@@ -302,7 +331,7 @@ class Hangs:
             if since_s >= END_AGAIN_S:
                 self._end(config, service, known, "its watchdog paused it, and a reset did not help")
             return
-        grace_s = max(terms.uptime_s, terms.silence_s, BOOT_S)
+        grace_s = _grace_s(terms)
         silent = pulse is not None and hang.silent_s(pulse, known.hang.stage_s) >= terms.silence_s
         if since_s >= grace_s and silent:
             self._end(config, service, known, f"it hung, and did not answer {duration(grace_s)} after a reset")
