@@ -40,6 +40,7 @@ class Guest:
     `immortal`: even pulling the plug fails. `short_lived`: SIGTERM ends it before its start is reported. `agent`:
     it has one that answers. `job`:
     what libvirt does to it; `job_unseen`: begun, and nobody has looked since.
+    `ghost`: its QEMU is dead, and libvirtd has not found out.
     `full`: there is no space for its disk. `failing`: its disk's storage does not answer.
     """
 
@@ -65,6 +66,7 @@ class Guest:
     oom_score_adj: int = 0
     job: str = ""
     job_unseen: bool = False
+    ghost: bool = False
     full: bool = False
     failing: bool = False
     unsent: list[Moment] = field(default_factory=list)
@@ -101,7 +103,7 @@ class FakeHost:
         return Vm(
             guest.uuid,
             guest.name,
-            guest.power,
+            Power.RUNNING if guest.ghost else guest.power,
             guest.why,
             instance,
             checked_boottime_s=self.clock[0],

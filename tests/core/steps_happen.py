@@ -284,6 +284,18 @@ def libvirtd_back(story: Story) -> None:
     story.world.find_libvirtd()
 
 
+@step("libvirtd is back, and takes <sid> for running still")
+def libvirtd_back_misled(story: Story, sid: str) -> None:
+    story.world.guest(sid).ghost = True
+    story.world.find_libvirtd()
+
+
+@step("libvirtd finds out about <sid>")
+def finds_out(story: Story, sid: str) -> None:
+    story.world.guest(sid).ghost = False
+    _say(story, sid, Moment.STOPPED_FAILED)
+
+
 @step("the (lrm|crm) is killed")
 def killed(story: Story, name: str) -> None:
     story.world.kill_lrm() if name == "lrm" else story.world.kill_crm()
@@ -338,6 +350,11 @@ def autostart_on(story: Story, sid: str) -> None:
 @step("the store refuses writes")
 def store_full(story: Story) -> None:
     story.world.store.mood = Mood.FULL
+
+
+@step("each commit of the lrm takes <n> s")
+def store_slow(story: Story, seconds: str) -> None:
+    story.world.commit_s = float(seconds)
 
 
 @step("the store works again")

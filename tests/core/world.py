@@ -46,7 +46,7 @@ LOOK_POINTS = ("before it performed", "after it performed", "after it wrote")
 
 
 class World:
-    """`starts` lists every start that haven ordered: (boottime, sid). `ask_twice_every`: each how many looks
+    """`starts` lists every start that haven ordered: (boottime, sid). `commit_s`: so long the LRM's commits take. `ask_twice_every`: each how many looks
     the steps' purity is tried."""
 
     def __init__(self, settings: Settings | None = None) -> None:
@@ -55,6 +55,7 @@ class World:
         self.host = FakeHost()
         self.boottime_s, self.wall_s, self.boots = 100.0, 1_700_000_000.0, 1
         self.stopping = False
+        self.commit_s = 0.0
         self.jobs: list[Job] = []
         self.starts: list[tuple[float, str]] = []
         self.ordered: list[tuple[float, Order]] = []
@@ -83,7 +84,7 @@ class World:
             self._set_clock(max(at_s, self.boottime_s))
             self._work_due()
             self.settle()
-        self._set_clock(end_s)
+        self._set_clock(max(end_s, self.boottime_s))
 
     def settle(self) -> None:
         """Let both daemons look until neither has a reason to look again."""
@@ -185,6 +186,7 @@ class World:
         self._give(decision.performed_first, view, lrm)
         self.events += decision.events
         self._point("lrm", "after it performed")
+        self._set_clock(self.boottime_s + (self.commit_s if decision.transactions else 0.0))
         outcome = self._commit(decision.transactions)
         self._point("lrm", "after it wrote")
         self._give(decision.orders, view, lrm)

@@ -171,7 +171,10 @@ class Absorb:
             known = paused(self.book, config, known, since_s)
         elif known.pause and vm.power is Power.RUNNING:
             known = resumed(self.book, config, known)
-        self.book.vms[config.uuid] = replace(known, instance=vm.instance or known.instance)
+        lifeless_s = self._alive_until_wall_s(known) if known.instance and not vm.instance else None
+        self.book.vms[config.uuid] = replace(
+            known, instance=vm.instance or known.instance, lifeless_wall_s=lifeless_s
+        )
 
     def _restarted_unseen(self, config: ServiceConfig, known: VmMemory, *, booted: bool) -> VmMemory:
         """Another process than before: it ended and was started again while nobody here looked."""
@@ -188,7 +191,7 @@ class Absorb:
         )
         ending = Ending(cause, False, sentence)
         lines = ("its QEMU process is another one than before",)
-        since_s = self._last_look_wall_s()
+        since_s = self._alive_until_wall_s(known)
         opened = replace(self._opened(config, known, ending, since_s, lines), last_cause=cause)
         self.book.say_up(config.sid, opened, self._now.wall_s, sentence)
         return opened if booted else self._counted(opened)
@@ -204,6 +207,7 @@ class Absorb:
         return replace(
             vm,
             running=True,
+            lifeless_wall_s=None,
             since_wall_s=self._now.wall_s,
             started_after_wall_s=self.book.started_after_wall_s(told=told),
             boot_id=self._now.boot_id,
@@ -226,10 +230,11 @@ class Absorb:
         known = replace(known, trail=last_sequence(known.trail))
         seen = self._what_was_seen(config, known, vm)
         ending = classify(seen)
-        since_s = end_began_wall_s(known.trail) or self._last_look_wall_s()
+        since_s = known.lifeless_wall_s or end_began_wall_s(known.trail) or self._last_look_wall_s()
         down = replace(
             known,
             running=False,
+            lifeless_wall_s=None,
             since_wall_s=since_s,
             boot_id=self._now.boot_id,
             trail=(),
@@ -284,6 +289,11 @@ class Absorb:
         later. But if haven, libvirt or the host was away, it may have been off ever since the last look."""
         looked_s = self.book.looked_wall_s
         return looked_s if self._was_away and looked_s else self._now.wall_s
+
+    def _alive_until_wall_s(self, known: VmMemory) -> float:
+        """As above, of one that had been found without its process before: a libvirtd that has just returned takes
+        a dead QEMU for running until it has found out."""
+        return known.lifeless_wall_s or self._last_look_wall_s()
 
     def _is_meant(self, config: ServiceConfig, ending: Ending) -> bool:
         always = config.restart_on is RestartOn.ALWAYS or self._pve

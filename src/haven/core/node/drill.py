@@ -20,8 +20,8 @@ from haven.core.words import Kind, Level, ServiceState
 if TYPE_CHECKING:
     from haven.core.node.plan import Plan
 
-RESULT_S = 5.0
-"""The result of a kill that has not come by then never comes: the process that waited for it is gone."""
+CUT_OFF_S = 5.0
+"""So long after haven was restarted a QEMU is seen dead that was killed just before."""
 AGENT_S = 120.0
 """So long the guest's agent is waited for after the restart."""
 
@@ -92,12 +92,10 @@ class Drills:
     def _go_on(self, config: ServiceConfig, known: VmMemory, drill: Rehearsal) -> None:
         if not drill.ordered:
             self._kill_once_written(config, known, drill)
-        elif drill.killed_wall_s is None and self._now.wall_s < drill.asked_wall_s + RESULT_S:
-            self._plan.wake(self._now.boottime_s + RESULT_S)  # the result of the kill is on its way
+        elif known.killing:
+            return  # however long it takes
         elif drill.noticed_wall_s is None and drill.killed_wall_s is None and known.running:
-            self._drop(config)
-            why = "not begun: haven was restarted just then"
-            self._plan.events.append(done_event(config.sid, drill, None, "", why))
+            self._was_cut_off(config, drill)
         elif drill.noticed_wall_s is not None and known.running and drill.runs_wall_s is None:
             self._keep(config, replace(drill, runs_wall_s=known.since_wall_s))
             if drill.asks_agent and not self._view.care(config.sid).checks:
@@ -119,11 +117,21 @@ class Drills:
             self._say_refused(config.sid, drill.uid, why)
             return
         self._plan.orders.append(Kill(config.uuid, config.sid, drill.uid, known.instance))
-        self._keep(config, replace(drill, ordered=True))
+        self._plan.vms[config.uuid] = replace(known, drill=replace(drill, ordered=True), killing=True)
         pid = known.instance.pid
         sentence = f"drill {drill.who}: its QEMU (process {pid}) is killed, a power cut for its file systems"
         fields: dict[str, Scalar] = {"uid": drill.uid, "pid": pid}
         self._plan.events.append(Event(Kind.DRILL_BEGUN, sentence, config.sid, "drill", Level.NOTICE, fields))
+
+    def _was_cut_off(self, config: ServiceConfig, drill: Rehearsal) -> None:
+        """An earlier process ordered the kill: if that was still done, it is seen by now."""
+        seen_at_s = (self._plan.took_over_s or 0.0) + CUT_OFF_S
+        if self._now.boottime_s < seen_at_s:
+            self._plan.wake(seen_at_s)
+            return
+        self._drop(config)
+        why = "not begun: haven was restarted just then"
+        self._plan.events.append(done_event(config.sid, drill, None, "", why))
 
     def _serves(self, config: ServiceConfig, drill: Rehearsal) -> None:
         """By its health checks, if it has some; by its agent, if that answered before; else it is enough that it

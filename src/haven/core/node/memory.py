@@ -100,12 +100,13 @@ class VmMemory:
     `unexplained`: an incident whose evidence is still to be read; `host_before`: the host's memory at the last
     look before it. `claim_mib`: memory reckoned for its last start, at boottime `claimed_s`; `short_since_s`:
     since when there is too little for it. `favoured`: what the kernel was last told of its process.
+    `lifeless_wall_s`: libvirt calls it alive, but since then at the latest its process is gone.
     `life_s`: it began to run, or anew, in this boottime; before `excused_s` its silence had a reason. `unwell`:
     the checks that were told to fail.
     Of an observed VM: `would`, what was last told that haven would do, and `would_wall_s`, when it would have
     started it. `locked`: the lock that was told; `blocked`: what was last told to wait for it; `stop_again_s`:
     boottime before which no stop is tried, for a job was in its way. `drill`: the drill under way;
-    `drilled_wall_s`: when the last one began.
+    `killing`: the result of its kill is on its way; `drilled_wall_s`: when the last one began.
     `pause`: QEMU paused it for an I/O error, the pause number `pauses` of this life. `resumed_s`: boottime at
     which the pause before ended, after `resumes` tries. `io_told_s`: when a disk's error was last told.
     """
@@ -143,6 +144,7 @@ class VmMemory:
     short_since_s: float | None = None
     favoured: Favour | None = None
     hang: HangState = field(default_factory=HangState)
+    lifeless_wall_s: float | None = None
     life_s: float = 0.0
     excused_s: float = 0.0
     unwell: frozenset[str] = frozenset()
@@ -152,6 +154,7 @@ class VmMemory:
     blocked: str = ""
     stop_again_s: float = 0.0
     drill: Rehearsal | None = None
+    killing: bool = False
     drilled_wall_s: float | None = None
     pause: IoPause | None = None
     pauses: int = 0

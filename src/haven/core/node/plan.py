@@ -52,6 +52,7 @@ class Plan:
         self.vms = dict(memory.vms)
         self.results = dict(memory.results)
         self.ended_causes = memory.ended_causes
+        self.took_over_s = memory.took_over_s
         self._memory = memory
         self._boot: Outcome | None = None
         self._tells: set[str] = set()

@@ -95,6 +95,7 @@ def _started(book: Book, order: Start, vm: VmMemory, result: OrderResult) -> VmM
     return replace(
         vm,
         running=True,
+        lifeless_wall_s=None,
         since_wall_s=result.ended_wall_s,
         started_after_wall_s=result.began_wall_s,
         boot_id=book.now.boot_id,
@@ -224,6 +225,7 @@ def _drilled(book: Book, order: Kill | AwaitAgent, vm: VmMemory, result: OrderRe
     drill = vm.drill
     if drill is None or drill.uid != order.uid:
         return
+    vm = replace(vm, killing=vm.killing and not isinstance(order, Kill))
     if isinstance(order, AwaitAgent):
         book.vms[order.uuid] = replace(vm, drill=None)
         failed = "" if result.answered else f"its agent does not answer after {duration(order.timeout_s)}"
