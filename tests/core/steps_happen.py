@@ -210,9 +210,9 @@ def started_elsewhere(story: Story, sid: str) -> None:
     story.world.tell_lrm()
 
 
-@step("another client turns autostart of <sid> on")
-def turns_autostart_on(story: Story, sid: str) -> None:
-    story.world.guest(sid).autostart = True
+@step("another client turns autostart of <sid> (on|off)")
+def turns_autostart(story: Story, sid: str, how: str) -> None:
+    story.world.guest(sid).autostart = how == "on"
 
 
 @step("another client undefines <sid>")

@@ -46,8 +46,8 @@ LOOK_POINTS = ("before it performed", "after it performed", "after it wrote")
 
 
 class World:
-    """`starts` lists every start that haven ordered: (boottime, sid). `commit_s`: so long the LRM's commits take. `ask_twice_every`: each how many looks
-    the steps' purity is tried."""
+    """`starts` lists every start that haven ordered: (boottime, sid). `commit_s`: so long the LRM's commits take.
+    `ask_twice_every`: each how many looks the steps' purity is tried."""
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings(node=NODE)

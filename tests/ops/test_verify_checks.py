@@ -6,7 +6,7 @@ import pytest
 
 from haven.core.clock import Deadline
 from haven.core.host import HostFacts, Space
-from haven.core.records import Disarm, Hold, ManagerRecord, Origin, VmCare, VmLock
+from haven.core.records import Disarm, Hold, Maintenance, ManagerRecord, Origin, VmCare, VmLock
 from haven.core.settings import Settings
 from haven.core.settings_change import as_texts
 from haven.core.words import Cause, CrmState, DisarmMode, DisarmState, HoldCause, ServiceState, Wanted
@@ -198,6 +198,9 @@ def test_libvirts_autostart_has_to_be_as_wanted() -> None:
     assert worst("autostart", with_vm(replace(SEEN, persistent=False))) is FAIL
     watched = view(config=CONFIG, care=VmCare("vm:102", observe=True))
     assert found("autostart", replace(with_vm(replace(SEEN, autostart=False)), view=watched)) == []
+    window = Maintenance("m1", ("vm:102",), "new NIC", soon(7200), NOW.wall_s, Origin("root", "haven", NOW.wall_s))
+    worked_on = view(config=CONFIG, window=window)
+    assert found("autostart", replace(with_vm(replace(SEEN, autostart=False)), view=worked_on)) == []
 
 
 def test_what_has_its_turn_at_host_boot_must_not_be_started_by_libvirt() -> None:

@@ -7,6 +7,7 @@ harm: the VM pauses again within milliseconds.
 from dataclasses import replace
 
 from haven.core.ending import Ending
+from haven.core.hands_off import in_maintenance
 from haven.core.host import DiskTrouble
 from haven.core.hypervisor import Happening
 from haven.core.node.book import Book
@@ -26,18 +27,33 @@ FLAPS_WITHIN_S = 60.0
 """Paused again so soon, the tries go on where they were."""
 
 UNKNOWN = "a disk could not be read or written"
+RUNS_ON = "runs on where it was"
 
 
 # What is seen
 
 
 def paused(book: Book, config: ServiceConfig, known: VmMemory, since_wall_s: float) -> VmMemory:
-    """It is paused. The incident is told when its disk is known, or known not to be found out soon."""
+    """It is paused. The incident is told when its disk is known, or known not to be found out soon; in maintenance
+    there is none."""
     now_s = book.now.boottime_s
     pause = known.pause or _begun(known, since_wall_s, now_s)
-    if not pause.told and (pause.disks or now_s >= pause.seen_s + TELL_WITHIN_S):
+    if not pause.told and in_maintenance(book.view, config.sid, book.now, pause.since_wall_s):
+        return replace(known, pause=_noted(book, config, pause))
+    is_known = (
+        bool(pause.disks) and not pause.noted
+    )  # one that was noted is to run on before it becomes an incident
+    if not pause.told and (is_known or now_s >= pause.seen_s + TELL_WITHIN_S):
         return _told(book, config, known, pause)
     return replace(known, pause=pause)
+
+
+def _noted(book: Book, config: ServiceConfig, pause: IoPause) -> IoPause:
+    """It counts from the end of the maintenance."""
+    if not pause.noted:
+        sentence = "paused by QEMU for an I/O error: in maintenance, so it is only noted, and resumed when it ends"
+        book.say(Kind.VM_NOTE, config.sid, sentence, "maintenance", cause=Cause.IO_ERROR)
+    return replace(pause, noted=True, since_wall_s=book.now.wall_s, seen_s=book.now.boottime_s)
 
 
 def _begun(known: VmMemory, since_wall_s: float, now_s: float) -> IoPause:
@@ -70,7 +86,9 @@ def resumed(book: Book, config: ServiceConfig, known: VmMemory) -> VmMemory:
     pause = known.pause
     assert pause
     if pause.told and known.incident:
-        book.say_up(config.sid, known, book.now.wall_s, "runs on where it was", restarts=0)
+        book.say_up(config.sid, known, book.now.wall_s, RUNS_ON, restarts=0)
+    elif pause.noted:
+        book.say(Kind.VM_NOTE, config.sid, RUNS_ON, "maintenance")
     return replace(_over(known), resumed_s=book.now.boottime_s, resumes=pause.tries)
 
 

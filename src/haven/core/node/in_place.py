@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from haven.core.ending import Ending
+from haven.core.hands_off import in_maintenance
 from haven.core.hypervisor import Moment
 from haven.core.node.book import Book
 from haven.core.node.memory import VmMemory, had, last_sequence
@@ -33,6 +34,10 @@ def _told(book: Book, config: ServiceConfig, known: VmMemory, ending: Ending, mo
     if known.incident:
         return known  # it hung, and this is how its reset came about
     began_s = next(happening.wall_s for happening in known.trail if happening.moment is moment)
+    if in_maintenance(book.view, config.sid, book.now, began_s):
+        sentence = f"{ending.sentence}, reset in place: in maintenance, so it is only noted"
+        book.say(Kind.VM_NOTE, config.sid, sentence, "maintenance", cause=ending.cause)
+        return known
     lines = ("libvirt's events: " + ", ".join(happening.moment.value for happening in known.trail),)
     incident = book.say_down(config, known, ending, began_s, lines)
     opened = replace(known, incident=incident, down_since_wall_s=began_s, last_cause=ending.cause)

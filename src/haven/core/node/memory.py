@@ -68,13 +68,15 @@ class MoveEnded:
 @dataclass(frozen=True, slots=True)
 class IoPause:
     """QEMU paused the VM for an I/O error, `since_wall_s`; noticed at the boottime `seen_s`. `told`: its incident
-    is open. `disks`: what an inspection found, the last one asked for at `inspected_s`. `asked`: what is under
-    way. `tries` failed resumes so far, the last one at `tried_s` with `tried_free_mib` free; before the first one
-    these tell of the pause itself. `would`: it was told that haven would resume it, were it not only observed."""
+    is open; `noted`: it was told as a note, for it began in maintenance, and counts from the end of that. `disks`:
+    what an inspection found, the last one asked for at `inspected_s`. `asked`: what is under way. `tries` failed
+    resumes so far, the last one at `tried_s` with `tried_free_mib` free; before the first one these tell of the
+    pause itself. `would`: it was told that haven would resume it, were it not only observed."""
 
     since_wall_s: float
     seen_s: float
     told: bool = False
+    noted: bool = False
     disks: tuple[DiskTrouble, ...] = ()
     inspected_s: float | None = None
     asked: Inspect | Resume | None = None

@@ -26,9 +26,9 @@ def attend(plan: Plan, config: ServiceConfig, known: VmMemory, now: Now) -> None
     a block job may last for days, and its guest would be paused as long."""
     pause = known.pause
     assert pause
-    if not pause.told:
-        plan.wake(pause.seen_s + TELL_WITHIN_S)
     hands = plan.hands.off(config, Resume)
+    if not pause.told and not (hands and hands.why is HandsOff.MAINTENANCE):
+        plan.wake(pause.seen_s + TELL_WITHIN_S)
     plan.waiting[config.sid] = words(pause) + (f"; not resumed: {hands.sentence}" if hands else "")
     if not hands and pause.inspected_s is not None:
         _show(plan, config, pause, now)

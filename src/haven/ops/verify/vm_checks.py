@@ -63,10 +63,8 @@ def _trouble(facts: Facts, vm: Watched) -> Finding | None:
 
 
 def autostart(facts: Facts) -> Iterator[Finding]:
-    """libvirt starts at boot what should run, even if haven does not; but not what has its turn (boot order). That
-    of an observed VM is its owner's."""
-    observed = {vm.sid for vm in facts.protected if facts.view and facts.view.care(vm.sid).observe}
-    seen = [vm for vm in facts.protected if vm.seen and vm.sid not in observed]
+    """libvirt starts at boot what should run, even if haven does not; but not what has its turn (boot order)."""
+    seen = [vm for vm in facts.protected if vm.seen and not _is_its_owners(facts, vm)]
     wrong = [vm for vm in seen if vm.seen and vm.seen.persistent and vm.seen.autostart != _by_libvirt(facts, vm)]
     for vm in wrong:
         too_early = "haven starts it in its turn" if vm.should_run else "it should be off"
@@ -80,6 +78,12 @@ def autostart(facts: Facts) -> Iterator[Finding]:
             yield fail(f"{vm.label} is transient: gone for good when it stops", mend, vm.sid)
     if seen and not wrong:
         yield good("libvirt's autostart is as wanted")
+
+
+def _is_its_owners(facts: Facts, vm: Watched) -> bool:
+    """haven leaves the autostart of an observed VM, and of one in maintenance, as it is."""
+    kept = facts.view and reserve(facts.view, vm.sid, None, facts.now)
+    return bool(kept and kept.why in (HandsOff.OBSERVE, HandsOff.MAINTENANCE))
 
 
 def _by_libvirt(facts: Facts, vm: Watched) -> bool:
