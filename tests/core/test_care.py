@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haven.core.care import BY_NAME, OPTIONS, OptionError, changed, difference, shown
+from haven.core.care import BY_NAME, DRILL_EVERY_DAYS, OPTIONS, OptionError, changed, difference, shown
 from haven.core.health import check_text, parse_check
 from haven.core.records import DrillPlan, HangTerms, HealthCheck, VmCare
 from haven.core.words import CheckKind
@@ -36,6 +36,14 @@ def test_every_option_is_set_from_text_and_shown_again() -> None:
     assert (care.push_url, care.drill) == ("http://kuma:3001/api/push/abc", DrillPlan(30, 2, 5))
     assert changed(CARE, shown(care)) == care
     assert set(shown(care)) == set(ALL) == set(BY_NAME)
+
+
+@pytest.mark.parametrize(("word", "days"), DRILL_EVERY_DAYS.items())
+def test_every_rhythm_of_a_drill_has_its_word(word: str, days: int) -> None:
+    care = changed(CARE, {"drill": word})
+    assert care.drill == DrillPlan(days, 2, 5)
+    assert shown(care)["drill"] == f"{word} 02-05"
+    assert changed(CARE, {"drill": f"{days}d"}).drill == care.drill
 
 
 @pytest.mark.parametrize("hours", [(22, 4), (23, 0), (0, 24)])

@@ -13,6 +13,7 @@ from haven.api.routes import Call, Route
 from haven.api.state import State
 from haven.api.vms import known_sid, machines
 from haven.core import drills
+from haven.core.care import DRILL_EVERY_DAYS
 from haven.core.clock import Now
 from haven.core.records import DrillPlan, Origin, ServiceConfig
 from haven.core.view import View
@@ -149,7 +150,7 @@ def drill_schedule(call: Call) -> object:
     sids = tuple(known_sid(call.state, name) for name in params.words("sids"))
     every = params.text("every")
     hours = (params.number("from", 2), params.number("to", 5))
-    plan = None if every == "off" else DrillPlan(drilling.EVERY_DAYS[every], *hours)
+    plan = None if every == "off" else DrillPlan(DRILL_EVERY_DAYS[every], *hours)
     return _do(call, lambda view: drilling.schedule(view, sids or _protected(view, call.state.node), plan, origin))
 
 
@@ -215,7 +216,7 @@ _LENGTH = Parameter(int, required=True, minimum=1, maximum=MAX_LENGTH_S)
 _REASON = Parameter(max_length=MAX_TEXT, check=one_line)
 _SIDS = Parameter(max_length=4096)
 _ONE = {"sid": SID}
-_EVERY = Parameter(required=True, words=(*drilling.EVERY_DAYS, "off"))
+_EVERY = Parameter(required=True, words=(*DRILL_EVERY_DAYS, "off"))
 _FROM = Parameter(int, minimum=0, maximum=23)
 _TO = Parameter(int, minimum=0, maximum=24)
 _NAME = Parameter(max_length=255, check=one_line)

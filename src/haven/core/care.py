@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from haven.core.health import MAX_CHECKS, check_text, parse_check
 from haven.core.records import DrillPlan, HangTerms, VmCare
 
+DRILL_EVERY_DAYS = {"daily": 1, "weekly": 7, "monthly": 30, "quarterly": 91}
+"""The rhythms of drills that have a name."""
+
 _UNITS_S = {"": 1, "s": 1, "min": 60, "h": 3600, "d": 86400}
-_DRILLS_DAYS = {"daily": 1, "weekly": 7, "monthly": 30}
 _MAX_DRILL_DAYS = 366
 _MAX_URL = 512
-_DRILL_FORM = "expected: monthly 02-05 (daily, weekly, monthly or 10d; hours as 02-05 or 22-04), or off"
+_DRILL_FORM = "expected: monthly 02-05 (daily, weekly, monthly, quarterly or 10d; hours as 02-05 or 22-04), or off"
 
 OFF = "off"
 """Sets an option back to its default."""
@@ -201,7 +203,7 @@ def _drill(care: VmCare, text: str) -> VmCare:
     if not match:
         raise ValueError(f"value '{text[:40]}': {_DRILL_FORM}")
     every = match[1].rstrip(" d") if match[1][0].isdecimal() else match[1]
-    days = int(every) if every.isdecimal() else _DRILLS_DAYS.get(every, 0)
+    days = int(every) if every.isdecimal() else DRILL_EVERY_DAYS.get(every, 0)
     hours = (int(match[2]), int(match[3])) if match[2] else (2, 5)
     if not (1 <= days <= _MAX_DRILL_DAYS and hours_of_a_window(*hours)):
         raise ValueError(f"value '{text[:40]}': {_DRILL_FORM}")
@@ -216,7 +218,7 @@ def hours_of_a_window(from_hour: int, to_hour: int) -> bool:
 def _show_drill(care: VmCare) -> str | None:
     if care.drill is None:
         return None
-    words = {days: word for word, days in _DRILLS_DAYS.items()}
+    words = {days: word for word, days in DRILL_EVERY_DAYS.items()}
     every = words.get(care.drill.every_days, f"{care.drill.every_days}d")
     return f"{every} {care.drill.from_hour:02}-{care.drill.to_hour:02}"
 

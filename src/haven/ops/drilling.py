@@ -13,8 +13,6 @@ from haven.core.view import View
 from haven.core.words import Kind
 from haven.ops.deeds import Deed, OpsError
 
-EVERY_DAYS = {"daily": 1, "weekly": 7, "monthly": 30, "quarterly": 91}
-
 
 def ask(view: View, sid: str, uid: str, job: str, origin: Origin, now: Now) -> Deed:
     """Raises OpsError with the reason when the VM is not to be killed now."""

@@ -5,20 +5,16 @@ and never held twice.
 """
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from haven.core import drills
-from haven.core.contract import NodeObservation
 from haven.core.event import Event, Scalar
 from haven.core.node.memory import VmMemory
+from haven.core.node.part import Part
 from haven.core.order import AwaitAgent, Kill
 from haven.core.records import DrillRequest, Rehearsal, ServiceConfig
 from haven.core.sentences import by, duration
 from haven.core.transaction import Delete
 from haven.core.words import Kind, Level, ServiceState
-
-if TYPE_CHECKING:
-    from haven.core.node.plan import Plan
 
 CUT_OFF_S = 5.0
 """So long after haven was restarted a QEMU is seen dead that was killed just before."""
@@ -26,14 +22,8 @@ AGENT_S = 120.0
 """So long the guest's agent is waited for after the restart."""
 
 
-class Drills:
+class Drills(Part):
     """The part of a plan that is about drills."""
-
-    def __init__(self, plan: "Plan", seen: NodeObservation) -> None:
-        self._plan = plan
-        self._seen = seen
-        self._view = seen.view
-        self._now = plan.now
 
     def run(self) -> None:
         for request in self._view.drills().values():

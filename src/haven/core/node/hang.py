@@ -5,11 +5,9 @@ journal before it is done, so that an LRM that is killed in the middle neither f
 """
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from haven.core import hang
 from haven.core.clock import Now
-from haven.core.contract import NodeObservation
 from haven.core.ending import Ending
 from haven.core.event import Event
 from haven.core.hands_off import Reserve, reserve
@@ -17,13 +15,11 @@ from haven.core.host import Pulse
 from haven.core.hypervisor import Moment, Vm
 from haven.core.node.book import Book
 from haven.core.node.memory import VmMemory
+from haven.core.node.part import Part
 from haven.core.order import OrderResult, Reset
 from haven.core.records import HangState, HangTerms, ServiceConfig, ServiceStatus
 from haven.core.sentences import duration
 from haven.core.words import Cause, HandsOff, HangStage, Kind, Level
-
-if TYPE_CHECKING:
-    from haven.core.node.plan import Plan
 
 LIVES_ANEW = (Moment.STARTED, Moment.RESUMED, Moment.REBOOT)
 LOOK_AGAIN_S = 1.0
@@ -259,11 +255,8 @@ def reset_done(book: Book, order: Reset, vm: VmMemory, result: OrderResult) -> V
     return replace(vm, hang=replace(vm.hang, stage=HangStage.FAILED))
 
 
-class Hangs:
+class Hangs(Part):
     """The part of a plan that is about VMs without life."""
-
-    def __init__(self, plan: "Plan", seen: NodeObservation, now: Now) -> None:
-        self._plan, self._seen, self._view, self._now = plan, seen, seen.view, now
 
     def plan(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> None:
         """One VM that runs and should."""

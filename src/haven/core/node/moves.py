@@ -5,28 +5,19 @@ takes the key; the source gives the move up only once the target has refused it,
 """
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from haven.core.contract import NodeObservation
 from haven.core.hypervisor import Power, Vm
 from haven.core.node.memory import MoveEnded, MoveOutcome, VmMemory, occupied, own_configs
+from haven.core.node.part import Part
 from haven.core.order import Move
 from haven.core.records import Result, RunKey, ServiceConfig, ServiceStatus
 from haven.core.run_keys import holds_epoch, may_be_running
 from haven.core.transaction import Delete, Put
 from haven.core.words import ExitCode, NodeState, ServiceState
 
-if TYPE_CHECKING:
-    from haven.core.node.plan import Plan
 
-
-class Moves:
+class Moves(Part):
     """The part of a plan that is about moves."""
-
-    def __init__(self, plan: "Plan", seen: NodeObservation) -> None:
-        self._plan = plan
-        self._seen = seen
-        self._view = seen.view
 
     # The source
 

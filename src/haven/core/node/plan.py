@@ -17,19 +17,19 @@ from haven.core.node.checks import signs
 from haven.core.node.drill import Drills
 from haven.core.node.hands import Hands
 from haven.core.node.hang import Hangs
-from haven.core.node.memory import Intention, NodeMemory, VmMemory, own_configs, suspended
+from haven.core.node.memory import NodeMemory, VmMemory, own_configs
 from haven.core.node.moves import Moves
 from haven.core.node.resume import attend
 from haven.core.node.room import Room
 from haven.core.node.sift import sift
 from haven.core.node.standing import Standing
+from haven.core.node.stops import Stops
 from haven.core.node.windows import Windows
 from haven.core.order import Favour, Move, Order, Probe, Settle, Start, Stop
 from haven.core.records import Result, RunKey, ServiceConfig, ServiceStatus
 from haven.core.transaction import Delete, Guard, Put
 from haven.core.words import ExitCode, HoldCause, Kind, Policy, ServiceState, Wanted
 
-DEFAULT_STOP_TIMEOUT_S = 60
 PROBE_EVERY_S = 2.0
 
 
@@ -65,7 +65,7 @@ class Plan:
         self.not_after_s = observation.lease.act_until_s if observation.lease else None
         self.moving = sum(isinstance(vm.inflight, Move) for vm in self.vms.values())
         self._starting = sum(isinstance(vm.inflight, Start) for vm in self.vms.values())
-        self._stopping = sum(isinstance(vm.inflight, Stop) for vm in self.vms.values())
+        self.stopping = sum(isinstance(vm.inflight, Stop) for vm in self.vms.values())
 
     def memory(self) -> NodeMemory:
         return replace(
@@ -120,7 +120,7 @@ class Plan:
         if service.state not in MOVES and self._is_put_off(config):
             return
         if self.standing.stops and known.running:
-            self._stop_for_shutdown(config, known)
+            Stops(self, self._seen).for_shutdown(config, known)
             return
         self._by_state(config, service, known, vm)
         if vm and vm.persistent and (self._seen.tick or f"config/{config.sid}" in self._view.changed):
@@ -144,9 +144,9 @@ class Plan:
             case ServiceState.STARTED:
                 self._keep_running(config, service, known)
             case ServiceState.REQUEST_STOP:
-                self._stop(config, service, known, vm)
+                Stops(self, self._seen).stop(config, service, known, vm)
             case ServiceState.STOPPED:
-                self._keep_stopped(config, service, known, vm)
+                Stops(self, self._seen).keep_stopped(config, service, known, vm)
             case ServiceState.ERROR:
                 self._watch_hold(config, service, known)
             case ServiceState.MIGRATE | ServiceState.RELOCATE | ServiceState.REQUEST_START_BALANCE:
@@ -167,9 +167,9 @@ class Plan:
         if known.inflight or known.intention:
             return
         if known.running:
-            self._report_success(service, config)
+            self.report_success(service, config)
             self._claim_run_key(config, service)
-            Hangs(self, self._seen, self._now).plan(config, service, known)
+            Hangs(self, self._seen).plan(config, service, known)
             if known.pause and not self._pve:
                 attend(self, config, self.vms[config.uuid], self._now)
         elif self._seen.host_stopping or self.standing.shutdown:
@@ -220,7 +220,7 @@ class Plan:
         if self._starting >= self.workers:  # a finished order wakes the step again
             self.waiting[config.sid] = f"its start waits for one of {self.workers} other starts to end"
             return
-        if not Room(self, self._seen, self._now).admits(config, service, known):
+        if not Room(self, self._seen).admits(config, service, known):
             return
         known = self.vms[config.uuid]
         why = known.ending.sentence if known.ending else service.reason
@@ -228,7 +228,7 @@ class Plan:
         self.first.append(order)
         self._starting += 1
         self.vms[config.uuid] = replace(known, inflight=order, number=order.number, restart_at_s=None)
-        self._say_begin(config.sid, "start", f"is being started: {why}")
+        self.say_begin(config.sid, "start", f"is being started: {why}")
 
     def _holds_run_key(self, config: ServiceConfig) -> bool:
         """Ours alone, in our epoch: on one host that is the boot id, even when nothing can be written."""
@@ -249,108 +249,9 @@ class Plan:
         elif run.node != node:
             self.waiting[config.sid] = f"not started here: {run.node} may run it (it holds its run key)"
 
-    def _drop_run_key(self, config: ServiceConfig, vm: Vm | None) -> None:
-        """SAFETY 1: the key ends when its owner reports the VM stopped. A suspended one is not."""
-        run = self._view.runs().get(config.uuid)
-        if run and run.node == self._seen.node and not (vm and suspended(vm)):
-            self.run_keys.append(Delete(f"run/{config.uuid}"))
-
-    def _report_success(self, service: ServiceStatus, config: ServiceConfig) -> None:
+    def report_success(self, service: ServiceStatus, config: ServiceConfig) -> None:
         if service.uid not in self.results:
             self.results[service.uid] = Result(config.sid, service.state, ExitCode.SUCCESS)
-
-    # states request_stop and stopped
-
-    def _stop(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, vm: Vm | None) -> None:
-        if isinstance(known.inflight, (Start, Move)):
-            return  # it must have ended before it can be stopped
-        if known.inflight and known.inflight.uid == service.uid:
-            return
-        by_haven = config.origin is not None and config.origin.automatic and not self._pve
-        if by_haven and known.running and not known.inflight and not known.autostarted:
-            self._runs_again(config, service, known)
-        elif known.running or (vm and suspended(vm) and not by_haven):
-            if service.uid not in self.results:
-                self._order_stop(config, service, known)
-        elif not known.inflight:
-            self._stopped(config, service, known, vm)
-
-    def _runs_again(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> None:
-        """It was off by an intention that haven saw and wrote, and somebody has started it since."""
-        if config.wanted is Wanted.STARTED:
-            self._report_success(service, config)
-        elif not known.intention:
-            self._intend_started(config, known)
-
-    def _stopped(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, vm: Vm | None) -> None:
-        self._report_success(service, config)
-        self._drop_run_key(config, vm)
-        self.vms[config.uuid] = known = replace(known, ending=None, restart_at_s=None)
-        if known.incident:
-            fields: dict[str, Scalar] = {
-                "incident": known.incident,
-                "closed_wall_s": self._now.wall_s,
-                "how": service.reason,
-            }
-            self.events.append(Event(Kind.INCIDENT_CLOSED, service.reason, config.sid, "intent", fields=fields))
-            self.vms[config.uuid] = replace(known, incident=None, down_since_wall_s=None)
-
-    def _order_stop(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> None:
-        if self.hands.from_stop(config, service, known):
-            return
-        timeout_s = DEFAULT_STOP_TIMEOUT_S if service.timeout_s is None else service.timeout_s
-        if timeout_s > 0 and self._stopping >= self.workers and not known.inflight:
-            self.waiting[config.sid] = f"its stop waits for one of {self.workers} other stops to end"
-            return  # a finished order wakes the step again
-        order = Stop(config.uuid, config.sid, service.uid, service.reason, timeout_s, known.number + 1)
-        self.orders.append(order)
-        self._stopping += 1
-        self.vms[config.uuid] = replace(known, inflight=order, number=order.number)
-        self._say_begin(config.sid, "stop", "is being stopped")
-
-    def _keep_stopped(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, vm: Vm | None) -> None:
-        """R-7.5 stops a running guest again every round. In `haven` policy a start by another libvirt client
-        is an intention like a stop: it is not undone behind a person's back."""
-        if known.inflight or known.intention or config.wanted is Wanted.STARTED:
-            return
-        if not known.running:
-            self._stopped_for_good(config, service, known, vm)
-        elif self._pve or known.autostarted or self._outranked(config, known):
-            if service.uid not in self.results or self._seen.tick:
-                self._order_stop(config, service, known)
-        else:
-            self._intend_started(config, known)
-
-    def _stopped_for_good(
-        self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, vm: Vm | None
-    ) -> None:
-        """What the way to `stopped` may have left behind (R-4.34 takes it there without the LRM)."""
-        if known.incident or config.uuid in self._view.runs():
-            self._stopped(config, service, known, vm)
-
-    def _outranked(self, config: ServiceConfig, known: VmMemory) -> bool:
-        """A person wanted it off when it ran already: the later word holds."""
-        origin = config.origin
-        return origin is not None and not origin.automatic and origin.at_wall_s >= known.started_after_wall_s
-
-    def _intend_started(self, config: ServiceConfig, known: VmMemory) -> None:
-        via = "started by another libvirt client"
-        intention = Intention(Wanted.STARTED, via, self._now.wall_s, config.origin)
-        self.vms[config.uuid] = replace(known, intention=intention)
-        sentence = f"{via}: kept running from now on; to stop it: qm stop {config.sid.partition(':')[2]}"
-        facts = {"wanted": Wanted.STARTED.value}
-        self.events.append(Event(Kind.VM_INTENTION, sentence, config.sid, "intent", fields=facts))
-
-    def _stop_for_shutdown(self, config: ServiceConfig, known: VmMemory) -> None:
-        """Without a uid: nothing of it is reported to the manager (R-5.6). Whoever keeps hands off it, it
-        ends with its host: better asked than cut off."""
-        if known.inflight:
-            return
-        why = "the host goes down"
-        order = Stop(config.uuid, config.sid, "", why, DEFAULT_STOP_TIMEOUT_S, known.number + 1)
-        self.orders.append(order)
-        self.vms[config.uuid] = replace(known, inflight=order, number=order.number)
-        self._say_begin(config.sid, "stop", "is being stopped: the host goes down")
 
     # state error
 
@@ -364,7 +265,7 @@ class Plan:
         if self.hands.off(config, Probe):
             return
         if service.held.cause is HoldCause.NOT_ENOUGH_MEMORY:
-            if Room(self, self._seen, self._now).is_there_now(config, known):
+            if Room(self, self._seen).is_there_now(config, known):
                 self.ended_causes |= {service.uid}
             return
         if service.held.cause is not HoldCause.DISK_MISSING or known.probing:
@@ -389,7 +290,7 @@ class Plan:
         if vm.autostart != enabled or vm.vmid_hint != vmid:
             self.orders.append(Settle(config.uuid, config.sid, enabled, vmid))
 
-    def _say_begin(self, sid: str, action: str, sentence: str) -> None:
+    def say_begin(self, sid: str, action: str, sentence: str) -> None:
         fields: dict[str, Scalar] = {"action": action, "phase": "begin"}
         self.events.append(Event(Kind.EXEC, sentence, sid, "5.2", fields=fields))
 

@@ -1,28 +1,18 @@
 """A start waits for memory: looked at again for a moment, then held, and over as soon as there is room."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from haven.core.clock import Now
-from haven.core.contract import NodeObservation
 from haven.core.event import Event
 from haven.core.memory_room import AGAIN_S, GRACE_S, HOLD_S, LOOK_EVERY_S, Shortage, needed_mib, shortage
 from haven.core.node.memory import VmMemory
+from haven.core.node.part import Part
 from haven.core.overcommit import QEMU_OVERHEAD_MIB
 from haven.core.records import Result, ServiceConfig, ServiceStatus
 from haven.core.words import ExitCode, HoldCause, Kind, Level, Policy, ServiceState
 
-if TYPE_CHECKING:
-    from haven.core.node.plan import Plan
 
-
-class Room:
+class Room(Part):
     """What the plan asks before a start, and while a VM is held for want of memory."""
-
-    def __init__(self, plan: "Plan", seen: NodeObservation, now: Now) -> None:
-        self._plan = plan
-        self._seen = seen
-        self._now = now
 
     def admits(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> bool:
         """Whether it may be started now. If so, its memory counts as taken from here on."""

@@ -5,35 +5,25 @@ same.
 """
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from haven.core.clock import Deadline
-from haven.core.contract import NodeObservation
 from haven.core.event import Event, Scalar
 from haven.core.hands_off import lock_of
 from haven.core.node.memory import own_configs
+from haven.core.node.part import Part
 from haven.core.order import Move
 from haven.core.records import Maintenance, VmLock
 from haven.core.sentences import by, duration
 from haven.core.transaction import Delete, Put
 from haven.core.words import Kind, Level
 
-if TYPE_CHECKING:
-    from haven.core.node.plan import Plan
-
 REMINDED_BEFORE_S = 600.0
 REMINDED_SHARE = 0.1
 """A window is reminded of 10 min before its end; a short one when a tenth of it is left."""
 
 
-class Windows:
+class Windows(Part):
     """The part of a plan that is about windows and locks."""
-
-    def __init__(self, plan: "Plan", seen: NodeObservation) -> None:
-        self._plan = plan
-        self._seen = seen
-        self._view = seen.view
-        self._now = plan.now
 
     def run(self) -> None:
         for window in self._view.maintenances().values():
