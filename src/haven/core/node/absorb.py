@@ -249,7 +249,8 @@ class Absorb:
         if self._is_meant(config, ending):
             self.book.vms[config.uuid] = self._intended_end(config, down, ending, told=bool(known.trail))
             return
-        known = self._opened(config, known, ending, since_s, evidence(seen))
+        late = () if known.lifeless_wall_s is None else ("its process was gone before libvirt knew",)
+        known = self._opened(config, known, ending, since_s, (*evidence(seen), *late))
         opened = replace(
             down,
             incident=known.incident,
