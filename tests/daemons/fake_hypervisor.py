@@ -40,6 +40,10 @@ class FakeHypervisor:
         if self._happened and not self.down:
             self._happened(Happening(uuid, Moment.STOPPED_FAILED, _boottime_s(), time.time()))
 
+    def lose_process(self, uuid: str) -> None:
+        """QEMU is dead, and libvirt does not know yet."""
+        self._vms[uuid] = replace(self._vms[uuid], instance=None)
+
     def redefine(self, uuid: str, **parts: str) -> None:
         """Another client changes the definition; libvirt reports it. Call it in the loop's thread."""
         self.definitions[uuid] = {**self.definitions.get(uuid, {}), **parts}

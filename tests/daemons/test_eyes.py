@@ -95,3 +95,20 @@ def test_nothing_is_known_while_libvirt_is_away() -> None:
         await until(lambda: power(eyes, WELL) is Power.OFF)
 
     play(story)
+
+
+def test_a_dead_vm_that_libvirt_calls_running_is_looked_at_until_libvirt_has_found_out() -> None:
+    async def story(hypervisor: HangingHypervisor, eyes: Eyes) -> None:
+        hypervisor.go_away()
+        await until(lambda: eyes.vms is None)
+        hypervisor.lose_process(WELL)
+        hypervisor.down = False
+        await until(lambda: eyes.vms is not None)
+        assert power(eyes, WELL) is Power.RUNNING
+        hypervisor.down = True  # nothing is told
+        hypervisor.kill(WELL)
+        hypervisor.down = False
+        await until(lambda: power(eyes, WELL) is Power.OFF)
+        assert eyes.take_happenings() == []
+
+    play(story)

@@ -67,6 +67,11 @@ class Vm:
     resident_mib: int = 0
     oom_score_adj: int | None = None
 
+    @property
+    def lifeless(self) -> bool:
+        """It is called alive, and has no process: a libvirtd that has just returned has not found out."""
+        return self.instance is None and self.power in (Power.RUNNING, Power.PAUSED)
+
 
 class Moment(StrEnum):
     """libvirt's lifecycle events (event/detail) and a few others, as far as haven tells them apart."""

@@ -20,6 +20,8 @@ LOOK_AGAIN_S = 1.0
 """After a look that failed; without a connection the next one is not made."""
 RECONNECT_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 """Pauses between tries to reach libvirt; the last one repeats."""
+LIFELESS_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+"""Pauses between looks at a VM that libvirt calls alive without a process: no event tells when it finds out."""
 
 
 class Eyes:
@@ -125,6 +127,17 @@ class Eyes:
             return
         known = self.vms or {}
         self.vms = {vm.uuid: _newer(vm, known.get(vm.uuid)) for vm in vms}
+        for vm in self.vms.values():
+            if vm.lifeless:
+                self._spawn(self._keep_looking(vm.uuid))
+
+    async def _keep_looking(self, uuid: str) -> None:
+        for pause_s in LIFELESS_S:
+            await asyncio.sleep(pause_s)
+            vm = (self.vms or {}).get(uuid)
+            if vm is None or not vm.lifeless:
+                return
+            self.look_at(uuid)
 
 
 def _newer(vm: Vm, other: Vm | None) -> Vm:
