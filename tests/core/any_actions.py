@@ -180,6 +180,12 @@ def hangs(play: Play, sid: str) -> None:
     life.hung_s = play.world.boottime_s if life.hung_s is None else None
 
 
+def speaks(play: Play, sid: str) -> None:
+    """Its agent goes for good, and its disks work; or both are as before."""
+    life = play.guest(sid).life
+    life.agent, life.idle = not life.agent, not life.agent
+
+
 def reset_works(play: Play, sid: str) -> None:
     play.guest(sid).life.reset_works = not play.guest(sid).life.reset_works
 
@@ -319,6 +325,7 @@ ACTIONS: dict[str, Action] = {
     "disk's storage fails or not": failing_disk,
     "hangs are looked for or not": listened_to,
     "hangs or lives": hangs,
+    "its agent is gone or back": speaks,
     "a reset is accepted or not": reset_works,
     "a reset helps or not": reset_helps,
     "watchdog pauses": barks,

@@ -45,12 +45,12 @@ def test_no_sequence_breaks_a_promise(moments: list[tuple[str, str, float]]) -> 
 
 
 def _heal(play: Play) -> None:
-    """The faults stop."""
+    """The faults stop; hangs are looked for as before, and an agent that is gone stays so."""
     world = play.world
     world.store.mood, world.store.once, world.kill_at = Mood.WELL, None, None
     world.revive()
     for sid in SIDS:
-        world.write(Put(f"care/{sid}", VmCare(sid)))
+        world.write(Put(f"care/{sid}", VmCare(sid, hang=world.store.read("person").care(sid).hang)))
     for guest in world.host.guests.values():
         guest.job = ""
         guest.disk, guest.misled, guest.immortal, guest.obeys = True, False, False, True
