@@ -47,6 +47,18 @@ def test_an_outage_that_lasts_is_told_when_it_opens_and_when_it_is_over() -> Non
     assert story.look(99_999) == []
 
 
+def test_one_that_is_back_and_does_not_answer_is_told_so() -> None:
+    story = Story()
+    story.look(0, story.down(0))
+    sentence = (
+        "runs again: its disks or network work, but its agent has not answered since the reset, after 660.00 s"
+    )
+    [_opened] = story.look(60)
+    [closed] = story.look(660, story.line(660, Kind.VM_UP, sentence, level=Level.WARN, incident="102-a"))
+    assert closed.title == "vm:102 (maas-102) is back after 11 min, but does not answer: its QEMU process died"
+    assert f"Runs again: {sentence.removeprefix('runs again: ')}." in closed.body
+
+
 def test_a_held_vm_is_one_more_message_and_its_repeats_are_counted() -> None:
     story = Story()
     story.look(3, story.down(0))

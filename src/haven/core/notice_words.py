@@ -158,8 +158,11 @@ def back(outage: Outage, event: Event, outage_s: float, back_s: float, voice: Vo
     at = f"on {voice.node} at {voice.clock(back_s)}"
     by_haven = event.fields.get("called_wall_s") is not None
     how = f"Restarted by haven {at}." if by_haven else f"It runs again, found {at}."
+    but = ""
+    if event.level is Level.WARN:  # nobody in it has answered yet
+        how, but = f"{how} {_capital(event.sentence)}.", ", but does not answer"
     body = f"{_capital(outage.detail)}, at {voice.clock(outage.began_wall_s)}. {how}"
-    title = f"{label(outage.sid, outage.name)} is back after {span(outage_s)}: {outage.detail}"
+    title = f"{label(outage.sid, outage.name)} is back after {span(outage_s)}{but}: {outage.detail}"
     return title, _with_evidence(body, outage) if outage.told_wall_s is None else body
 
 

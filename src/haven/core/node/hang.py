@@ -203,8 +203,9 @@ class _Look:
             if self._book.view.care(self._sid).checks
             else "its agent has not"
         )
-        sentence = f"runs again: its disks or network work, but {who} answered since the reset"
-        known = self._alive(known, sentence, Level.WARN)
+        line = f"{who} answered since the reset"
+        self._book.say(Kind.VM_EVIDENCE, self._sid, line, "hang", incident=known.incident, lines=(line,))
+        known = self._alive(known, f"runs again: its disks or network work, but {line}", Level.WARN)
         return replace(known, hang=replace(known.hang, answered=False))
 
     def _alive(self, known: VmMemory, sentence: str, level: Level = Level.INFO) -> VmMemory:
