@@ -198,11 +198,8 @@ class _Look:
         return pulse.io_s >= known.hang.stage_s + PATIENCE * _grace_s(self._terms)
 
     def _unheard(self, known: VmMemory) -> VmMemory:
-        who = (
-            "neither its agent nor a check of it has"
-            if self._book.view.care(self._sid).checks
-            else "its agent has not"
-        )
+        has_checks = self._book.view.care(self._sid).checks
+        who = "neither its agent nor a check of it has" if has_checks else "its agent has not"
         line = f"{who} answered since the reset"
         self._book.say(Kind.VM_EVIDENCE, self._sid, line, "hang", incident=known.incident, lines=(line,))
         known = self._alive(known, f"runs again: its disks or network work, but {line}", Level.WARN)
