@@ -44,8 +44,8 @@ class FullDisk:
         self.damaged = self._store.damaged
         return view
 
-    def commit(self, transaction: Transaction) -> Outcome:
-        return Unavailable("the disk is full") if self.full else self._store.commit(transaction)
+    def commit(self, transaction: Transaction, *, quiet: bool = False) -> Outcome:
+        return Unavailable("the disk is full") if self.full else self._store.commit(transaction, quiet=quiet)
 
     def close(self) -> None:
         self._store.close()

@@ -6,8 +6,8 @@ from importlib.util import find_spec, module_from_spec
 
 
 def load_uvicorn_alone() -> None:
-    """Have the package `uvicorn` hold its server and nothing else. Its own `__init__` would load `uvicorn.main`, and
-    with that click, multiprocessing and what watches files for `--reload`."""
+    """Have the package `uvicorn` hold its server and nothing else. Its own `__init__` would load `uvicorn.main`,
+    and with that click, multiprocessing and what watches files for `--reload`."""
     found = find_spec("uvicorn")
     if "uvicorn" in sys.modules or found is None:
         return

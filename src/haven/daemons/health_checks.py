@@ -73,15 +73,14 @@ def _http(check: HealthCheck) -> Look:
 
     patience = _Patience(check.timeout_s)
     connection, path = _connection(check)
-    with _connected(connection.host, connection.port, patience) as plain:
-        with _encrypted(plain, connection.host) if check.target.startswith("https:") else plain as stream:
-            connection.sock = _Hurried(stream, patience)
-            try:
-                connection.request("GET", path, headers={"User-Agent": "haven", "Connection": "close"})
-                answer = connection.getresponse()
-                text = _beginning(answer) if check.text else ""
-            except HTTPException as error:
-                return Look(False, f"no HTTP: {type(error).__name__}")
+    with _opened(connection, patience) as stream:
+        connection.sock = _Hurried(stream, patience)
+        try:
+            connection.request("GET", path, headers={"User-Agent": "haven", "Connection": "close"})
+            answer = connection.getresponse()
+            text = _beginning(answer) if check.text else ""
+        except HTTPException as error:
+            return Look(False, f"no HTTP: {type(error).__name__}")
     return _judged(check, answer.status, text)
 
 
@@ -150,8 +149,12 @@ def _connection(check: HealthCheck) -> tuple[Any, str]:
     return connection, path
 
 
-def _encrypted(sock: socket.socket, host: str) -> Any:
-    return _unverified().wrap_socket(sock, server_hostname=host)
+def _opened(connection: Any, patience: "_Patience") -> Any:
+    """A stream to who is to be asked; encrypted, for a URL whose port is that of HTTPS unless it names another."""
+    plain = _connected(connection.host, connection.port, patience)
+    if connection.default_port != _PORTS["https"]:
+        return plain
+    return _unverified().wrap_socket(plain, server_hostname=connection.host)
 
 
 @functools.cache
