@@ -150,9 +150,9 @@ def _connection(check: HealthCheck) -> tuple[Any, str]:
 
 
 def _opened(connection: Any, patience: "_Patience") -> Any:
-    """A stream to who is to be asked; encrypted, for a URL whose port is that of HTTPS unless it names another."""
+    """A stream to who is to be asked, encrypted for https."""
     plain = _connected(connection.host, connection.port, patience)
-    if connection.default_port != _PORTS["https"]:
+    if connection.default_port == _PORTS["http"]:
         return plain
     return _unverified().wrap_socket(plain, server_hostname=connection.host)
 
