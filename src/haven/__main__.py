@@ -84,6 +84,9 @@ def _runner(name: str) -> Callable[[Settings], int]:
 
         return run_up
     if name == "api":
+        from haven.api.uvicorn_alone import load_uvicorn_alone
+
+        load_uvicorn_alone()
         from haven.api.server import run_api
 
         return run_api

@@ -30,7 +30,7 @@ LOOK_S = 5.0
 POLL_S = 0.1
 STOP_S = 5.0
 PR_SET_PDEATHSIG = 1
-HEAPS = {"MALLOC_ARENA_MAX": "2"}
+HEAPS = {"MALLOC_ARENA_MAX": "1"}
 """Of glibc, see mallopt(3): else up to 8 heaps for each core, one for each thread that waits for libvirt."""
 CANNOT_START = 78
 """EX_CONFIG of sysexits.h: trying again will not help."""

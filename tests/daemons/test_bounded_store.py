@@ -22,7 +22,7 @@ class HangingStore:
     def read(self) -> View:
         return View("incarnation", 1, {})
 
-    def commit(self, transaction: Transaction) -> Outcome:
+    def commit(self, transaction: Transaction, *, quiet: bool = False) -> Outcome:
         self.calls += 1
         self.released.wait(60)
         return Committed(1)

@@ -4,7 +4,9 @@ import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -74,6 +76,30 @@ def mute() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
+@pytest.fixture
+def dripping() -> Iterator[Callable[[bytes], int]]:
+    """Ports that answer with some words at once and go on byte by byte, until who asked has had enough."""
+    with ExitStack() as opened:
+
+        def drip(server: socket.socket, words: bytes) -> None:
+            with suppress(OSError), server.accept()[0] as connection:
+                connection.recv(4096)
+                connection.sendall(words)
+                until_s = time.monotonic() + SOON_S
+                while time.monotonic() < until_s:
+                    time.sleep(0.02)
+                    connection.sendall(b"x")
+
+        def serve(words: bytes) -> int:
+            server = opened.enter_context(socket.create_server(("127.0.0.1", 0)))
+            thread = threading.Thread(target=drip, args=(server, words))
+            thread.start()
+            opened.callback(thread.join)
+            return int(server.getsockname()[1])
+
+        yield serve
+
+
 def http(target: str, status: int | None = None, text: str = "") -> HealthCheck:
     return HealthCheck("web", CheckKind.HTTP, target, status=status, text=text, timeout_s=SOON_S)
 
@@ -103,6 +129,33 @@ def test_a_refused_connection_a_silent_port_and_a_strange_answer_are_told_apart(
     assert look(http(f"http://127.0.0.1:{port}")) == Look(False, "connection refused")
     late = replace(http(f"http://127.0.0.1:{mute}"), timeout_s=0.2)
     assert look(late) == Look(False, "no answer within 0.2 s")
+
+
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nServer: ", b"HTTP/1.1 200 OK\r\n\r\n"])
+def test_a_server_that_answers_byte_by_byte_has_the_same_time_as_any(
+    dripping: Callable[[bytes], int], said: bytes
+) -> None:
+    slow = replace(http(f"http://127.0.0.1:{dripping(said)}", text="MAAS"), timeout_s=0.5)
+    began_s = time.monotonic()
+    assert look(slow) == Look(False, "no answer within 0.5 s")
+    assert time.monotonic() - began_s < SOON_S / 2
+
+
+def test_https_has_the_same_time_for_all_its_steps(mute: int) -> None:
+    late = replace(http(f"https://127.0.0.1:{mute}"), timeout_s=0.2)
+    assert look(late) == Look(False, "no answer within 0.2 s")
+
+
+def test_a_name_with_an_address_where_nobody_answers_has_time_for_the_next(
+    web: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def both(_host: str, port: int, **_kind: object) -> list[object]:
+        stream = (socket.AF_INET, socket.SOCK_STREAM, 0, "")
+        return [(*stream, ("127.0.0.1", closed_port())), (*stream, ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", both)
+    assert look(http(f"http://two.lan:{web}")) == Look(True, "HTTP 200")
+    assert look(HealthCheck("t", CheckKind.TCP, f"two.lan:{web}", timeout_s=SOON_S)).ok
 
 
 def test_tcp() -> None:

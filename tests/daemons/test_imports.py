@@ -33,15 +33,17 @@ def test_a_daemon_loads_nothing_that_is_for_people(module: str) -> None:
 
 
 HEAVY = {
-    "up": ("asyncio", "sqlite3", "hashlib", "ssl", "haven.core.records"),
+    "up": ("asyncio", "sqlite3", "hashlib", "ssl", "socket", "haven.core.records"),
     "lrm": ("hashlib", "ssl", "haven.core.manager"),
     "crm": ("hashlib", "ssl", "libvirt", "haven.daemons.lrm"),
+    "api": ("click", "multiprocessing", "uvicorn.main", "prometheus_client", "apprise"),
 }
 """What would cost each of them megabytes, and is of no use to it."""
 
 _AT_WORK = {
     "lrm": "import haven.daemons.lrm, haven.hypervisor.libvirt_hypervisor, haven.hypervisor.life_signs",
     "crm": "import haven.daemons.crm",
+    "api": "import haven.api.opening",
 }
 """What it imports when it runs."""
 
@@ -63,7 +65,7 @@ ssl.create_default_context()
     loaded = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     ).stdout.split()
-    assert f"haven.{'up' if name == 'up' else 'daemons.run'}" in loaded
+    assert {"up": "haven.up", "api": "haven.api.server"}.get(name, "haven.daemons.run") in loaded
     assert [module for module in HEAVY[name] if module in loaded] == []
 
 

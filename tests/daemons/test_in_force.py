@@ -61,11 +61,11 @@ class Racing:
     def read(self) -> View:
         return self._store.read()
 
-    def commit(self, transaction: Transaction) -> Outcome:
+    def commit(self, transaction: Transaction, *, quiet: bool = False) -> Outcome:
         if not self._raced:
             self._raced = True
             keep_settings(self._store, FASTER, "crm", 2.0)
-        return self._store.commit(transaction)
+        return self._store.commit(transaction, quiet=quiet)
 
     def close(self) -> None: ...
 
@@ -82,7 +82,7 @@ class Broken(Racing):
 
 
 class Refusing(Racing):
-    def commit(self, transaction: Transaction) -> Outcome:
+    def commit(self, transaction: Transaction, *, quiet: bool = False) -> Outcome:
         return Refused("incarnation")
 
 

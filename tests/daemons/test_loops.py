@@ -3,8 +3,9 @@
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,8 +45,8 @@ class FullDisk:
         self.damaged = self._store.damaged
         return view
 
-    def commit(self, transaction: Transaction) -> Outcome:
-        return Unavailable("the disk is full") if self.full else self._store.commit(transaction)
+    def commit(self, transaction: Transaction, *, quiet: bool = False) -> Outcome:
+        return Unavailable("the disk is full") if self.full else self._store.commit(transaction, quiet=quiet)
 
     def close(self) -> None:
         self._store.close()
@@ -90,10 +91,15 @@ class Host:
 
 
 @asynccontextmanager
-async def a_host(tmp_path: Path, max_workers: int = 4) -> AsyncIterator[Host]:
+async def a_host(tmp_path: Path, max_workers: int = 4, tick_s: float = 10.0) -> AsyncIterator[Host]:
     """One host with two VMs (101 runs, 102 is off), its LRM and its CRM."""
     settings = Settings(
-        node="pve", state_dir=str(tmp_path), run_dir=str(tmp_path), start_retry_s=0.1, max_workers=max_workers
+        node="pve",
+        state_dir=str(tmp_path),
+        run_dir=str(tmp_path),
+        start_retry_s=0.1,
+        max_workers=max_workers,
+        tick_s=tick_s,
     )
     hypervisor = FakeHypervisor()
     hypervisor.add(UUIDS[0], "opnsense-101", running=True)
@@ -139,6 +145,30 @@ def test_every_crash_of_many_in_a_row_is_restarted(tmp_path: Path) -> None:
                     host.hypervisor.kill(uuid)
                 await host.until_started(UUIDS[0], restarts)
                 await host.until_started(UUIDS[1], restarts + 1)
+
+    asyncio.run(story())
+
+
+def test_the_daemons_of_an_idle_host_live_on_and_wake_nobody(tmp_path: Path) -> None:
+    def signs(host: Host) -> tuple[float, float]:
+        view = host.store.read()
+        lrm, manager = view.lrms().get("pve"), view.manager()
+        return (lrm.timestamp_wall_s if lrm else 0.0, manager.timestamp_wall_s if manager else 0.0)
+
+    async def rung_between_signs(host: Host, bell: Doorbell) -> bool:
+        bell.drain()
+        before = signs(host)
+        await host.until(lambda: all(new > old for new, old in zip(signs(host), before, strict=True)), "both live")
+        return bell.drain()
+
+    async def story() -> None:
+        with closing(Doorbell(tmp_path, "api")) as bell:
+            async with a_host(tmp_path, tick_s=0.5) as host:
+                host.protect(UUIDS[0])
+                await host.until_runs("vm:101")
+                deadline_s = time.monotonic() + DEADLINE_S
+                while await rung_between_signs(host, bell):
+                    assert time.monotonic() < deadline_s, "each sign of life rings"
 
     asyncio.run(story())
 

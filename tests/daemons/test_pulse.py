@@ -31,6 +31,8 @@ class FakeSigns:
     def __init__(self) -> None:
         self.agent_answers = True
         self.frozen = False
+        self.has_channel = True
+        self.asked = 0
         self.idle = False
         self.down = False
         self.qemu = threading.Event()  # set: QEMU answers
@@ -43,6 +45,9 @@ class FakeSigns:
 
     def agent(self, uuid: str) -> Heard:
         self._reach()
+        self.asked += 1
+        if not self.has_channel:
+            return Heard(answered=False, absent=True)
         return Heard(self.agent_answers and self.qemu.is_set(), self.frozen)
 
     def work(self, uuids: Sequence[str]) -> Mapping[str, int]:
@@ -235,6 +240,23 @@ def test_an_agent_is_asked_rarely_while_disks_work_and_at_once_after(
         assert later.agent_s == first.agent_s
         signs.idle = True
         await until(lambda pulse: pulse.agent_s != first.agent_s)
+
+    play(story)
+
+
+def test_a_vm_without_a_channel_for_an_agent_is_asked_rarely_and_its_agent_is_found_after_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bedside, "ABSENT_EVERY_S", 12 * INTERVAL_S)
+
+    async def story(signs: FakeSigns, until: Until) -> None:
+        signs.has_channel, signs.idle = False, True
+        first = await until(lambda pulse: signs.asked > 0 and pulse.looked_s > 0)
+        asked = signs.asked
+        await until(lambda pulse: pulse.looked_s > first.looked_s + 6 * INTERVAL_S)
+        assert signs.asked <= asked + 1, "one that never answered is asked at least every 0.2 s"
+        signs.has_channel = True
+        await until(lambda pulse: pulse.agent_s is not None)
 
     play(story)
 

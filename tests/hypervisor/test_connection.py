@@ -9,7 +9,7 @@ import libvirt
 import pytest
 
 from haven.hypervisor import connection
-from haven.hypervisor.connection import Opener, choose_uri
+from haven.hypervisor.connection import Opener, Spares, choose_uri
 from haven.hypervisor.protocol import UnreachableError
 
 
@@ -87,3 +87,15 @@ def test_libvirts_words_come_on_one_bounded_line() -> None:
     said = connection.words(error)
     assert said.startswith("two lines x")
     assert len(said) == connection.MAX_WORDS
+
+
+def test_of_many_connections_at_once_a_few_stay_open() -> None:
+    spares = Spares(Opener("test:///default"), kept=2)
+    with ExitStack() as stack:
+        first = [stack.enter_context(spares.one()) for _ in range(3)]
+        assert not any(one.over for one in first)
+    assert [one.over for one in first].count(True) == 1
+    with ExitStack() as stack:
+        again = [stack.enter_context(spares.one()) for _ in range(3)]
+        assert len({id(one) for one in first if not one.over} & {id(one) for one in again}) == 2
+    spares.close()

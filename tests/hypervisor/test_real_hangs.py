@@ -43,13 +43,16 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+AGENT_CHANNEL = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
+
+
 def test_counters_stand_still_while_the_guest_does_and_no_agent_is_one_that_is_silent(
     signs: LibvirtLifeSigns, deaf: TinyGuest
 ) -> None:
     until(lambda: signs.work([deaf.uuid])[deaf.uuid] > 0)  # its boot sector was read
     at_rest = signs.work([deaf.uuid, UNKNOWN])
     assert at_rest.keys() == {deaf.uuid}
-    assert signs.agent(deaf.uuid) == Heard(answered=False)
+    assert signs.agent(deaf.uuid) == Heard(answered=False, absent=True)
     assert signs.work([deaf.uuid]) == at_rest
     assert signs.work([UNKNOWN]) == {}
     assert signs.stuck_s(deaf.uuid) is None
@@ -60,8 +63,9 @@ def test_counters_stand_still_while_the_guest_does_and_no_agent_is_one_that_is_s
 def test_a_qemu_that_is_stopped_is_seen_as_stuck_and_cannot_be_reset(
     bench: Bench, signs: LibvirtLifeSigns, deaf: TinyGuest
 ) -> None:
-    other = bench.guest("lives-on", Bench.DEAF)
+    other = bench.guest("lives-on", Bench.DEAF, devices=AGENT_CHANNEL)
     bench.host.start_guest(other.name)
+    assert signs.agent(other.uuid) == Heard(answered=False), "it has a channel, and nobody at its other end"
     both = [deaf.uuid, other.uuid]
     bench.host.kill_qemu(deaf.name, signal.SIGSTOP)
     counting = threading.Thread(target=signs.work, args=(both,))

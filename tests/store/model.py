@@ -30,7 +30,7 @@ class ModelStore:
         self._seen = now
         return View(self.shelf.incarnation, self.shelf.revision, now, frozenset(changed))
 
-    def commit(self, transaction: Transaction) -> Outcome:
+    def commit(self, transaction: Transaction, *, quiet: bool = False) -> Outcome:
         if transaction.incarnation != self.shelf.incarnation:
             return Refused("incarnation")
         for guard in transaction.guards:

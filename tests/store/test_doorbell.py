@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from haven.core.transaction import Committed
 from haven.store.doorbell import Doorbell
 from haven.store.protocol import StoreError
 from tests.store.rig import lock, opened, put
@@ -52,6 +53,13 @@ def test_a_commit_rings_and_a_refused_one_does_not(tmp_path: Path, crm: Doorbell
     store.commit(change)
     assert crm.drain()
     store.commit(change)
+    assert not rings(crm)
+    store.close()
+
+
+def test_a_quiet_commit_rings_nobody(tmp_path: Path, crm: Doorbell) -> None:
+    store = opened(tmp_path, "lrm")
+    assert isinstance(store.commit(put(store.read(), "lock/manager", lock("a")), quiet=True), Committed)
     assert not rings(crm)
     store.close()
 

@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
-import uvicorn
+from uvicorn.config import Config
+from uvicorn.server import Server as UvicornServer
 
 from haven.api.app import build_app
 from haven.api.metrics_server import serve_metrics
@@ -27,10 +28,10 @@ BACKLOG = 64
 STOP_S = 3
 
 
-class Server(uvicorn.Server):
+class Server(UvicornServer):
     """uvicorn without its ten wake-ups a second, and ended by a signal as an orderly end."""
 
-    def __init__(self, config: uvicorn.Config, state: State) -> None:
+    def __init__(self, config: Config, state: State) -> None:
         super().__init__(config)
         self._state = state
         self._told_to_stop = asyncio.Event()
@@ -97,7 +98,7 @@ def _ended(task: "asyncio.Task[None]") -> None:
 
 def make_server(state: State) -> Server:
     """The server of this state; its `serve(sockets=[...])` runs until `stop`."""
-    config = uvicorn.Config(
+    config = Config(
         build_app(state),
         http=Protocol,
         ws="none",

@@ -14,6 +14,8 @@ from haven.hypervisor.protocol import Heard
 
 AGENT_EVERY_S = 60.0
 """An agent is asked so often while other signs of life are seen, and one that never answered."""
+ABSENT_EVERY_S = 300.0
+"""And for one where there was no way to ask: a channel may be plugged into a VM that runs."""
 _ASKS_A_SILENCE = 4
 _EARLY = 0.8
 """Of the time between two questions: rounds come at the same pace, and a moment early is not a round too late."""
@@ -104,6 +106,8 @@ class Bedside:
     def heard(self, heard: Heard) -> None:
         if heard.answered:
             self._agent_s, self._frozen = now().boottime_s, heard.frozen
+        elif heard.absent:
+            self._pause_s = ABSENT_EVERY_S
 
     def known_now(self, stuck_s: float | None, gap_s: float) -> None:
         """All that could be seen was seen; after a gap, silence is counted from here. `stuck_s`: for so long has

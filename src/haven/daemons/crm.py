@@ -6,6 +6,7 @@ from haven.core import manager
 from haven.core.contract import Asked, ManagerObservation
 from haven.core.manager import ManagerMemory
 from haven.core.settings import Settings
+from haven.core.signs import only_signs
 from haven.core.transaction import Committed
 from haven.daemons.machine import now
 from haven.daemons.notify import Systemd
@@ -55,13 +56,14 @@ class Crm:
         asked = Asked(observation, now())
         with uncollected():
             decision = manager.step(self._memory, observation, asked.now)
-        outcome = await self._store.commit(decision.transactions)
+        quiet = not decision.events and only_signs(view, decision.transactions, 2 * self._settings.tick_s)
+        outcome = await self._store.commit(decision.transactions, quiet=quiet)
         if not isinstance(outcome, Committed):
             log.debug("not committed: %s", outcome)
             return now().boottime_s + RETRY_S
         self._story.keep(self._memory, asked, decision)
         self._memory = decision.memory
         self._story.tell(decision.events)
-        if decision.transactions:
+        if decision.transactions and not quiet:
             self._waker.wake()
         return decision.wake_at_s

@@ -5,7 +5,6 @@ An entry can be filed under further units (OBJECT_SYSTEMD_UNIT=): the node daemo
 """
 
 import logging
-import socket
 import struct
 
 SOCKET = "/run/systemd/journal/socket"
@@ -21,6 +20,8 @@ class JournalHandler(logging.Handler):
     """Sends without waiting: a journal that hangs must not hang a restart. What it refuses goes to stderr."""
 
     def __init__(self, identifier: str, address: str = SOCKET) -> None:
+        import socket  # only where systemd runs the daemon
+
         super().__init__()
         self._identifier = identifier
         self._address = address

@@ -18,6 +18,7 @@ from haven.core.node import step as node
 from haven.core.node.memory import NodeMemory
 from haven.core.order import Order, OrderResult, Reset, Resume, Start, Stop
 from haven.core.settings import Settings
+from haven.core.signs import only_signs
 from haven.core.transaction import Committed
 from haven.core.view import View
 from haven.core.words import Kind
@@ -181,18 +182,23 @@ class Lrm:
         before, self._memory = self._memory, decision.memory  # what is under way must not be forgotten
         self._story.keep(before, asked, decision)
         self._story.tell(decision.events)
-        outcome = await self._store.commit(decision.transactions)
+        quiet = not decision.events and self._is_known(asked.observation.view, decision)
+        outcome = await self._store.commit(decision.transactions, quiet=quiet)
         committed = isinstance(outcome, Committed)
         if not committed:
             log.debug("not committed: %s", outcome)
         for order in decision.orders:
             self._spawn(self._perform(order))
-        if decision.transactions and committed:
+        if decision.transactions and committed and not quiet:
             self._waker.wake()  # what was committed may allow the next thing at once
-        elif decision.transactions:
+        elif decision.transactions and not committed:
             retry_s = now().boottime_s + 0.5
             return min(retry_s, decision.wake_at_s or retry_s)
         return decision.wake_at_s
+
+    def _is_known(self, view: View, decision: Decision[NodeMemory]) -> bool:
+        """Nothing is new to others but that this daemon lives on: nobody is woken every few seconds for that."""
+        return only_signs(view, decision.transactions, 2 * self._settings.tick_s)
 
     # Orders
 

@@ -1,7 +1,6 @@
 """The machine as the daemons need it: clocks, boot id, the settings file."""
 
 import os
-import socket
 import time
 from dataclasses import replace
 from functools import cache
@@ -47,4 +46,4 @@ def load_settings() -> Settings:
         raise SettingsError(f"{path} cannot be read: {error}") from error
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}; see them all with: haven config") from error
-    return replace(settings, node=settings.node or socket.gethostname().partition(".")[0])
+    return replace(settings, node=settings.node or os.uname().nodename.partition(".")[0])

@@ -48,11 +48,11 @@ class BoundedStore:
             return None
         return view
 
-    async def commit(self, transactions: tuple[Transaction, ...]) -> Outcome:
-        """Commit in order until one does not; the outcome of the last one tried."""
+    async def commit(self, transactions: tuple[Transaction, ...], *, quiet: bool = False) -> Outcome:
+        """Commit in order until one does not; the outcome of the last one tried. `quiet`: nobody is woken."""
         outcome: Outcome = Committed(0)
         for transaction in transactions:
-            outcome = await self._commit_one(transaction)
+            outcome = await self._commit_one(transaction, quiet)
             if not isinstance(outcome, Committed):
                 break
         if isinstance(outcome, Committed) and transactions:
@@ -69,9 +69,9 @@ class BoundedStore:
             log.warning("store: %s", error or "no answer in time")
             return None
 
-    async def _commit_one(self, transaction: Transaction) -> Outcome:
+    async def _commit_one(self, transaction: Transaction, quiet: bool) -> Outcome:
         try:
-            return await self._call(lambda: self._store.commit(transaction))
+            return await self._call(lambda: self._store.commit(transaction, quiet=quiet))
         except TimeoutError:
             return Unknown(f"no answer within {self._timeout_s:g} s")
 

@@ -10,12 +10,8 @@ from haven.hypervisor.protocol import Heard
 _ASK = '{"execute":"guest-fsfreeze-status"}'
 _FROZEN = '"frozen"'
 
-# "not responding" and "not in sync"; and it has none at all
-_SILENT = (
-    libvirt.VIR_ERR_AGENT_UNRESPONSIVE,
-    libvirt.VIR_ERR_AGENT_UNSYNCED,
-    libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED,
-)
+# "not responding" and "not in sync"
+_SILENT = (libvirt.VIR_ERR_AGENT_UNRESPONSIVE, libvirt.VIR_ERR_AGENT_UNSYNCED)
 
 
 def heard(domain: Any, timeout_s: int) -> Heard:
@@ -28,6 +24,8 @@ def heard(domain: Any, timeout_s: int) -> Heard:
     except libvirt.libvirtError as error:
         if error.get_error_code() in _SILENT:
             return Heard(answered=False)
+        if error.get_error_code() == libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED:  # "is not configured"
+            return Heard(answered=False, absent=True)
         if error.get_error_code() == libvirt.VIR_ERR_INTERNAL_ERROR:  # "the command has not been found"
             return Heard(answered=True)
         raise

@@ -166,11 +166,15 @@ class Connection:
 
     def close(self) -> None:
         """Let go of it, within CLOSE_TIMEOUT_S; `on_lost` is not called any more."""
+        self.drop().join(CLOSE_TIMEOUT_S)
+
+    def drop(self) -> threading.Thread:
+        """Let go of it, and do not wait for the end of that."""
         self._end()
         # Even a farewell waits for the daemon's answer. A daemon that hangs gets it when it wakes up.
         farewell = threading.Thread(target=self._release, name="libvirt-close", daemon=True)
         farewell.start()
-        farewell.join(CLOSE_TIMEOUT_S)
+        return farewell
 
     def _release(self) -> None:
         with suppress(libvirt.libvirtError):
@@ -210,10 +214,14 @@ class Spares:
     libvirt 9's client loses wake-ups: a call made while another thread's waits on the same connection may be sent
     only when that one is answered. A look would then last as long as the start of some VM (or its hang), and
     starts would queue up.
+
+    Some moments want many (a host's VMs all die at once). `kept` of them stay open: each costs memory, and a
+    keepalive every few seconds.
     """
 
-    def __init__(self, opener: Opener) -> None:
+    def __init__(self, opener: Opener, kept: int) -> None:
         self._opener = opener
+        self._kept = kept
         self._lock = threading.Lock()
         self._free: list[Connection] = []
 
@@ -224,9 +232,16 @@ class Spares:
         try:
             yield connection
         finally:
-            with self._lock:
-                if not connection.over:
-                    self._free.append(connection)
+            self._put_back(connection)
+
+    def _put_back(self, connection: Connection) -> None:
+        with self._lock:
+            if connection.over:
+                return
+            if len(self._free) < self._kept:
+                self._free.append(connection)
+                return
+        connection.drop()
 
     def open_one(self) -> None:
         """Have one ready, so that the first order does not wait for it. Raises UnreachableError."""

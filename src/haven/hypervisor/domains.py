@@ -90,6 +90,7 @@ class Reader:
         self._signals = SignalReader(log_dir)
         # Asked for once per VM: it is a hint for VMs that are new to haven, and libvirt has no bulk call for it.
         self._hints: dict[str, int | None] = {}
+        self.names: dict[str, str] = {}
         self.images = Images()
         self.sizes = Sizes()
 
@@ -106,7 +107,8 @@ class Reader:
         present = {domain.UUIDString() for domain, _values in stats}
         self._hints = {uuid: hint for uuid, hint in self._hints.items() if uuid in present}
         self.sizes.keep_only(present)
-        self._jobs.keep_only(frozenset(domain.name() for domain, _values in stats))
+        self.names = {domain.UUIDString(): domain.name() for domain, _values in stats}
+        self._jobs.keep_only(frozenset(self.names.values()))
         self.images.keep_only(present)
         return tuple(
             self._vm(
@@ -130,6 +132,7 @@ class Reader:
 
     def _vm(self, domain: Any, state: tuple[int, int], now_s: float, *, autostart: bool, persistent: bool) -> Vm:
         uuid, name = domain.UUIDString(), domain.name()
+        self.names[uuid] = name
         power, why = events.power(state[0]), events.why(*state)
         asked_for_off = power is Power.OFF and why is Why.SHUTDOWN
         usage = None if power is Power.OFF else self._processes.usage(name)

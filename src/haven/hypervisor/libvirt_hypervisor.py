@@ -43,7 +43,7 @@ class LibvirtHypervisor:
         self._oom_watch = OomWatch(proc_dir)
         self._reader = domains.Reader(self._processes, self._log_dir, self._jobs, self._oom_watch)
         self._connection: Connection | None = None
-        self._spares = Spares(self._opener)
+        self._spares = Spares(self._opener, settings.max_workers)
         # What a start missed and its definition does not name (a backing file), so that `obstacle` agrees.
         self._missed: dict[str, Path] = {}
         self._io_errors = disks.IoErrors()
@@ -191,9 +191,12 @@ class LibvirtHypervisor:
             return outline(xml) if xml else {}
 
     def evidence(self, uuid: str) -> tuple[str, ...]:
-        with self._ordering(f"find VM {uuid}") as raw:
-            name = domains.must_find(raw, uuid).name()
+        name = self._reader.names.get(uuid) or self._name(uuid)
         return qemu_log.last_words(self._log_dir / f"{name}.log")
+
+    def _name(self, uuid: str) -> str:
+        with self._ordering(f"find VM {uuid}") as raw:
+            return str(domains.must_find(raw, uuid).name())
 
     def traces(self, instance: Instance) -> OomTraces:
         return self._oom_watch.traces(instance)

@@ -22,6 +22,8 @@ _NOWAIT = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
 _OF_DISKS = (".rd.reqs", ".wr.reqs", ".fl.reqs")
 _WORK = (*_OF_DISKS, ".tx.pkts")
 """What a guest does. What it is sent does not count: a dead one is sent things, too."""
+_KEPT = 4
+"""Connections that stay open when nobody uses them; each costs memory, and a keepalive every few seconds."""
 
 
 class _Desk:
@@ -97,9 +99,16 @@ class LibvirtLifeSigns:
         try:
             yield desk
         finally:
-            with self._lock:
-                if not desk.connection.over:
-                    self._free.append(desk)
+            self._put_back(desk)
+
+    def _put_back(self, desk: _Desk) -> None:
+        with self._lock:
+            if desk.connection.over:
+                return
+            if len(self._free) < _KEPT:
+                self._free.append(desk)
+                return
+        desk.connection.drop()
 
     def _take(self) -> _Desk:
         with self._lock:

@@ -119,10 +119,12 @@ class Hypervisor(Sight, Hands, Clues, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What was heard of a guest's agent. `frozen`: by its word, its file systems are frozen."""
+    """What was heard of a guest's agent. `frozen`: by its word, its file systems are frozen. `absent`: the VM has
+    no channel by which an agent could be asked."""
 
     answered: bool
     frozen: bool = False
+    absent: bool = False
 
 
 class LifeSigns(Protocol):

@@ -52,7 +52,7 @@ Type=notify
 ExecStart={program} {unit.word}
 Environment={variable}=%N
 # glibc's heaps (mallopt(3)): else one for each thread that waits for libvirt.
-Environment=MALLOC_ARENA_MAX=2
+Environment=MALLOC_ARENA_MAX=1
 Restart=always
 RestartSec=1
 # A haven.toml that cannot be used: nothing but a person can mend that. Then: systemctl start {unit.name}

@@ -32,10 +32,10 @@ class Store(Protocol):
         Raises StoreError.
         """
 
-    def commit(self, transaction: Transaction) -> Outcome:
+    def commit(self, transaction: Transaction, *, quiet: bool = False) -> Outcome:
         """Write all or nothing (`Committed`, `Refused`, `Unavailable`, `Unknown`). Never raises.
 
-        After `Committed` it rings the doorbell of the other processes.
+        After `Committed` it rings the doorbell of the other processes, unless it is `quiet`.
         """
 
     def close(self) -> None: ...

@@ -100,7 +100,7 @@ class SqliteStore:
             except sqlite3.Error as error:
                 raise StoreError(f"cannot read {self.path}: {in_words(error)}") from error
 
-    def commit(self, transaction: Transaction) -> Outcome:
+    def commit(self, transaction: Transaction, *, quiet: bool = False) -> Outcome:
         """See the protocol."""
         try:
             rows = [
@@ -112,7 +112,7 @@ class SqliteStore:
             return Unavailable(f"it cannot be written down: {error}")
         with self._mutex:
             outcome = self._commit(transaction, rows)
-        if isinstance(outcome, Committed):
+        if isinstance(outcome, Committed) and not quiet:
             self._ringer.ring_others()
         return outcome
 
