@@ -219,7 +219,8 @@ def _queue(connection: sqlite3.Connection, message: Message, receivers: Sequence
     if done.rowcount:
         rows = [(receiver, done.lastrowid, wall_s) for receiver in receivers]
         connection.executemany(
-            "INSERT INTO queue VALUES (?1, ?2, ?3, coalesce((SELECT failed FROM receivers WHERE key = ?1), 0))", rows
+            "INSERT INTO queue VALUES (?1, ?2, ?3, coalesce((SELECT failed FROM receivers WHERE key = ?1), 0))",
+            rows,
         )
 
 
