@@ -21,7 +21,7 @@ from haven.api.telling.outbox import OUTBOX_FILE, Outbox
 from haven.api.telling.outbox_file import OutboxError
 from haven.api.telling.watch import Watch
 from haven.core.message import Message, MessageKind
-from haven.core.notices import NoticeMemory
+from haven.core.notice_memory import NoticeMemory
 from haven.core.records import LrmRecord, ManagerRecord, Origin, ServiceConfig, VmCare, VmJournal
 from haven.core.words import CrmState, Kind, LrmMode, LrmState, Wanted
 from tests.api.telling import back, crash, ready, ring, telling_api, until

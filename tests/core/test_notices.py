@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from haven.core.message import MessageKind
-from haven.core.notices import silent_daemons
+from haven.core.notice_memory import silent_daemons
 from haven.core.words import Cause, HoldCause, Kind, Level
 from tests.core.notice_story import NOW_S, TERMS, Story, titles
 

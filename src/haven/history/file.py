@@ -62,8 +62,8 @@ def _make_usable(path: Path, distrusted: int | None) -> tuple[str, ...]:
         # Others may have it open: they see that the name means another file now, and open that one.
         aside = files.set_aside(path, label)
         notices = (f"{path} cannot be used ({why}): set aside as {aside.name}, the history starts anew",)
-    # Ids go on from the clock, so that somebody who waits for those after the last one seen before a damage does not
-    # wait for ever.
+    # Ids go on from the clock, so that somebody who waits for those after the last one seen before a damage does
+    # not wait for ever.
     ids = f"INSERT INTO sqlite_sequence VALUES ('entries', {int(time.time())});"
     usable.create(path, _TABLES + ids, SCHEMA)
     return notices

@@ -1,7 +1,7 @@
 """`python -m haven.notify.send`: letters to one Apprise address, from standard input; a line of JSON for each.
 
-A line is written at once and whole, and by nobody else: what a service's own code prints goes to standard error. It
-lives only while it sends, and ends when the process that asked for it does.
+A line is written at once and whole, and by nobody else: what a service's own code prints goes to standard error.
+It lives only while it sends, and ends when the process that asked for it does.
 """
 
 import ctypes

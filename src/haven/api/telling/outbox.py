@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from haven.api.telling.outbox_file import OutboxError, open_file
 from haven.core.codec import CodecError, decode, encode
 from haven.core.message import Message, MessageKind
-from haven.core.notices import NoticeMemory
+from haven.core.notice_memory import NoticeMemory
 from haven.core.words import Level
 from haven.store.connection import in_words, transaction
 
@@ -28,8 +28,8 @@ QUEUE_LIMIT = 1000
 KEYS_KEPT = 1000
 """Messages that everybody took are remembered by their keys, these many, so that none is queued again."""
 KEPT_TRIES = 7 * 24 * 60
-"""A message that waited while its receiver refused so often (a try a minute: a week) is given up, and counted in the
-next one that is taken. Tries, not days: a clock may be set forward by years, and a host may be off for a month."""
+"""A message that waited while its receiver refused so often (a try a minute: a week) is given up, and counted in
+the next one that is taken. Tries, not days: a clock may be set forward by years, a host be off for a month."""
 
 _FORGET = """
 DELETE FROM messages WHERE id <= (SELECT max(id) FROM messages) - ? AND id NOT IN (SELECT message FROM queue)
@@ -111,7 +111,7 @@ class Outbox:
         self._call(write)
 
     def waiting(self, receiver: str, limit: int, now_wall_s: float) -> tuple[Queued, ...]:
-        """The oldest messages that this receiver has not taken; what waited too long, or is too many, is given up."""
+        """The oldest messages that this receiver has not taken; what was tried too often is given up."""
         self._give_up(receiver)
         rows = self._rows(
             "SELECT id, json FROM queue JOIN messages ON id = message WHERE receiver = ? ORDER BY id LIMIT ?",
