@@ -161,6 +161,13 @@ def test_a_shutdown_in_order_is_told_when_the_host_is_back_however_long_it_was_o
     assert message.body.startswith("It was shut down in order: away from")
 
 
+def test_a_shutdown_that_did_not_come_to_its_end_is_told_when_the_vms_run() -> None:
+    boot = Boot(101)
+    boot.look(0.0, boot.gone(101, 0.0, HOST_STOPS, 0.0))
+    [message] = boot.look(40.0, boot.back(101, 30.0), boot.line(40.0, Kind.VM_NOTE))
+    assert message.title.endswith("vm:101 (web-101) runs again")
+
+
 def test_two_boots_in_a_row_are_two_messages() -> None:
     boot = Boot(101, 102)
     boot.went_down()

@@ -78,7 +78,7 @@ class HostBoot:
             del vms[message.incident]  # nobody wants it back any more
         else:
             vms[message.incident] = replace(vm, held=False, runs_wall_s=message.at_wall_s)
-            kept = replace(self, vms=vms, news_wall_s=message.at_wall_s)
+            kept = replace(self.booted(message.at_wall_s), vms=vms, news_wall_s=message.at_wall_s)
             return kept, not vm.held  # who was told that it is held is told that it runs
         return replace(self, vms=vms), False
 
@@ -89,7 +89,7 @@ class HostBoot:
         missing = [vm for vm in self.vms.values() if vm.runs_wall_s is None]
         title = f"{voice.node} was down for {words.span(max(self.back_wall_s - self.down_wall_s, 0.0))}: "
         return Message(
-            f"boot:{self.down_wall_s:.3f}",
+            f"boot:{min(self.vms)}",
             MessageKind.NOTE if missing else MessageKind.CLOSED,
             title + _outcome(list(self.vms.values()), missing),
             "\n".join([self._away(self.back_wall_s, voice), *map(_line, missing)]),
