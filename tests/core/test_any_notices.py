@@ -35,9 +35,9 @@ def stories(draw: st.DrawFn) -> list[Happened]:
             open_now[sid] = f"{sid}-{number}"
             lines.append(story.down(at_s, open_now[sid], sid))
         elif what == "boot":
-            for each in (one for one in SIDS if one not in open_now):
-                open_now[each] = f"{each}-{number}"
-                lines.append(gone_with_the_host(story, at_s, open_now[each], each))
+            gone = {each: f"{each}-{number}" for each in SIDS if each not in open_now}
+            open_now |= gone
+            lines += gone_with_the_host(story, at_s, gone)
         elif what == "held" and sid in open_now:
             lines.append(replace(story.held(at_s, incident=open_now[sid])))
         elif what == "close" and sid in open_now:
@@ -54,12 +54,14 @@ def stories(draw: st.DrawFn) -> list[Happened]:
     return lines
 
 
-def gone_with_the_host(story: Story, at_s: float, incident: str, sid: str) -> Happened:
+def gone_with_the_host(story: Story, at_s: float, incidents: dict[str, str]) -> list[Happened]:
     sentence = HOST_STOPS if round(at_s) % 2 else "the host was rebooted or lost power"
-    down = story.down(at_s, incident, sid)
-    return replace(
-        down, event=replace(down.event, sentence=sentence, fields={**down.event.fields, "cause": Cause.HOST_BOOT})
-    )
+    downs = [story.down(at_s, incident, sid) for sid, incident in incidents.items()]
+    fields = [{**down.event.fields, "cause": Cause.HOST_BOOT} for down in downs]
+    return [
+        replace(down, event=replace(down.event, sentence=sentence, fields=of_it))
+        for down, of_it in zip(downs, fields, strict=True)
+    ]
 
 
 def heard(
