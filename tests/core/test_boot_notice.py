@@ -85,7 +85,7 @@ def test_one_vm_is_named() -> None:
     assert "It was vm:102 (web-102), 5.0 s after that." in message.body
 
 
-def test_what_is_missing_is_named_and_told_by_itself_when_it_comes() -> None:
+def test_what_is_missing_is_named_and_told_together_when_it_comes() -> None:
     boot = Boot(*range(101, 107))
     boot.went_down()
     boot.look(10.0, boot.back(101, 10.0))
@@ -96,10 +96,23 @@ def test_what_is_missing_is_named_and_told_by_itself_when_it_comes() -> None:
         "pve was down for 4 min: 1 of 6 VMs run again, not vm:102 (web-102), vm:103 (web-103), vm:104 (web-104),"
         " vm:105 (web-105) and 1 more"
     )
-    assert "- vm:106 (web-106) is not up yet: haven explain vm:106" in message.body
+    assert "- vm:106 (web-106) is not up yet" in message.body
     assert (message.kind, message.level) == (MessageKind.NOTE, Level.WARN)
-    [closed] = boot.look(400.0, boot.back(106, 400.0))
-    assert closed.title.startswith("vm:106 (web-106) is back after")
+    assert boot.wake_s is None
+    assert boot.look(400.0, *(boot.back(number, 400.0) for number in (104, 105))) == []
+    assert boot.wake_s == NOW_S + 410.0
+    [late] = boot.look(410.0)
+    assert late.title == "2 more VMs run again, 7 min after pve was booted: vm:104 (web-104), vm:105 (web-105)"
+    assert late.body.startswith("3 of those that went down with the host do not yet.\n- vm:102 (web-102)")
+    boot.look(900.0, boot.back(106, 800.0))
+    boot.look(950.0, *(boot.back(number, 950.0) for number in (102, 103)))
+    [last] = boot.look(999.0)
+    assert (last.body, last.level) == ("Now all of them run.", Level.INFO)
+    assert boot.memory.boot is None
+    assert [one.title for one in boot.messages[2:]] == [
+        "vm:106 (web-106) runs again, 13 min after pve was booted",
+        "2 more VMs run again, 16 min after pve was booted: vm:102 (web-102), vm:103 (web-103)",
+    ]
 
 
 def test_vms_that_come_one_after_the_other_are_waited_for_but_not_for_ever() -> None:
@@ -108,30 +121,45 @@ def test_vms_that_come_one_after_the_other_are_waited_for_but_not_for_ever() -> 
     for number in range(101, 106):
         at_s = 100.0 * (number - 100)
         assert boot.look(at_s, boot.back(number, at_s)) == []
-    message, late = boot.look(600.0, boot.back(106, 600.0))
+    [message] = boot.look(600.0, boot.back(106, 600.0))
     assert message.title.startswith("pve was down for 4 min: 5 of 10 VMs run again, not vm:106 (web-106), vm:107")
-    assert late.title.startswith("vm:106 (web-106) is back after 14 min")
 
 
-def test_a_vm_that_is_held_is_told_at_once_and_again_when_it_runs() -> None:
-    boot = Boot(101, 102, 103)
+def test_storage_that_is_late_is_two_messages_and_not_two_for_each_vm() -> None:
+    boot = Boot(*range(101, 121))
     boot.went_down()
-    [held] = boot.look(3.0, boot.keep_held(103, 3.0))
-    assert held.title == "vm:103 (web-103) is held: disk a.raw is missing"
-    boot.look(5.0, boot.back(101, 5.0), boot.back(102, 5.0))
-    [message] = boot.look(7.0)
-    assert message.title == "pve was down for 4 min: 2 of 3 VMs run again, not vm:103 (web-103)"
-    assert message.body.endswith("- vm:103 (web-103) is held: haven explain vm:103")
-    [closed] = boot.look(60.0, boot.back(103, 60.0))
-    assert closed.title.startswith("vm:103 (web-103) is back after")
+    boot.look(2.0, *(boot.keep_held(number, 2.0) for number in boot.numbers))
+    assert boot.look(31.9) == []
+    [message] = boot.look(32.0)
+    assert message.title.startswith("pve was down for 4 min: 0 of 20 VMs run again, not vm:101 (web-101), vm:102")
+    assert message.body.count("is held: disk a.raw is missing") == 20
+    assert message.level is Level.ERR
+    for number in boot.numbers:
+        at_s = number - 41.0
+        started = boot.line(at_s, Kind.EXEC, "started", name(number), action="start", phase="ok")
+        assert boot.look(at_s, started, boot.back(number, at_s)) == []
+    [late] = boot.look(100.0)
+    assert late.title.startswith("20 more VMs run again, 79 s after pve was booted: vm:101 (web-101),")
+    assert late.title.endswith("and 16 more")
+    assert boot.memory.troubles == {}
+    assert boot.memory.boot is None
 
 
-def test_one_that_was_held_for_a_moment_counts_as_up_and_is_told_besides() -> None:
-    boot = Boot(101, 103)
+def test_storage_that_is_just_a_little_late_is_nothing_to_tell() -> None:
+    boot = Boot(101, 102)
     boot.went_down()
-    told = boot.look(9.0, boot.keep_held(103, 3.0), boot.back(103, 8.0), boot.back(101, 9.0)) + boot.look(11.0)
-    assert [one.title.partition(":")[0] for one in told] == ["vm", "vm", "pve was down for 4 min"]
-    assert told[-1].title.endswith("both VMs run again")
+    boot.look(2.0, *(boot.keep_held(number, 2.0) for number in boot.numbers))
+    boot.look(20.0, boot.back(101, 20.0), boot.back(102, 20.0))
+    [message] = boot.look(22.0)
+    assert message.title == "pve was down for 4 min: both VMs run again"
+
+
+def test_a_vm_that_is_held_after_the_boot_was_told_is_told_at_once() -> None:
+    boot = Boot(101, 102)
+    boot.went_down()
+    boot.look(125.0, boot.back(101, 3.0), boot.line(125.0, Kind.VM_NOTE))
+    [held] = boot.look(300.0, boot.keep_held(102, 300.0))
+    assert held.title == "vm:102 (web-102) is held: disk a.raw is missing"
 
 
 def test_one_that_somebody_stops_meanwhile_is_told_and_waited_for_no_longer() -> None:
@@ -177,6 +205,7 @@ def test_two_boots_in_a_row_are_two_messages() -> None:
     [second] = boot.look(70.0, boot.back(101, 62.0, 60.0), boot.line(70.0, Kind.VM_NOTE))
     assert second.title == "pve was down for 30 s: vm:101 (web-101) runs again"
     assert first.key != second.key
+    assert boot.look(500.0, boot.back(102, 400.0))[0].title.startswith("vm:102 (web-102) is back after")
 
 
 def test_a_shutdown_after_a_boot_is_another_boot() -> None:

@@ -1,7 +1,8 @@
 """One message for one boot of the host: what became of every VM that went down with it.
 
 Their incidents stay one for each VM, and their push monitors hear of each. Only messages to people are gathered,
-until all VMs run again or are held, or nothing more comes. A VM that is held is told at once besides.
+until all VMs run again or nothing more comes. Those that are missing then are named, and what becomes of them is
+gathered again: storage that comes late brings back many VMs at once.
 """
 
 from collections.abc import Sequence
@@ -13,20 +14,24 @@ from haven.core.message import Message, MessageKind
 from haven.core.words import Level
 
 QUIET_S = 120.0
-"""So long after the last VM that came back, those that did not are told as missing."""
+"""So long after the last news, VMs that are still down are told as missing."""
+HELD_S = 30.0
+"""The same when all others run, and these are held: their storage may be just about to come."""
 MOST_S = 600.0
 """And so long after the boot in any case."""
+LATE_S = 10.0
+"""VMs that were missing and come back within this of each other are told together."""
 NAMED = 4
-"""VMs that are named in the title; the text below has all of them."""
+"""VMs that are named in a title; the text below has all of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """A VM that went down with the host; since `runs_wall_s` it runs again."""
+    """A VM that went down with the host. `held`: that it is, and why; since `runs_wall_s` it runs again."""
 
     sid: str
     name: str
-    held: bool = False
+    held: str = ""
     runs_wall_s: float | None = None
 
     @property
@@ -37,18 +42,20 @@ class Gone:
 @dataclass(frozen=True, slots=True)
 class HostBoot:
     """`vms` by incident. The host was last seen at `down_wall_s`; `back_wall_s`: the first that was heard of it
-    since, None: it is just shutting down (`orderly`). `news_wall_s`: when the last VM went down or came back."""
+    since, None: it is just shutting down (`orderly`). `news_wall_s`: when the last VM went down, came back or was
+    held. `told`: people know of the boot, and that these VMs are missing."""
 
     down_wall_s: float
     back_wall_s: float | None
     news_wall_s: float
     orderly: bool
     vms: dict[str, Gone] = field(default_factory=dict)
+    told: bool = False
 
     def is_over_for(self, sid: str, *, stopping: bool) -> bool:
         """What comes now of this VM is of the next boot."""
         again = any(vm.sid == sid and vm.runs_wall_s is not None for vm in self.vms.values())
-        return again or (stopping and self.back_wall_s is not None)
+        return again or self.told or (stopping and self.back_wall_s is not None)
 
     def with_gone(self, incident: str, vm: Gone, opened_wall_s: float, at_wall_s: float) -> "HostBoot":
         down_s = min(self.down_wall_s, opened_wall_s)
@@ -59,64 +66,96 @@ class HostBoot:
         return self if self.back_wall_s else replace(self, back_wall_s=at_wall_s, news_wall_s=at_wall_s)
 
     def due_wall_s(self, grace_s: float) -> float:
-        """When it is told, as far as is known; never while the host is down."""
-        if self.back_wall_s is None:
+        """When there is something to tell of it, as far as is known; never while the host is down."""
+        missing = [vm for vm in self.vms.values() if vm.runs_wall_s is None]
+        if self.back_wall_s is None or (self.told and len(missing) == len(self.vms)):
             return inf
-        if all(vm.held or vm.runs_wall_s is not None for vm in self.vms.values()):
+        if self.told:
+            return self.news_wall_s + LATE_S
+        if not missing:
             return self.news_wall_s + grace_s  # the next one may be just about to be told
-        return min(self.news_wall_s + QUIET_S, self.back_wall_s + MOST_S)
+        quiet_s = HELD_S if all(vm.held for vm in missing) else QUIET_S
+        return min(self.news_wall_s + quiet_s, self.back_wall_s + MOST_S)
 
     def heard(self, message: Message) -> tuple["HostBoot", bool]:
         """What the boot is after a message about one of its VMs, and whether that is not told by itself."""
         vm = self.vms.get(message.incident)
         if vm is None or message.kind is MessageKind.OPENED:
             return self, vm is not None
-        vms = dict(self.vms)
         if message.kind is MessageKind.ESCALATED:
-            vms[message.incident] = replace(vm, held=True)
-        elif message.outage_s is None:
-            del vms[message.incident]  # nobody wants it back any more
-        else:
-            vms[message.incident] = replace(vm, held=False, runs_wall_s=message.at_wall_s)
-            kept = replace(self.booted(message.at_wall_s), vms=vms, news_wall_s=message.at_wall_s)
-            return kept, not vm.held  # who was told that it is held is told that it runs
-        return replace(self, vms=vms), False
+            return self._with(message, replace(vm, held=message.title)), not self.told
+        if message.kind is not MessageKind.CLOSED:
+            return self, False
+        if message.outage_s is None:  # nobody wants it back any more
+            return replace(self, vms={key: one for key, one in self.vms.items() if one is not vm}), False
+        return self.booted(message.at_wall_s)._with(message, replace(vm, runs_wall_s=message.at_wall_s)), True
 
-    def told(self, voice: words.Voice) -> Message | None:
-        """What people are told of it; None when there is nothing left to tell."""
-        if not self.vms or self.back_wall_s is None:
-            return None
+    def _with(self, message: Message, vm: Gone) -> "HostBoot":
+        return replace(self, vms={**self.vms, message.incident: vm}, news_wall_s=message.at_wall_s)
+
+    def rest(self) -> "HostBoot | None":
+        """What is left of it once it was told."""
+        missing = {incident: vm for incident, vm in self.vms.items() if vm.runs_wall_s is None}
+        return replace(self, vms=missing, told=True) if missing and self.back_wall_s is not None else None
+
+    def message(self, voice: words.Voice) -> Message | None:
+        """What people are told of it now; None when there is nothing to tell."""
+        back = {incident: vm for incident, vm in self.vms.items() if vm.runs_wall_s is not None}
         missing = [vm for vm in self.vms.values() if vm.runs_wall_s is None]
-        title = f"{voice.node} was down for {words.span(max(self.back_wall_s - self.down_wall_s, 0.0))}: "
+        if self.back_wall_s is None or not self.vms or (self.told and not back):
+            return None
+        say = _late if self.told else _boot
+        title, first = say(self, self.back_wall_s, list(back.values()), missing, voice)
+        level = Level.INFO if not missing else Level.ERR if any(vm.held for vm in missing) else Level.WARN
         return Message(
-            f"boot:{min(self.vms)}",
+            f"boot:{min(back)}:late" if self.told else f"boot:{min(self.vms)}",
             MessageKind.NOTE if missing else MessageKind.CLOSED,
-            title + _outcome(list(self.vms.values()), missing),
-            "\n".join([self._away(self.back_wall_s, voice), *map(_line, missing)]),
+            title,
+            "\n".join([first, *(f"- {vm.held or vm.label + ' is not up yet'}" for vm in missing)]),
             self.news_wall_s,
-            Level.WARN if missing else Level.INFO,
+            level,
         )
 
-    def _away(self, back_s: float, voice: words.Voice) -> str:
-        why = "It was shut down in order" if self.orderly else "It was rebooted or lost power"
-        away = f"{why}: away from {voice.clock(self.down_wall_s)} to {voice.clock(back_s)}."
-        took = [(vm.runs_wall_s - back_s, vm) for vm in self.vms.values() if vm.runs_wall_s is not None]
-        if not took:
-            return away
-        longest_s, slowest = max(took, key=lambda one: one[0])
-        which = "The slowest was" if len(took) > 1 else "It was"
-        return f"{away} {which} {slowest.label}, {words.span(max(longest_s, 0.0))} after that."
+
+def _boot(
+    boot: HostBoot, back_s: float, back: Sequence[Gone], missing: Sequence[Gone], voice: words.Voice
+) -> tuple[str, str]:
+    away = words.span(max(back_s - boot.down_wall_s, 0.0))
+    if missing:
+        outcome = f"{len(back)} of {len(boot.vms)} VMs run again, not {_names(missing)}"
+    elif len(back) == 1:
+        outcome = f"{back[0].label} runs again"
+    else:
+        outcome = f"{'both' if len(back) == 2 else f'all {len(back)}'} VMs run again"
+    why = "It was shut down in order" if boot.orderly else "It was rebooted or lost power"
+    when = f"{why}: away from {voice.clock(boot.down_wall_s)} to {voice.clock(back_s)}."
+    return f"{voice.node} was down for {away}: {outcome}", f"{when}{_slowest(back, back_s)}"
 
 
-def _outcome(vms: Sequence[Gone], missing: Sequence[Gone]) -> str:
-    if not missing:
-        how_many = "both" if len(vms) == 2 else f"all {len(vms)}"
-        return f"{how_many} VMs run again" if len(vms) > 1 else f"{vms[0].label} runs again"
-    names = ", ".join(vm.label for vm in missing[:NAMED])
-    more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
-    return f"{len(vms) - len(missing)} of {len(vms)} VMs run again, not {names}{more}"
+def _late(
+    _: HostBoot, back_s: float, back: Sequence[Gone], missing: Sequence[Gone], voice: words.Voice
+) -> tuple[str, str]:
+    after = f"{words.span(max(_last_s(back) - back_s, 0.0))} after {voice.node} was booted"
+    who = f"{back[0].label} runs" if len(back) == 1 else f"{len(back)} more VMs run"
+    names = "" if len(back) == 1 else f": {_names(back)}"
+    left = (
+        f"{len(missing)} of those that went down with the host do not yet." if missing else "Now all of them run."
+    )
+    return f"{who} again, {after}{names}", left
 
 
-def _line(vm: Gone) -> str:
-    state = "is held" if vm.held else "is not up yet"
-    return f"- {vm.label} {state}: haven explain {vm.sid}"
+def _slowest(back: Sequence[Gone], back_s: float) -> str:
+    if not back:
+        return ""
+    slowest = max(back, key=lambda vm: vm.runs_wall_s or 0.0)
+    which = "The slowest was" if len(back) > 1 else "It was"
+    return f" {which} {slowest.label}, {words.span(max(_last_s(back) - back_s, 0.0))} after that."
+
+
+def _last_s(back: Sequence[Gone]) -> float:
+    return max(vm.runs_wall_s or 0.0 for vm in back)
+
+
+def _names(vms: Sequence[Gone]) -> str:
+    more = f" and {len(vms) - NAMED} more" if len(vms) > NAMED else ""
+    return f"{', '.join(vm.label for vm in vms[:NAMED])}{more}"

@@ -98,7 +98,7 @@ class _Look:
         elif words.begins_anew(happened.event):
             self._forget("libvirt::")  # what it had lost may be back already, and it does not know
             self._boot = self._boot and self._boot.booted(happened.at_wall_s)
-        elif words.is_start(happened.event):
+        elif words.is_start(happened.event) and not self._is_down(happened.event.sid or ""):
             self._over_now(f"held:{happened.event.sid}", happened, words.runs)
 
     # -- incidents
@@ -123,13 +123,14 @@ class _Look:
         """It went down with the host."""
         if self._boot and self._boot.is_over_for(outage.sid, stopping=stopping):
             self._tell_boot(self._boot)
+            self._boot = None
         boot = self._boot or HostBoot(outage.began_wall_s, None, at_s, orderly=stopping)
         boot = boot if stopping else boot.booted(at_s)
         self._boot = boot.with_gone(outage.incident, Gone(outage.sid, outage.name), outage.began_wall_s, at_s)
 
     def _tell_boot(self, boot: HostBoot) -> None:
-        self._boot = None
-        if message := boot.told(self._terms):
+        self._boot = boot.rest()
+        if message := boot.message(self._terms):
             self._tell_all(message)
 
     def evidence(self, happened: Happened) -> None:
@@ -178,6 +179,10 @@ class _Look:
         self._troubles.pop(f"held:{outage.sid}", None)
         calm = replace(outage, level=Level.INFO, began_wall_s=happened.at_wall_s)
         self._send(f"{outage.key}:closed", MessageKind.CLOSED, calm, title, body, outage, outage_s)
+
+    def _is_down(self, sid: str) -> bool:
+        """It has an incident, and the end of that is told."""
+        return any(trouble.incident and trouble.sid == sid for trouble in self._troubles.values())
 
     def _outage(self, happened: Happened) -> Trouble | None:
         return self._troubles.get(words.text(happened.event, "incident"))
