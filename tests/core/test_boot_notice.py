@@ -242,3 +242,25 @@ def test_it_goes_on_where_a_killed_api_ended(cut: int) -> None:
     boot.memory = decode(NoticeMemory, encode(boot.memory))
     told += boot.look(9.0, *lines[cut + 1 :])
     assert [one.title for one in told] == ["pve was down for 4 min: both VMs run again"]
+
+
+def test_a_host_whose_clock_is_set_forward_while_it_boots() -> None:
+    """Its battery is dead: it believes in a day long past until its router VM is up."""
+    boot, years_s = Boot(101, 102), 6 * 365 * 86400.0
+    boot.look(0.1, *(boot.gone(number, 0.0, away_s=-years_s) for number in boot.numbers))
+    boot.look(5.0, boot.back(101, 5.0))
+    [first] = boot.look(years_s)
+    assert first.title == "pve was down: 1 of 2 VMs run again, not vm:102 (web-102)"
+    [late] = boot.look(years_s + 30, boot.back(102, years_s + 9))
+    assert late.title.startswith("vm:102 (web-102) runs again, ")
+
+
+def test_a_clock_that_is_set_back_delays_nothing_for_long() -> None:
+    boot, year_s = Boot(101), 365 * 86400.0
+    boot.look(year_s, boot.gone(101, year_s))
+    boot.look(1.0, boot.line(1.0, Kind.VM_NOTE))
+    [message] = boot.look(200.0)
+    assert message.title.endswith("0 of 1 VMs run again, not vm:101 (web-101)")
+    low = boot.line(year_s, Kind.STORAGE_LOW, "/srv: 4 % free", None, Level.WARN, mount="/srv")
+    assert boot.look(year_s, low) == []
+    assert [one.title for one in boot.look(200.0)] == ["pve: /srv: 4 % free"]

@@ -120,7 +120,8 @@ class HostBoot:
 def _boot(
     boot: HostBoot, back_s: float, back: Sequence[Gone], missing: Sequence[Gone], voice: words.Voice
 ) -> tuple[str, str]:
-    away = words.span(max(back_s - boot.down_wall_s, 0.0))
+    away_s = back_s - boot.down_wall_s  # below 0: its clock was not set yet
+    down = f"was down for {words.span(away_s)}" if away_s >= 0 else "was down"
     if missing:
         outcome = f"{len(back)} of {len(boot.vms)} VMs run again, not {_names(missing)}"
     elif len(back) == 1:
@@ -129,7 +130,7 @@ def _boot(
         outcome = f"{'both' if len(back) == 2 else f'all {len(back)}'} VMs run again"
     why = "It was shut down in order" if boot.orderly else "It was rebooted or lost power"
     when = f"{why}: away from {voice.clock(boot.down_wall_s)} to {voice.clock(back_s)}."
-    return f"{voice.node} was down for {away}: {outcome}", f"{when}{_slowest(back, back_s)}"
+    return f"{voice.node} {down}: {outcome}", f"{when}{_slowest(back, back_s)}"
 
 
 def _late(
@@ -145,11 +146,12 @@ def _late(
 
 
 def _slowest(back: Sequence[Gone], back_s: float) -> str:
-    if not back:
+    took_s = _last_s(back) - back_s if back else inf
+    if took_s > MOST_S + QUIET_S:  # or the clock was set meanwhile
         return ""
     slowest = max(back, key=lambda vm: vm.runs_wall_s or 0.0)
     which = "The slowest was" if len(back) > 1 else "It was"
-    return f" {which} {slowest.label}, {words.span(max(_last_s(back) - back_s, 0.0))} after that."
+    return f" {which} {slowest.label}, {words.span(max(took_s, 0.0))} after that."
 
 
 def _last_s(back: Sequence[Gone]) -> float:

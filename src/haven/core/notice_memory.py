@@ -1,6 +1,6 @@
 """What lasts between two looks at the story: what goes on, what was told of it, what the limit kept back."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from haven.core.boot_notice import HostBoot
 from haven.core.words import Level
@@ -52,6 +52,27 @@ class NoticeMemory:
     sent_wall_s: tuple[float, ...] = ()
     held_back: HeldBack = HeldBack()
     boot: HostBoot | None = None
+
+
+AHEAD_S = 60.0
+
+
+def not_ahead(memory: NoticeMemory, now_wall_s: float) -> NoticeMemory:
+    """Without moments ahead of now: the clock was set back since, and nobody is to wait for them for ever."""
+    boot, latest_s = memory.boot, now_wall_s + AHEAD_S
+    troubles = {
+        key: replace(
+            one,
+            due_wall_s=now_wall_s if one.due_wall_s > latest_s else one.due_wall_s,
+            told_wall_s=now_wall_s if (one.told_wall_s or 0.0) > latest_s else one.told_wall_s,
+        )
+        for key, one in memory.troubles.items()
+    }
+    if boot and boot.news_wall_s > latest_s:
+        back_s = None if boot.back_wall_s is None else min(boot.back_wall_s, now_wall_s)
+        boot = replace(boot, news_wall_s=now_wall_s, back_wall_s=back_s)
+    sent_s = tuple(at_s for at_s in memory.sent_wall_s if at_s <= now_wall_s)
+    return replace(memory, troubles=troubles, sent_wall_s=sent_s, boot=boot)
 
 
 def silent_daemons(memory: NoticeMemory) -> tuple[str, ...]:

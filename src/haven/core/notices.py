@@ -17,7 +17,7 @@ from haven.core.boot_notice import Gone, HostBoot
 from haven.core.ending import HOST_STOPS
 from haven.core.event import Event
 from haven.core.message import Message, MessageKind
-from haven.core.notice_memory import HeldBack, NoticeMemory, Trouble
+from haven.core.notice_memory import HeldBack, NoticeMemory, Trouble, not_ahead
 from haven.core.words import Cause, Kind, Level
 
 HOUR_S = 3600.0
@@ -62,7 +62,7 @@ class Told:
 
 def step(memory: NoticeMemory, story: Iterable[Happened], now_wall_s: float, terms: Terms) -> Told:
     """Take the new lines of the story, in their order, and say what people are to be told now."""
-    look = _Look(memory, terms, now_wall_s)
+    look = _Look(not_ahead(memory, now_wall_s), terms, now_wall_s)
     for happened in story:
         if happened.id > look.cursor:
             look.take(happened)
@@ -80,8 +80,7 @@ class _Look:
         self._now_s = now_wall_s
         self._troubles = dict(memory.troubles)
         self._over = memory.over
-        # A moment ahead of now is of a clock that was set back since: it must not block for ever.
-        self._sent_s = tuple(s for s in memory.sent_wall_s if now_wall_s - HOUR_S < s <= now_wall_s)
+        self._sent_s = tuple(s for s in memory.sent_wall_s if now_wall_s - HOUR_S < s)
         self._held_back = memory.held_back
         self._boot = memory.boot
         self._messages: list[Message] = []
