@@ -98,7 +98,6 @@ def test_what_is_missing_is_named_and_told_together_when_it_comes() -> None:
     )
     assert "- vm:106 (web-106) is not up yet" in message.body
     assert (message.kind, message.level) == (MessageKind.NOTE, Level.WARN)
-    assert boot.wake_s is None
     assert boot.look(400.0, *(boot.back(number, 400.0) for number in (104, 105))) == []
     assert boot.wake_s == NOW_S + 410.0
     [late] = boot.look(410.0)
