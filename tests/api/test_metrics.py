@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from haven.api.metrics import render
 from haven.core.clock import Deadline
-from haven.core.records import Hold, LrmRecord, ServiceConfig, ServiceStatus, VmIdentity, VmJournal
+from haven.core.records import FreeSpace, Hold, LrmRecord, ServiceConfig, ServiceStatus, VmIdentity, VmJournal
 from haven.core.words import HoldCause, LrmMode, LrmState, ServiceState, Wanted
 from tests.api.telling import crash, ready, ring, telling_api, until
 from tests.api.world import NODE, World
@@ -45,7 +45,8 @@ def populate(world: World) -> None:
     hold = Hold(HoldCause.DISK_MISSING, "disk a is missing", Deadline("boot", 60.0, now_s, 60.0), now_s, 1, 1)
     world.put("service/vm:101", ServiceStatus("vm:101", ServiceState.STARTED, NODE, "1"))
     world.put("service/vm:102", ServiceStatus("vm:102", ServiceState.ERROR, NODE, "2", held=hold))
-    world.put(f"lrm/{NODE}", LrmRecord(NODE, LrmState.ACTIVE, LrmMode.ACTIVE, now_s - 4))
+    spaces = {"/srv/vm": FreeSpace(1024, 4096, 2048)}
+    world.put(f"lrm/{NODE}", LrmRecord(NODE, LrmState.ACTIVE, LrmMode.ACTIVE, now_s - 4, spaces=spaces))
 
 
 def scraped(port: int, method: str = "GET", path: str = "/metrics") -> tuple[int, str]:
@@ -72,6 +73,12 @@ def test_the_state_of_vms_of_haven_and_of_the_host(tmp_path: Path) -> None:
     assert of(found, "haven_daemon_up", daemon="crm") == 0
     assert 3 < of(found, "haven_daemon_age_seconds", daemon="lrm") < 30
     assert (of(found, "haven_store_ok"), of(found, "haven_libvirt_ok"), of(found, "haven_history_ok")) == (1, 1, 1)
+    images = {"path": "/srv/vm", "use": "images"}
+    assert of(found, "haven_space_free_bytes", **images) == 1 << 30
+    assert of(found, "haven_space_bytes", **images) == 4 << 30
+    assert of(found, "haven_space_growth_bytes", **images) == 2 << 30
+    folder = {"path": str(tmp_path / "state"), "use": "haven"}
+    assert 0 < of(found, "haven_space_free_bytes", **folder) < of(found, "haven_space_bytes", **folder)
     assert 0 < of(found, "haven_host_memory_available_bytes") < of(found, "haven_host_memory_bytes")
 
 

@@ -21,7 +21,7 @@ from haven.api.telling.outbox import OUTBOX_FILE, Outbox
 from haven.api.telling.outbox_file import OutboxError
 from haven.api.telling.watch import Watch
 from haven.core.message import Message, MessageKind
-from haven.core.notices import NoticeMemory
+from haven.core.notice_memory import NoticeMemory
 from haven.core.records import LrmRecord, ManagerRecord, Origin, ServiceConfig, VmCare, VmJournal
 from haven.core.words import CrmState, Kind, LrmMode, LrmState, Wanted
 from tests.api.telling import back, crash, ready, ring, telling_api, until
@@ -355,6 +355,46 @@ def test_messages_beyond_what_is_kept_are_counted(tmp_path: Path, monkeypatch: p
             until(lambda: world.api.get("/haven/notify")["receivers"][0]["given_up"] == 0, "said")
     assert ear.bodies[0]["title"] == "alpha: 4 older messages could not be delivered and are given up"
     assert [said["id"] for said in ear.bodies[1:]] == ["vm:102-4:closed", "vm:102-9:closed"]
+
+
+def note(number: int) -> Message:
+    return Message(f"k{number}", MessageKind.NOTE, f"t{number}", "b", 1.0)
+
+
+def test_a_clock_that_is_set_forward_by_years_loses_no_message_and_tries_in_vain_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("haven.api.telling.outbox.KEPT_TRIES", 3)
+    outbox, years_s = Outbox(tmp_path / OUTBOX_FILE), 10 * 365 * 86400.0
+    outbox.refused("r", "not there", 1.0)
+    outbox.take(NoticeMemory(1), [note(1)], ["r", "other"], (), 1.0)
+    outbox.refused("r", "not there", 1.0)
+    outbox.take(NoticeMemory(2), [note(2)], ["r"], (), 1.0)
+    outbox.refused("r", "not there", years_s)
+    assert [one.message.title for one in outbox.waiting("r", 5, years_s)] == ["t1", "t2"]
+    outbox.refused("r", "not there", years_s)
+    assert [one.message.title for one in outbox.waiting("r", 5, years_s)] == ["t2"]
+    assert [one.message.title for one in outbox.waiting("other", 5, years_s)] == ["t1"]
+    assert outbox.standing("r").lost == 1
+    outbox.close()
+
+
+def test_what_waits_in_an_outbox_of_before_is_sent_still(tmp_path: Path) -> None:
+    path = tmp_path / OUTBOX_FILE
+    outbox = Outbox(path)
+    outbox.refused("r", "not there", 1.0)
+    outbox.take(NoticeMemory(1), [note(1)], ["r"], (), 1.0)
+    outbox.close()
+    with closing(sqlite3.connect(path)) as other, other:
+        other.execute("ALTER TABLE queue DROP COLUMN refused_before")
+        other.execute("PRAGMA user_version=1")
+    outbox = Outbox(path)
+    assert outbox.notice == ""
+    outbox.take(NoticeMemory(2), [note(2)], ["r"], (), 1.0)
+    assert [one.message.title for one in outbox.waiting("r", 5, 2.0)] == ["t1", "t2"]
+    outbox.close()
+    with closing(sqlite3.connect(path)) as other:
+        assert other.execute("SELECT refused_before FROM queue").fetchall() == [(1,), (1,)]
 
 
 def test_what_mended_itself_counts_as_an_outage_and_not_as_a_restart(tmp_path: Path) -> None:

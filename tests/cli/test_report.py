@@ -155,10 +155,19 @@ def test_ticks_are_round_and_few() -> None:
     assert 2 <= len(ticks(END_S - 400 * DAY_S, END_S)) <= 10
 
 
-def test_the_page_on_stdout_and_the_answer_as_json(api: FakeApi, capsys: Output) -> None:
+@pytest.mark.parametrize(
+    "words", [("--html",), ("--html", "--since", "7d"), ("--since", "7d", "--html"), ("--html", "-")]
+)
+def test_the_page_on_stdout(api: FakeApi, capsys: Output, words: tuple[str, ...]) -> None:
     api.answer(REPORT, made(vm((0, 10, "up"))))
-    assert run("--html", "-") == 0
-    assert capsys.readouterr().out.startswith("<!doctype html>")
+    assert run(*words) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("<!doctype html>")
+    assert err == ""
+
+
+def test_the_answer_as_json(api: FakeApi, capsys: Output) -> None:
+    api.answer(REPORT, made(vm((0, 10, "up"))))
     assert run("--json") == 0
     assert json.loads(capsys.readouterr().out) == made(vm((0, 10, "up")))
 
@@ -167,11 +176,12 @@ def test_the_page_on_stdout_and_the_answer_as_json(api: FakeApi, capsys: Output)
     ("words", "said"),
     [
         (("--since", "1d", "--from", "2d"), "--since and --from say the same"),
+        (("x.html",), "only a page goes into a file: haven report --html x.html"),
         (("--from", "yesterday"), "expected a length like 2h"),
         (("--from", "1h", "--to", "2h"), "the period has to begin before it ends"),
     ],
 )
-def test_a_wrong_period_is_told(api: FakeApi, capsys: Output, words: tuple[str, ...], said: str) -> None:
+def test_what_cannot_be_meant_is_told(api: FakeApi, capsys: Output, words: tuple[str, ...], said: str) -> None:
     assert run(*words) == 2
     assert said in capsys.readouterr().err
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from haven.core.event import Event, Scalar
 from haven.core.message import Message
-from haven.core.notices import Happened, NoticeMemory, Terms, step
+from haven.core.notice_memory import NoticeMemory
+from haven.core.notices import Happened, Terms, step
 from haven.core.words import Cause, HoldCause, Kind, Level
 
 NOW_S = 1_000_000.0
@@ -26,6 +27,7 @@ class Story:
     memory: NoticeMemory = field(default_factory=NoticeMemory)
     lines: int = 0
     messages: list[Message] = field(default_factory=list)
+    raised: list[Message] = field(default_factory=list)
     wake_s: float | None = None
 
     def line(
@@ -44,6 +46,7 @@ class Story:
         told = step(self.memory, lines, NOW_S + at_s, self.terms)
         self.memory, self.wake_s = told.memory, told.wake_at_wall_s
         self.messages += told.messages
+        self.raised += told.raised
         return list(told.messages)
 
     def down(self, at_s: float, incident: str = "102-a", sid: str = "vm:102") -> Happened:

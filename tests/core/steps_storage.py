@@ -2,7 +2,9 @@
 
 from haven.core.host import Space
 from haven.core.hypervisor import Happening, Moment
+from haven.core.records import LrmRecord
 from tests.core.story import Story, step
+from tests.core.world import NODE
 
 
 @step("the storage of <sid> is (full|failing|well again)")
@@ -40,3 +42,10 @@ def space(story: Story, free: str, total: str, sid: str) -> None:
 @step("/srv does not answer any more")
 def space_silent(story: Story) -> None:
     story.world.host.spaces.clear()
+
+
+@step("the monitoring is told of (?:no file system|<n> MiB free in (/\\w+))")
+def monitored(story: Story, free: str | None, where: str | None) -> None:
+    record = story.world.record(f"lrm/{NODE}", LrmRecord)
+    told = {at: space.free_mib for at, space in record.spaces.items()}
+    assert told == ({where: int(free)} if free else {})

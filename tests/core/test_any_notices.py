@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from haven.core.codec import decode, encode
+from haven.core.ending import HOST_STOPS
 from haven.core.message import Message, MessageKind
-from haven.core.notices import Happened, NoticeMemory
-from haven.core.words import Kind, Level
+from haven.core.notice_memory import NoticeMemory
+from haven.core.notices import Happened
+from haven.core.words import Cause, Kind, Level
 from tests.core.notice_story import NOW_S, TERMS, Story
 
 SIDS = ("vm:101", "vm:102", "vm:103")
@@ -18,19 +20,24 @@ SIDS = ("vm:101", "vm:102", "vm:103")
 
 @st.composite
 def stories(draw: st.DrawFn) -> list[Happened]:
-    """Incidents of a few VMs, one after the other for each, told with repeats, mixed with the host's troubles."""
+    """Incidents of a few VMs, one after the other for each, told with repeats, mixed with the host's troubles and
+    its boots."""
     story, lines = Story(), []
     at_s = 0.0
     open_now: dict[str, str] = {}
     for number in range(draw(st.integers(0, 25))):
         at_s += draw(st.sampled_from((0.0, 0.3, 1.0, 2.0, 5.0, 700.0, 4000.0)))
         sid = draw(st.sampled_from(SIDS))
-        what = draw(st.sampled_from(("turn", "turn", "turn", "held", "repeat", "low", "ok", "close")))
+        what = draw(st.sampled_from(("turn", "turn", "turn", "held", "boot", "repeat", "low", "ok", "close")))
         if what == "turn" and sid in open_now:
             lines.append(story.up(at_s, open_now.pop(sid), sid))
         elif what == "turn":
             open_now[sid] = f"{sid}-{number}"
             lines.append(story.down(at_s, open_now[sid], sid))
+        elif what == "boot":
+            gone = {each: f"{each}-{number}" for each in SIDS if each not in open_now}
+            open_now |= gone
+            lines += gone_with_the_host(story, at_s, gone)
         elif what == "held" and sid in open_now:
             lines.append(replace(story.held(at_s, incident=open_now[sid])))
         elif what == "close" and sid in open_now:
@@ -45,6 +52,16 @@ def stories(draw: st.DrawFn) -> list[Happened]:
             kind = Kind.STORAGE_LOW if what == "low" else Kind.STORAGE_OK
             lines.append(story.line(at_s, kind, what, None, Level.WARN, mount="/srv"))
     return lines
+
+
+def gone_with_the_host(story: Story, at_s: float, incidents: dict[str, str]) -> list[Happened]:
+    sentence = HOST_STOPS if round(at_s) % 2 else "the host was rebooted or lost power"
+    downs = [story.down(at_s, incident, sid) for sid, incident in incidents.items()]
+    fields = [{**down.event.fields, "cause": Cause.HOST_BOOT} for down in downs]
+    return [
+        replace(down, event=replace(down.event, sentence=sentence, fields=of_it))
+        for down, of_it in zip(downs, fields, strict=True)
+    ]
 
 
 def heard(
@@ -66,26 +83,41 @@ def heard(
     return story.messages, story
 
 
+def is_boot(line: Happened) -> bool:
+    return line.event.fields.get("cause") == Cause.HOST_BOOT
+
+
+def unfinished(story: Story) -> bool:
+    """It was shut down, and never came back."""
+    return story.memory.boot is not None and story.memory.boot.back_wall_s is None
+
+
 CUTS = st.lists(st.integers(0, 25), max_size=6)
 
 
 @given(stories(), CUTS)
 def test_no_incident_is_told_twice_and_none_is_lost(lines: list[Happened], cuts: list[int]) -> None:
-    messages, _ = heard(lines, cuts)
-    keys = [message.key for message in messages]
-    assert len(keys) == len(set(keys))
+    messages, story = heard(lines, cuts)
+    for keys in ([message.key for message in messages], [message.key for message in story.raised]):
+        assert len(keys) == len(set(keys))
     begun = {str(line.event.fields["incident"]) for line in lines if line.event.kind is Kind.VM_DOWN}
     ended = {
         str(line.event.fields["incident"])
         for line in lines
         if line.event.kind in (Kind.VM_UP, Kind.INCIDENT_CLOSED)
     }
-    closed = [message.incident for message in messages if message.kind is MessageKind.CLOSED and message.incident]
-    opened = [message.incident for message in messages if message.kind is MessageKind.OPENED]
-    escalated = {message.incident for message in messages if message.kind is MessageKind.ESCALATED}
+    raised = story.raised
+    closed = [message.incident for message in raised if message.kind is MessageKind.CLOSED and message.incident]
+    opened = [message.incident for message in raised if message.kind is MessageKind.OPENED]
+    escalated = {message.incident for message in raised if message.kind is MessageKind.ESCALATED}
     assert sorted(closed) == sorted(ended)
     assert len(opened) == len(set(opened))
     assert begun - ended <= set(opened) | escalated
+    # Only of a boot of the host people are not told one by one, and then of all its VMs together.
+    by_hand = {message.incident for message in messages if message.kind is MessageKind.CLOSED}
+    by_boot = {message.incident for message in raised if message not in messages} - by_hand
+    assert by_boot <= {str(line.event.fields["incident"]) for line in lines if is_boot(line)}
+    assert bool(by_boot) <= (any(message.key.startswith("boot:") for message in messages) or unfinished(story))
 
 
 @given(stories(), CUTS)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from haven.core.message import MessageKind
-from haven.core.notices import silent_daemons
+from haven.core.notice_memory import silent_daemons
 from haven.core.words import Cause, HoldCause, Kind, Level
 from tests.core.notice_story import NOW_S, TERMS, Story, titles
 
@@ -98,6 +98,15 @@ def test_a_held_vm_without_an_incident_is_told_to_run_at_last() -> None:
     [runs] = story.look(60, started)
     assert runs.title == "vm:102 (maas-102) runs, after it was held for 60 s"
     assert story.look(61, story.line(61, Kind.EXEC, "started", action="start", phase="ok")) == []
+
+
+def test_a_held_vm_with_an_incident_is_told_once_when_it_runs_at_last() -> None:
+    story = Story()
+    story.look(7, story.down(0), story.held(7))
+    started = story.line(60, Kind.EXEC, "started", action="start", phase="ok")
+    [closed] = story.look(60, started, story.up(60))
+    assert closed.title == "vm:102 (maas-102) is back after 60 s: its QEMU process died"
+    assert story.memory.troubles == {}
 
 
 def test_an_incident_that_is_closed_without_a_restart_is_told() -> None:

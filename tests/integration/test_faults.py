@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -179,12 +180,15 @@ def autostarts(vm: TestVm) -> bool:
 
 
 def test_after_a_power_cut_what_should_run_is_started_and_the_boot_is_told_as_the_cause(host: HavenHost) -> None:
+    said = host.root / "log/said"
+    host.configure(f'{CONFIG}notify_command = "tee -a {said}"\n')
     host.haven_start()
-    wanted, off = protected(host), protected(host)
+    wanted, also, off = protected(host), protected(host), protected(host)
     typed(host, "qm", "stop", str(off.vmid))
     off.is_off()
     off.shows("stopped")
-    host.wait_for(lambda: [autostarts(vm) for vm in (wanted, off)] == [True, False], 60.0, "autostart settled")
+    autostarted = [True, True, False]
+    host.wait_for(lambda: [autostarts(vm) for vm in (wanted, also, off)] == autostarted, 60.0, "autostart settled")
     host.power_cut()
     host.start()
     host.haven_start()
@@ -193,3 +197,7 @@ def test_after_a_power_cut_what_should_run_is_started_and_the_boot_is_told_as_th
     assert incident["cause"] == "host_boot"
     off.stays("shut off")
     assert host.incidents(off.sid) == []
+    host.wait_for(lambda: "VMs run again" in said.read_text(), 60.0, "the message")
+    (title,) = re.findall(r'"title": "([^"]*)"', said.read_text())
+    assert title.startswith(f"{host.hostname} was down for ")
+    assert "both VMs run again" in title

@@ -6,7 +6,6 @@ A window that ends by itself, and a drill, are scenes of the demo.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -17,22 +16,6 @@ from tests.integration.vms import TestVm, forget, protected, refused, typed
 pytestmark = pytest.mark.lab
 
 REAL = 198
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HavenHost]:
-    with HavenHost(Path(tmp_path_factory.mktemp("lab")) / "host") as host:
-        host.configure("tick_s = 2\nbrake_window_s = 10\n")
-        host.haven_start()
-        yield host
-
-
-@pytest.fixture
-def vm(host: HavenHost) -> Iterator[TestVm]:
-    """A blank guest, protected and running."""
-    vm = protected(host)
-    yield vm
-    forget(vm)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,22 +14,6 @@ from tests.integration.vms import TestVm, defined, forget, protected, typed
 pytestmark = pytest.mark.lab
 
 REAL = 199
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HavenHost]:
-    with HavenHost(Path(tmp_path_factory.mktemp("lab")) / "host") as host:
-        host.configure("tick_s = 2\nbrake_window_s = 10\n")
-        host.haven_start()
-        yield host
-
-
-@pytest.fixture
-def vm(host: HavenHost) -> Iterator[TestVm]:
-    """A blank guest, protected and running."""
-    vm = protected(host)
-    yield vm
-    forget(vm)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from haven.core.records import VmCare
 from haven.core.transaction import Committed, Put, Transaction
 from haven.lab.haven_host import HavenHost
 from haven.store.sqlite import open_store
-from tests.integration.vms import TestVm, forget, protected, typed
+from tests.integration.vms import TestVm, typed
 
 pytestmark = pytest.mark.lab
 
@@ -26,14 +26,6 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HavenHost]:
         host.run(["mount", "--bind", str(host.root / "meminfo"), "/proc/meminfo"])
         host.haven_start()
         yield host
-
-
-@pytest.fixture
-def vm(host: HavenHost) -> Iterator[TestVm]:
-    """A blank guest, protected and running."""
-    vm = protected(host)
-    yield vm
-    forget(vm)
 
 
 def has_available(host: HavenHost, mib: int) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from haven.core.masking import masked
 from haven.core.words import Level
-from haven.notify.apprise_url import AppriseUrl
+from haven.notify.apprise_url import AppriseUrl, read
 from haven.notify.command import Command
 from haven.notify.masking import key_of, scrubbed
 from haven.notify.protocol import Delivery, NotifyError
@@ -195,6 +195,51 @@ def test_apprise_is_given_up_in_time() -> None:
         assert time.monotonic() - began_s < 25
     assert delivery.delivered == 0
     assert delivery.why
+
+
+ANSWER = b'{"letter": 0, "why": ""}\n{"letter": 1, "why": ""}\n{"letter": 2, "why": "busy \xc3\xbc"}\n'
+
+
+@given(st.integers(0, len(ANSWER)))
+def test_an_answer_that_is_cut_anywhere_counts_as_far_as_its_lines_are_whole(end: int) -> None:
+    whole = ANSWER[:end].count(b"\n")
+    why = "busy \u00fc" if whole == 3 else "killed"
+    assert read(ANSWER[:end], 3, "killed") == Delivery(min(whole, 2), why)
+
+
+def test_a_process_that_breaks_off_after_its_last_word_has_taken_all() -> None:
+    assert read(ANSWER[: ANSWER.index(b"\n") + 1], 1, "Apprise broke off") == Delivery(1)
+
+
+@pytest.mark.parametrize("odd", [b"hello\n", b"[1]\n", b'{"letter": 0, "why": ""}\n', b"\xff\n"])
+def test_a_line_that_is_not_of_the_next_letter_ends_the_answer(odd: bytes) -> None:
+    answer = b'{"letter": 0, "why": ""}\n' + odd + b'{"letter": 1, "why": ""}\n'
+    assert read(answer, 2, "") == Delivery(1)
+
+
+CHATTY = """
+import apprise, os
+from apprise.decorators import notify
+from haven.notify import send
+
+@notify(on="chatty")
+def tell(body, title, notify_type, *args, **kwargs):
+    os.write(1, b'{"letter": 0, "why": "no')
+    print("and more")
+    if title == "last":
+        os.kill(os.getpid(), 9)
+    return True
+
+send.main()
+"""
+
+
+def test_what_a_service_prints_and_how_it_ends_spoils_no_answer() -> None:
+    letters = [{"title": title, "body": "b", "level": "info"} for title in ("one", "two", "last")]
+    asked = json.dumps({"url": "chatty://", "timeout_s": 60, "letters": letters})
+    done = subprocess.run([sys.executable, "-c", CHATTY], input=asked.encode(), capture_output=True)
+    assert done.returncode == -9
+    assert read(done.stdout, 3, "broke off") == Delivery(2, "broke off")
 
 
 def test_the_process_of_apprise_ends_with_the_one_that_asked(tmp_path: Path) -> None:

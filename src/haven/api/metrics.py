@@ -20,13 +20,15 @@ from haven.api.telling.outbox import Standing
 from haven.api.telling.outbox_file import OutboxError
 from haven.api.telling.standing import VmStanding, standings
 from haven.api.versions import HAVEN_VERSION
+from haven.core.records import LrmRecord
 from haven.core.view import View
 from haven.history.model import HistoryError
 from haven.store.protocol import StoreError
 
 Totals = Mapping[tuple[str, str, str], float]
 Rows = Iterable[tuple[tuple[str, ...], float | None]]
-VM, CAUSE, RECEIVER, DAEMON, WHERE = ("sid", "name"), ("sid", "cause"), ("receiver",), ("daemon",), ("path",)
+VM, CAUSE, RECEIVER, DAEMON, WHERE = ("sid", "name"), ("sid", "cause"), ("receiver",), ("daemon",), ("path", "use")
+MIB = 1 << 20
 PSI = Path("/proc/pressure/memory")
 
 OF_VMS: tuple[tuple[str, str, Callable[[VmStanding, float], float]], ...] = (
@@ -84,7 +86,8 @@ class _Snapshot(Collector):
         yield from _own(state, view)
         errors = (((source,), value) for (name, _, source), value in totals.items() if name == teller.ERRORS)
         yield _family(teller.ERRORS, "Errors that a daemon survived.", DAEMON, errors)
-        yield from _host(state)
+        yield from _host()
+        yield from _spaces(state, view.lrms().get(state.node) if view else None)
         yield from _notifications(state)
         if view:
             yield from _vms(standings(view), totals, state.wall_s())
@@ -145,7 +148,7 @@ def _history_ok(state: State) -> bool:
     return True
 
 
-def _host(state: State) -> Iterator[Metric]:
+def _host() -> Iterator[Metric]:
     memory = psutil.virtual_memory()
     yield _single("haven_host_memory_bytes", "Memory of the host.", memory.total)
     yield _single("haven_host_memory_available_bytes", "What the kernel would give to a VM.", memory.available)
@@ -153,10 +156,20 @@ def _host(state: State) -> Iterator[Metric]:
     if pressure is not None:
         meaning = "Share of the last 10 s in which some task waited for memory."
         yield _single("haven_host_memory_pressure_ratio", meaning, pressure)
-    folder = state.settings.state_dir
-    space = psutil.disk_usage(folder)
-    yield _family("haven_space_bytes", "Size of the file system.", WHERE, _by({folder: space.total}))
-    yield _family("haven_space_free_bytes", "What is free in it.", WHERE, _by({folder: space.free}))
+
+
+def _spaces(state: State, lrm: LrmRecord | None) -> Iterator[Metric]:
+    """Of haven's own folder, and as the node daemon last saw it below the images: nobody here waits for a mount
+    that hangs."""
+    folder, images = state.settings.state_dir, lrm.spaces if lrm else {}
+    own = psutil.disk_usage(folder)
+    size = {(at, "images"): float(one.total_mib * MIB) for at, one in images.items()}
+    free = {(at, "images"): float(one.free_mib * MIB) for at, one in images.items()}
+    size[folder, "haven"], free[folder, "haven"] = own.total, own.free
+    growth = {(at, "images"): float(one.growth_mib * MIB) for at, one in images.items()}
+    yield _family("haven_space_bytes", "Size of the file system.", WHERE, size.items())
+    yield _family("haven_space_free_bytes", "What is free in it.", WHERE, free.items())
+    yield _family("haven_space_growth_bytes", "What its sparse images may still grow by.", WHERE, growth.items())
 
 
 def _memory_pressure() -> float | None:

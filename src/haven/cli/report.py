@@ -1,6 +1,7 @@
 """`haven report`: how available each VM was, as text, as a page, as JSON."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,19 +13,25 @@ from haven.cli.times import date, parse_since, span, wall_now_s
 
 EXIT_TROUBLE = 1
 DEFAULT = "30d"
+STDOUT = "-"
 _WHEN = "2h, 30 days ago, 2026-11-22, 2026-11-22 14:00"
 
 
 def report(
+    file: Annotated[str | None, typer.Argument(metavar="FILE", help="With --html: where the page goes.")] = None,
     since: Annotated[str | None, typer.Option(help=f"The time until now: 7d, 30d (the default), {_WHEN}.")] = None,
     start: Annotated[str | None, typer.Option("--from", help=f"The beginning of the period: {_WHEN}.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="Its end: the same; without: now.")] = None,
-    html: Annotated[str | None, typer.Option(metavar="FILE", help="Write a page there; -: on stdout.")] = None,
+    html: Annotated[
+        bool, typer.Option("--html", help="A page instead: into FILE, or without it on stdout.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")] = False,
 ) -> int:
     """Report availability, outages and restarts of each VM."""
     if since and start:
         raise typer.BadParameter("--since and --from say the same: give one of them")
+    if file and not html:
+        raise typer.BadParameter(f"only a page goes into a file: haven report --html {file}", param_hint="FILE")
     now_s = wall_now_s()
     start_s = _moment("--from" if start else "--since", start or since or DEFAULT, now_s)
     end_s = _moment("--to", end, now_s) if end else now_s
@@ -36,7 +43,7 @@ def report(
         print(json.dumps(made, indent=2, ensure_ascii=False))
         return 0
     period = f"{span(made['to'] - made['from'])}, {date(made['from'])} to {date(made['to'])}"
-    return _page(made, period, html) if html else _screen(made, period)
+    return _page(made, period, file or STDOUT) if html else _screen(made, period)
 
 
 def _moment(option: str, text: str, now_s: float) -> float:
@@ -60,8 +67,10 @@ def _page(made: dict[str, Any], period: str, place: str) -> int:
     from haven.cli.report_html import page
 
     text = page(made, period)
-    if place == "-":
+    if place == STDOUT:
         print(text)
+        if sys.stdout.isatty():
+            complain("haven: that was the page; to write it into a file: haven report --html report.html")
         return 0
     try:
         Path(place).write_text(text, encoding="utf-8")

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from haven.core.hypervisor import Happening, Moment, Power, Vm, Why
 from haven.core.words import Cause
 
+HOST_STOPS = "the host is shutting down"
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -79,7 +81,7 @@ _ROWS = (
     ),
     _Row(
         lambda seen: seen.host_stopping,
-        Ending(Cause.HOST_BOOT, False, "the host is shutting down"),
+        Ending(Cause.HOST_BOOT, False, HOST_STOPS),
     ),
     _Row(
         lambda seen: seen.booted,

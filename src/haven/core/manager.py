@@ -273,6 +273,8 @@ def _work(
 
 
 def _leave(memory: ManagerMemory, seen: ManagerObservation, events: list[Event]) -> Decision[ManagerMemory]:
+    """The event of a release that fails (R-2.4) has no place here: a release is written together with all that
+    follows from it, or the round is decided anew."""
     release = locks.release(seen.view, locks.MANAGER, seen.node)
     fields = {"cause": "shutdown"}
     events.append(Event(Kind.MANAGER_LOCK_RELEASED, "gives the manager lock back", rule="R-2.4", fields=fields))

@@ -3,17 +3,22 @@
 One message per incident opened, escalated (held, given up, crash loop) and closed. An outage that is over within
 `grace_s` makes one message that says both; so does one that is held within it. Troubles of haven or its host
 (libvirt silent, storage low) open and close in the same way. A trouble that repeats is counted, and told again
-once `repeat_s` has passed. Over `per_hour` nothing is dropped: it is summed up in one message, as soon as the hour
-allows. Only in the story's order and by its own times: a story that is read late makes the same messages.
+once `repeat_s` has passed. VMs that went down with the host are told together (see boot_notice). Over `per_hour`
+nothing is dropped: it is summed up in one message, as soon as the hour allows. Only in the story's order and by
+its own times: a story that is read late makes the same messages.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from math import inf
 
 from haven.core import notice_words as words
+from haven.core.boot_notice import Gone, HostBoot
+from haven.core.ending import HOST_STOPS
 from haven.core.event import Event
 from haven.core.message import Message, MessageKind
-from haven.core.words import Kind, Level
+from haven.core.notice_memory import HeldBack, NoticeMemory, Trouble, not_ahead
+from haven.core.words import Cause, Kind, Level
 
 HOUR_S = 3600.0
 GRACE_S = 2.0
@@ -30,53 +35,6 @@ class Happened:
     id: int
     at_wall_s: float
     event: Event
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Something that goes on: an outage (`incident` is set), a VM that is held, a host without memory.
-
-    It is told at `due_wall_s`, unless it is over before. `repeats` counts what came since `told_wall_s`.
-    """
-
-    key: str
-    what: str
-    detail: str
-    began_wall_s: float
-    due_wall_s: float
-    level: Level
-    sid: str = ""
-    name: str = ""
-    incident: str = ""
-    cause: str = ""
-    evidence: tuple[str, ...] = ()
-    told_wall_s: float | None = None
-    repeats: int = 0
-    last: str = ""
-    closes: bool = True
-    """False: its end is told by something else, or is nothing to tell."""
-
-
-@dataclass(frozen=True, slots=True)
-class HeldBack:
-    """What the limit kept back. `lines` are its titles, the last ones; `count` is all of it."""
-
-    count: int = 0
-    since_wall_s: float = 0.0
-    lines: tuple[str, ...] = ()
-    level: Level = Level.INFO
-
-
-@dataclass(frozen=True, slots=True)
-class NoticeMemory:
-    """What lasts between two looks at the story. `cursor`: the last line that was read. `over`: incidents that
-    were told to their end. `sent_wall_s`: the messages of the last hour."""
-
-    cursor: int = 0
-    troubles: dict[str, Trouble] = field(default_factory=dict)
-    over: tuple[str, ...] = ()
-    sent_wall_s: tuple[float, ...] = ()
-    held_back: HeldBack = HeldBack()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +60,9 @@ class Told:
     wake_at_wall_s: float | None
 
 
-def silent_daemons(memory: NoticeMemory) -> tuple[str, ...]:
-    """The daemons that people were told of as silent, and not yet as back."""
-    return tuple(key.rpartition(":")[2] for key in memory.troubles if key.startswith("silent:"))
-
-
 def step(memory: NoticeMemory, story: Iterable[Happened], now_wall_s: float, terms: Terms) -> Told:
     """Take the new lines of the story, in their order, and say what people are to be told now."""
-    look = _Look(memory, terms, now_wall_s)
+    look = _Look(not_ahead(memory, now_wall_s), terms, now_wall_s)
     for happened in story:
         if happened.id > look.cursor:
             look.take(happened)
@@ -127,9 +80,9 @@ class _Look:
         self._now_s = now_wall_s
         self._troubles = dict(memory.troubles)
         self._over = memory.over
-        # A moment ahead of now is of a clock that was set back since: it must not block for ever.
-        self._sent_s = tuple(s for s in memory.sent_wall_s if now_wall_s - HOUR_S < s <= now_wall_s)
+        self._sent_s = tuple(s for s in memory.sent_wall_s if now_wall_s - HOUR_S < s)
         self._held_back = memory.held_back
+        self._boot = memory.boot
         self._messages: list[Message] = []
         self._raised: list[Message] = []
 
@@ -143,7 +96,8 @@ class _Look:
             self._noted(happened)
         elif words.begins_anew(happened.event):
             self._forget("libvirt::")  # what it had lost may be back already, and it does not know
-        elif words.is_start(happened.event):
+            self._boot = self._boot and self._boot.booted(happened.at_wall_s)
+        elif words.is_start(happened.event) and not self._is_down(happened.event.sid or ""):
             self._over_now(f"held:{happened.event.sid}", happened, words.runs)
 
     # -- incidents
@@ -161,6 +115,22 @@ class _Look:
             began_wall_s=opened_s,
             evidence=words.lines(event, "evidence"),
         )
+        if words.text(event, "cause") == Cause.HOST_BOOT:
+            self._gather(self._troubles[incident], happened.at_wall_s, stopping=event.sentence == HOST_STOPS)
+
+    def _gather(self, outage: Trouble, at_s: float, *, stopping: bool) -> None:
+        """It went down with the host."""
+        if self._boot and self._boot.is_over_for(outage.sid, stopping=stopping):
+            self._tell_boot(self._boot)
+            self._boot = None
+        boot = self._boot or HostBoot(outage.began_wall_s, None, at_s, orderly=stopping)
+        boot = boot if stopping else boot.booted(at_s)
+        self._boot = boot.with_gone(outage.incident, Gone(outage.sid, outage.name), outage.began_wall_s, at_s)
+
+    def _tell_boot(self, boot: HostBoot) -> None:
+        self._boot = boot.rest()
+        if message := boot.message(self._terms):
+            self._tell_all(message)
 
     def evidence(self, happened: Happened) -> None:
         outage = self._outage(happened)
@@ -208,6 +178,10 @@ class _Look:
         self._troubles.pop(f"held:{outage.sid}", None)
         calm = replace(outage, level=Level.INFO, began_wall_s=happened.at_wall_s)
         self._send(f"{outage.key}:closed", MessageKind.CLOSED, calm, title, body, outage, outage_s)
+
+    def _is_down(self, sid: str) -> bool:
+        """It has an incident, and the end of that is told."""
+        return any(trouble.incident and trouble.sid == sid for trouble in self._troubles.values())
 
     def _outage(self, happened: Happened) -> Trouble | None:
         return self._troubles.get(words.text(happened.event, "incident"))
@@ -274,6 +248,8 @@ class _Look:
                 self._tell(trouble, due_s)
             else:
                 del self._troubles[trouble.key]  # nobody tells of its end: what comes next is news
+        if self._boot and self._boot.due_wall_s(self._terms.grace_s) <= wall_s:
+            self._tell_boot(self._boot)
 
     def _due_s(self, trouble: Trouble) -> float | None:
         if trouble.told_wall_s is None:
@@ -320,6 +296,15 @@ class _Look:
             about.cause,
             outage_s,
         )
+        gathered = False
+        if self._boot:
+            self._boot, gathered = self._boot.heard(message)
+        if gathered:
+            self._raised.append(message)
+        else:
+            self._tell_all(message)
+
+    def _tell_all(self, message: Message) -> None:
         self._raised.append(message)
         if self._held_back.count or not self._room():
             self._hold_back(message)
@@ -362,7 +347,9 @@ class _Look:
         due = [due_s for trouble in self._troubles.values() if (due_s := self._due_s(trouble)) is not None]
         if self._held_back.count:
             due.append(self._free_at_s())
-        memory = NoticeMemory(self.cursor, self._troubles, self._over, self._sent_s, self._held_back)
+        if self._boot and (boot_s := self._boot.due_wall_s(self._terms.grace_s)) < inf:
+            due.append(boot_s)
+        memory = NoticeMemory(self.cursor, self._troubles, self._over, self._sent_s, self._held_back, self._boot)
         return Told(memory, tuple(self._messages), tuple(self._raised), min(due, default=None))
 
 

@@ -263,7 +263,6 @@ class Kind(StrEnum):
     LRM_STATE = "lrm_state"
     LOCK_ACQUIRED = "lock_acquired"
     MANAGER_LOCK_RELEASED = "manager_lock_released"
-    MANAGER_LOCK_RELEASE_FAILED = "manager_lock_release_failed"
     CRM_SHUTDOWN_REQUEST = "crm_shutdown_request"
     CRM_IDLE = "crm_idle"
     LRM_IDLE = "lrm_idle"

@@ -2,11 +2,10 @@
 
 import sqlite3
 import time
-from contextlib import closing
 from pathlib import Path
 
 from haven.history.model import HistoryError
-from haven.store import files, locks
+from haven.store import files, locks, usable
 from haven.store.connection import connect, in_words
 from haven.store.protocol import StoreError
 
@@ -55,7 +54,7 @@ def open_file(path: Path, distrusted: int | None = None) -> tuple[sqlite3.Connec
 def _make_usable(path: Path, distrusted: int | None) -> tuple[str, ...]:
     notices: tuple[str, ...] = ()
     if path.exists():
-        label, why = _examine(path)
+        label, why = usable.examine(path, SCHEMA)
         if path.stat().st_ino == distrusted:
             label, why = "corrupt", "damaged while it was in use"
         if not label:
@@ -63,36 +62,8 @@ def _make_usable(path: Path, distrusted: int | None) -> tuple[str, ...]:
         # Others may have it open: they see that the name means another file now, and open that one.
         aside = files.set_aside(path, label)
         notices = (f"{path} cannot be used ({why}): set aside as {aside.name}, the history starts anew",)
-    _create(path)
+    # Ids go on from the clock, so that somebody who waits for those after the last one seen before a damage does
+    # not wait for ever.
+    ids = f"INSERT INTO sqlite_sequence VALUES ('entries', {int(time.time())});"
+    usable.create(path, _TABLES + ids, SCHEMA)
     return notices
-
-
-def _examine(path: Path) -> tuple[str, str]:
-    """A label and a reason when the file cannot be used, empty ones when it can. Raises sqlite3.Error."""
-    try:
-        with closing(connect(path)) as connection:
-            wrong = files.check(connection)
-            [version] = connection.execute("PRAGMA user_version").fetchone()
-    except sqlite3.Error as error:
-        if not files.is_corrupt(error):
-            raise
-        return "corrupt", str(error)
-    if wrong:
-        return "corrupt", wrong
-    if version > SCHEMA:
-        return "newer", f"written by a newer haven, schema {version}"
-    return ("", "") if version == SCHEMA else ("corrupt", "its tables are not there")
-
-
-def _create(path: Path) -> None:
-    """An empty history under its name, complete or not at all.
-
-    Ids go on from the clock, so that somebody who waits for those after the last one seen before a damage
-    does not wait for ever.
-    """
-    staged = path.with_name(path.name + ".new")
-    with closing(files.new_database(staged)) as connection:
-        connection.executescript(_TABLES)
-        connection.execute("INSERT INTO sqlite_sequence VALUES ('entries', ?)", (int(time.time()),))
-        connection.execute(f"PRAGMA user_version={SCHEMA}")
-    files.put_in_place(staged, path)

@@ -31,31 +31,49 @@ class AppriseUrl:
         batch = [{"title": one.title, "body": one.body, "level": one.level.value} for one in letters]
         asked = json.dumps({"url": self._url, "timeout_s": self._timeout_s, "letters": batch})
         with AT_A_TIME:
-            return self._answered(asked)
+            answer, broken_off = self._answered(asked.encode())
+        delivery = read(answer, len(letters), broken_off)
+        return Delivery(delivery.delivered, scrubbed(delivery.why, self._url).rstrip("."))
 
-    def _answered(self, asked: str) -> Delivery:
+    def _answered(self, asked: bytes) -> tuple[bytes, str]:
+        """What it has said, and why it did not come to its end; empty when it did."""
         try:
             done = subprocess.run(
                 [sys.executable, "-m", "haven.notify.send"],
                 input=asked,
                 capture_output=True,
-                text=True,
                 timeout=self._timeout_s + 5.0,
             )
         except subprocess.TimeoutExpired as error:
-            # What it has said counts: letters that were taken must not be sent again.
-            told = error.stdout.decode() if isinstance(error.stdout, bytes) else ""
-            return self._read(told, f"no answer within {self._timeout_s:g} s")
+            return error.stdout or b"", f"no answer within {self._timeout_s:g} s"
         except OSError as error:
-            return Delivery(0, f"Apprise cannot be started: {error.strerror}")
-        last = done.stderr.strip().rpartition("\n")[2]
-        return self._read(done.stdout, f"Apprise broke off: {last}" if done.returncode else "")
+            return b"", f"Apprise cannot be started: {error.strerror}"
+        last = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        return done.stdout, f"Apprise broke off: {last}" if done.returncode else ""
 
-    def _read(self, told: str, broken_off: str) -> Delivery:
-        """A line for each letter that was taken, then one for the one that was not."""
-        whys = [str(json.loads(line)["why"]) for line in told.splitlines() if line.startswith("{")]
-        why = next((why for why in whys if why), "") or broken_off
-        return Delivery(whys.count(""), scrubbed(why, self._url).rstrip("."))
+
+def read(answer: bytes, asked: int, broken_off: str) -> Delivery:
+    """Of `asked` letters: whole lines count, in their order, whatever became of the process after them, so that a
+    letter that was taken is not sent again. What a cut line would have said nobody knows: that letter is."""
+    taken = 0
+    for line in answer.split(b"\n")[:-1]:
+        why = _why_of(line, taken)
+        if why is None:
+            break
+        if why:
+            return Delivery(taken, why)
+        taken += 1
+    return Delivery(taken, broken_off if taken < asked else "")
+
+
+def _why_of(line: bytes, number: int) -> str | None:
+    """Why this letter was not taken, empty when it was; None: the line is not about this letter."""
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return None
+    same = isinstance(said, dict) and said.get("letter") == number
+    return str(said.get("why")) if same else None
 
 
 def _kind(url: str) -> str:

@@ -1,5 +1,6 @@
 """`python -m haven.notify.send`: letters to one Apprise address, from standard input; a line of JSON for each.
 
+A line is written at once and whole, and by nobody else: what a service's own code prints goes to standard error.
 It lives only while it sends, and ends when the process that asked for it does.
 """
 
@@ -22,14 +23,17 @@ def main() -> None:
     """What came of each letter is in its line; `why` is empty for one that was taken."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     os.nice(10)  # a restart of a VM comes first
+    answers = os.dup(1)
+    os.dup2(2, 1)
     asked = json.load(sys.stdin)
     until_s = time.monotonic() + asked["timeout_s"]
-    for letter in asked["letters"]:
+    for number, letter in enumerate(asked["letters"]):
         left_s = until_s - time.monotonic()
         if left_s < LEAST_S:
             break  # the others come with the next batch
         why = _sent(asked["url"], letter, min(left_s, EACH_S))
-        print(json.dumps({"why": why}), flush=True)
+        line = json.dumps({"letter": number, "why": why}, ensure_ascii=False) + "\n"
+        os.write(answers, line.encode("utf-8", "replace"))  # below PIPE_BUF: never in pieces
         if why:
             break
 

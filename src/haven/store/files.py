@@ -1,4 +1,4 @@
-"""SQLite files as things on a disk: shared by the store and the history."""
+"""SQLite files as things on a disk: shared by the store, the history and the outbox of messages."""
 
 import os
 import sqlite3

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from haven.api.telling.outbox_file import OutboxError, open_file
 from haven.core.codec import CodecError, decode, encode
 from haven.core.message import Message, MessageKind
-from haven.core.notices import NoticeMemory
+from haven.core.notice_memory import NoticeMemory
 from haven.core.words import Level
 from haven.store.connection import in_words, transaction
 
@@ -27,8 +27,9 @@ OUTBOX_FILE = "notify.db"
 QUEUE_LIMIT = 1000
 KEYS_KEPT = 1000
 """Messages that everybody took are remembered by their keys, these many, so that none is queued again."""
-KEPT_S = 7 * 86400.0
-"""A message that nobody took for so long is given up, and counted in the next one that is taken."""
+KEPT_TRIES = 7 * 24 * 60
+"""A message that waited while its receiver refused so often (a try a minute: a week) is given up, and counted in
+the next one that is taken. Tries, not days: a clock may be set forward by years, a host be off for a month."""
 
 _FORGET = """
 DELETE FROM messages WHERE id <= (SELECT max(id) FROM messages) - ? AND id NOT IN (SELECT message FROM queue)
@@ -110,8 +111,8 @@ class Outbox:
         self._call(write)
 
     def waiting(self, receiver: str, limit: int, now_wall_s: float) -> tuple[Queued, ...]:
-        """The oldest messages that this receiver has not taken; what is too old, or too many, is given up."""
-        self._give_up(receiver, now_wall_s)
+        """The oldest messages that this receiver has not taken; what was tried too often is given up."""
+        self._give_up(receiver)
         rows = self._rows(
             "SELECT id, json FROM queue JOIN messages ON id = message WHERE receiver = ? ORDER BY id LIMIT ?",
             (receiver, limit),
@@ -174,16 +175,17 @@ class Outbox:
         rows = self._rows("SELECT name, sid, detail, value FROM tally ORDER BY name, sid, detail")
         return {(name, sid, detail): value for name, sid, detail, value in rows}
 
-    def _give_up(self, receiver: str, now_wall_s: float) -> None:
+    def _give_up(self, receiver: str) -> None:
         if self.is_empty(receiver):
             return
 
         def write(connection: sqlite3.Connection) -> None:
             with transaction(connection):
                 gone = connection.execute(
-                    "DELETE FROM queue WHERE receiver = ?1 AND (queued_wall_s < ?2 OR message NOT IN"
+                    "DELETE FROM queue WHERE receiver = ?1 AND (refused_before + ?2 <="
+                    " (SELECT failed FROM receivers WHERE key = ?1) OR message NOT IN"
                     " (SELECT message FROM queue WHERE receiver = ?1 ORDER BY message DESC LIMIT ?3))",
-                    (receiver, now_wall_s - KEPT_S, QUEUE_LIMIT),
+                    (receiver, KEPT_TRIES, QUEUE_LIMIT),
                 ).rowcount
                 if gone:
                     _note(connection, receiver, "lost = lost + ?", (gone,))
@@ -216,7 +218,10 @@ def _queue(connection: sqlite3.Connection, message: Message, receivers: Sequence
     done = connection.execute("INSERT OR IGNORE INTO messages (key, json) VALUES (?, ?)", (message.key, text))
     if done.rowcount:
         rows = [(receiver, done.lastrowid, wall_s) for receiver in receivers]
-        connection.executemany("INSERT INTO queue VALUES (?, ?, ?)", rows)
+        connection.executemany(
+            "INSERT INTO queue VALUES (?1, ?2, ?3, coalesce((SELECT failed FROM receivers WHERE key = ?1), 0))",
+            rows,
+        )
 
 
 def _note(connection: sqlite3.Connection, receiver: str, changes: str, values: tuple[Any, ...]) -> None:

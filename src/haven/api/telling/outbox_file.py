@@ -4,17 +4,18 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from haven.store import files, locks
-from haven.store.connection import connect, in_words
+from haven.store import files, locks, usable
+from haven.store.connection import connect, in_words, transaction
 from haven.store.protocol import StoreError
 
-SCHEMA = 1
+SCHEMA = 2
 
 _TABLES = """
 CREATE TABLE memory (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), json TEXT NOT NULL) STRICT;
 CREATE TABLE messages (id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, json TEXT NOT NULL) STRICT;
 CREATE TABLE queue (
     receiver TEXT NOT NULL, message INTEGER NOT NULL, queued_wall_s REAL NOT NULL,
+    refused_before INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (receiver, message)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE receivers (
@@ -47,31 +48,24 @@ def open_file(path: Path) -> tuple[sqlite3.Connection, str]:
 def _make_usable(path: Path) -> str:
     notice = ""
     if path.exists():
-        label, why = _examine(path)
+        label, why = usable.examine(path, SCHEMA, oldest=1)
         if not label:
+            _bring_up(path)
             return ""
         aside = files.set_aside(path, label)
         notice = f"{path} cannot be used ({why}): set aside as {aside.name}; what was queued in it is not sent"
-    staged = path.with_name(path.name + ".new")
-    with closing(files.new_database(staged)) as connection:
-        connection.executescript(_TABLES)
-        connection.execute(f"PRAGMA user_version={SCHEMA}")
-    files.put_in_place(staged, path)
+    usable.create(path, _TABLES, SCHEMA)
     return notice
 
 
-def _examine(path: Path) -> tuple[str, str]:
-    """A label and a reason when the file cannot be used, empty ones when it can. Raises sqlite3.Error."""
-    try:
-        with closing(connect(path)) as connection:
-            wrong = files.check(connection)
-            [version] = connection.execute("PRAGMA user_version").fetchone()
-    except sqlite3.Error as error:
-        if not files.is_corrupt(error):
-            raise
-        return "corrupt", str(error)
-    if wrong:
-        return "corrupt", wrong
-    if version > SCHEMA:
-        return "newer", f"written by a newer haven, schema {version}"
-    return ("", "") if version == SCHEMA else ("corrupt", "its tables are not there")
+def _bring_up(path: Path) -> None:
+    """Schema 1 did not know how often the receiver had refused before: what waits there begins to count anew."""
+    with closing(connect(path)) as connection:
+        if connection.execute("PRAGMA user_version").fetchone()[0] == 1:
+            with transaction(connection):
+                connection.execute("ALTER TABLE queue ADD COLUMN refused_before INTEGER NOT NULL DEFAULT 0")
+                connection.execute(
+                    "UPDATE queue SET refused_before ="
+                    " coalesce((SELECT failed FROM receivers WHERE key = receiver), 0)"
+                )
+                connection.execute(f"PRAGMA user_version={SCHEMA}")

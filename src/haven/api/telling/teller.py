@@ -10,8 +10,9 @@ from haven.api.telling.outbox import Count, Outbox
 from haven.core import notices
 from haven.core.event import Event
 from haven.core.message import Message
+from haven.core.notice_memory import HeldBack, NoticeMemory
 from haven.core.notice_words import number, text
-from haven.core.notices import Happened, HeldBack, NoticeMemory, Terms
+from haven.core.notices import Happened, Terms
 from haven.core.words import Kind
 from haven.history.model import Entry
 from haven.store.protocol import StoreError

@@ -20,7 +20,7 @@ from haven.api.telling.outbox_file import OutboxError
 from haven.api.telling.teller import News, Teller
 from haven.api.telling.watch import Watch
 from haven.core.event import Event
-from haven.core.notices import silent_daemons
+from haven.core.notice_memory import silent_daemons
 from haven.core.words import Kind, Level
 from haven.history.model import HistoryError
 from haven.notify.protocol import Receiver

@@ -13,7 +13,7 @@ from haven.core.node.absorb import Absorb
 from haven.core.node.memory import NodeMemory, to_journal
 from haven.core.node.plan import Plan
 from haven.core.node.standing import Standing, agent_key, stand
-from haven.core.records import LrmRecord, Origin, PendingWork, VmIdentity
+from haven.core.records import FreeSpace, LrmRecord, Origin, PendingWork, VmIdentity
 from haven.core.transaction import Delete, Guard, Put, Transaction
 from haven.core.vmid import Unnumbered, assign_vmids, identity_writes
 
@@ -133,9 +133,15 @@ def _record(plan: Plan, observation: NodeObservation, now: Now) -> list[Put | De
         signs=plan.signs,
         low=dict(plan.memory().low),
         boot=plan.memory().boot,
+        spaces=_spaces(observation) if observation.tick or not old else old.spaces,
         pending={sid: PendingWork(what, at_wall_s) for sid, (what, at_wall_s) in plan.pending.items()},
     )
     aged = replace(old, timestamp_wall_s=now.wall_s, looked_wall_s=record.looked_wall_s) if old else None
     late = old is not None and now.wall_s - old.timestamp_wall_s > LATE_TICKS * observation.settings.tick_s
     same = aged == record
     return [] if same and not observation.tick and not late else [Put(f"lrm/{observation.node}", record)]
+
+
+def _spaces(seen: NodeObservation) -> dict[str, FreeSpace]:
+    """They change all the time: as of the tick, or nearly every step would write the record."""
+    return {at: FreeSpace(one.free_mib, one.total_mib, one.growth_mib) for at, one in seen.spaces.items()}

@@ -44,6 +44,7 @@ from haven.core.records.manager import (
 )
 from haven.core.records.node import (
     BootPhase,
+    FreeSpace,
     HangState,
     Instance,
     LrmRecord,
@@ -112,6 +113,7 @@ __all__ = [
     "DrillPlan",
     "DrillRequest",
     "FenceMark",
+    "FreeSpace",
     "Group",
     "HangState",
     "HangTerms",

@@ -42,6 +42,15 @@ class PendingWork:
 
 
 @dataclass(frozen=True, slots=True)
+class FreeSpace:
+    """What is free in a file system, its size, and what sparse images of VMs on it may still come to need."""
+
+    free_mib: int
+    total_mib: int
+    growth_mib: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class LrmRecord:
     """What a node's LRM tells the manager (spec 1.5).
 
@@ -50,7 +59,8 @@ class LrmRecord:
     sid, what the LRM will do by itself and when (wall time), for people; `waiting`, per sid, what keeps it
     from starting a VM that should run; `signs`, per sid, what its signs of life say, when not all is well.
     `low`: file systems below VMs' images that are about to be full, by mount point, in words. `boot`: how far this
-    host's boot has come, while VMs wait for each other.
+    host's boot has come, while VMs wait for each other. `spaces`: the file systems below protected VMs' images, by
+    mount point, as of the last tick; one that does not answer is not in it.
     """
 
     node: str
@@ -66,6 +76,7 @@ class LrmRecord:
     signs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     low: dict[str, str] = field(default_factory=dict)
     boot: "BootPhase | None" = None
+    spaces: dict[str, FreeSpace] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
