@@ -65,6 +65,13 @@ TABLE: list[tuple[list[str], list[str]]] = [
         ["400 not enough arguments", "ha-manager crm-command node-maintenance enable <node> [OPTIONS]"],
     ),
     (
+        ["ha-manager", "crm-command"],
+        [
+            "ERROR: no command specified after 'ha-manager crm-command': one of arm-ha, disarm-ha, migrate,"
+            " node-maintenance, relocate, stop"
+        ],
+    ),
+    (
         ["ha-manager", "crm-command", "node-maintenance", "pve2"],
         [
             "ERROR: unknown command 'ha-manager crm-command node-maintenance pve2', see 'ha-manager help'",
