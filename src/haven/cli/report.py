@@ -23,13 +23,18 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")] = False,
 ) -> int:
     """Report availability, outages and restarts of each VM."""
+    if html == "":
+        raise typer.BadParameter("expected a file, or - for stdout", param_hint="--html")
     if since and start:
         raise typer.BadParameter("--since and --from say the same: give one of them")
     now_s = wall_now_s()
-    start_s = _moment("--from" if start else "--since", start or since or DEFAULT, now_s)
+    option = "--from" if start else "--since"
+    start_s = _moment(option, start or since or DEFAULT, now_s)
     end_s = _moment("--to", end, now_s) if end else now_s
-    if not 0 <= start_s < end_s:
-        raise typer.BadParameter("the period has to begin before it ends", param_hint="--from")
+    if start_s < 0:
+        raise typer.BadParameter("before 1970 there was no haven", param_hint=option)
+    if start_s >= end_s:
+        raise typer.BadParameter("the period has to begin before it ends", param_hint=option)
     span_of = {"from": int(start_s), "to": int(end_s) + 1}
     made: dict[str, Any] = connect("haven report").get("/haven/report", **span_of)
     if as_json:

@@ -149,8 +149,9 @@ def _add_what_if(commands: "argparse._SubParsersAction[_Parser]", read_live: Rea
         "finds no home or a node is overcommitted.",
     )
     ask.add_argument("--node", metavar="NODE", action="append", default=[], help="it dies; may be given often")
-    ask.add_argument("--records", metavar="FILE", type=Path, help="what haven sim what-if --save wrote")
-    ask.add_argument("--case", metavar="CASE", type=Path, help="a scenario instead of the live cluster")
+    which = ask.add_mutually_exclusive_group()
+    which.add_argument("--records", metavar="FILE", type=Path, help="what haven sim what-if --save wrote")
+    which.add_argument("--case", metavar="CASE", type=Path, help="a scenario instead of the live cluster")
     ask.add_argument("--at", metavar="SECONDS", type=_seconds, default=60.0, help="the moment of it (60)")
     ask.add_argument("--save", metavar="FILE", type=Path, help="write the records that were asked about there")
     ask.add_argument("--json", action="store_true", help="print the answer as JSON")

@@ -40,7 +40,10 @@ def _snapshot(options: argparse.Namespace, read: Callable[[Path], str]) -> Snaps
         return read_snapshot(read(options.records))
     if options.read_live is None:
         raise LiveError("there is no live cluster to ask; name a file with --records or --case")
-    return read_snapshot(options.read_live())
+    try:
+        return read_snapshot(options.read_live())
+    except CaseError as error:
+        raise LiveError(f"the live cluster: {error.what}; are haven and its API of one version?") from error
 
 
 def read_snapshot(text: str) -> Snapshot:
