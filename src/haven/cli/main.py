@@ -69,9 +69,11 @@ def status(as_json: Json = False) -> int:
 def history(
     sid: AnySid = None,
     limit: Limit = None,
-    since: Annotated[str | None, typer.Option(help="Only what is newer: 2h, 30min, 3days, 2026-11-22.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="Only what is newer: 2h, 30min, 3days, 2026-11-22.")
+    ] = None,
     changes: Annotated[bool, typer.Option("--changes", help="Only what somebody changed or meant.")] = False,
-    kind: Annotated[str | None, typer.Option(help="Only these kinds, as vm_down,vm_up.")] = None,
+    kind: Annotated[str | None, typer.Option(metavar="KINDS", help="Only these kinds, as vm_down,vm_up.")] = None,
     as_json: Json = False,
 ) -> int:
     """Show what happened, and why, oldest first."""

@@ -16,9 +16,15 @@ _WHEN = "2h, 30 days ago, 2026-11-22, 2026-11-22 14:00"
 
 
 def report(
-    since: Annotated[str | None, typer.Option(help=f"The time until now: 7d, 30d (the default), {_WHEN}.")] = None,
-    start: Annotated[str | None, typer.Option("--from", help=f"The beginning of the period: {_WHEN}.")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="Its end: the same; without: now.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="WHEN", help=f"The time until now: 7d, 30d (the default), {_WHEN}.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="WHEN", help=f"The beginning of the period: {_WHEN}.")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", metavar="WHEN", help="Its end: the same; without: now.")
+    ] = None,
     html: Annotated[str | None, typer.Option(metavar="FILE", help="Write a page there; -: on stdout.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")] = False,
 ) -> int:
