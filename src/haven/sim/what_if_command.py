@@ -52,6 +52,8 @@ def read_snapshot(text: str) -> Snapshot:
         return decode(Snapshot, json.loads(text))
     except json.JSONDecodeError as error:
         raise CaseError(f"not valid JSON: {error.msg}", line=error.lineno) from error
+    except RecursionError as error:
+        raise CaseError("not valid JSON: nested too deeply") from error
     except CodecError as error:
         raise CaseError(f"these are no records of haven: {error}") from error
 
