@@ -39,9 +39,9 @@ def found_in(site: Path, wanted: dict[str, str]) -> list[metadata.Distribution] 
 
 
 def _inside(dist: metadata.Distribution) -> Iterator[tuple[str, str]]:
-    """Its files in site-packages, each with its hash (`sha256=...`, or none), by its own record: what is missing is
-    left out of `dist.files` since Python 3.12. Programs name the interpreter of their environment, and nobody runs
-    them."""
+    """Its files in site-packages, each with its hash (`sha256=...`, or none). By its own record: since Python 3.12
+    `dist.files` leaves out what is missing. Programs name the interpreter of their environment, and
+    nobody runs them."""
     for name, digest, _size in csv.reader((dist.read_text("RECORD") or "").splitlines()):
         if ".." not in Path(name).parts and not Path(name).is_absolute():
             yield name, digest
