@@ -18,11 +18,18 @@ TRY_AGAIN_S = 10.0
 def main() -> int:
     """Dispatch on the first word; every error is one line on stderr."""
     words = sys.argv[1:]
+    if len(words) == 1 and words[0] in DAEMONS:
+        return _daemon(words[0])
+    from haven.cli.console import at_the_edge
+
+    return at_the_edge("haven", lambda: _answered(words))
+
+
+def _answered(words: list[str]) -> int:
+    """What a person asked for; each branch imports only what it needs."""
     if words == ["config"]:
         print(describe_settings(), end="")
         return 0
-    if len(words) == 1 and words[0] in DAEMONS:
-        return _daemon(words[0])
     if words[:1] == ["setup"]:
         from haven.setup.__main__ import main as setup
 
@@ -37,7 +44,7 @@ def main() -> int:
         return replay(words[1:])
     from haven.cli.main import main as cli
 
-    return cli()
+    return cli(words)
 
 
 def _live_records() -> str:

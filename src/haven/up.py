@@ -153,7 +153,8 @@ def _signals_heard() -> int:
 
 def _spawn(module: str, word: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", module, word],
+        # -P: root may stand in anybody's folder, and no module is to be taken from there.
+        [sys.executable, "-P", "-m", module, word],
         stdin=subprocess.DEVNULL,
         env=HEAPS | os.environ,
         preexec_fn=_die_with_parent,

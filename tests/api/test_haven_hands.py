@@ -100,6 +100,7 @@ def test_a_locked_vm_is_shown_so_and_not_stopped(world: World) -> None:
     assert record(world, "vmlock/vm:102") is None
     assert "lock" not in world.api.get(f"{QM}/config")
     assert "not locked" in world.api.delete(LOCK)["sentence"]
+    assert "no VM 'vm:web9'" in refused(world.api.delete, "/haven/locks/web9")
 
 
 def test_a_job_of_libvirts_is_a_lock(world: World) -> None:

@@ -23,6 +23,7 @@ ADD, SET, STOP = (
 )
 START, SET_MEMORY = "qm start <vmid> [OPTIONS]", "qm set <vmid> [OPTIONS]"
 ADD_RULE = "ha-manager rules add <type> <rule> [OPTIONS]"
+CRM_COMMANDS = "arm-ha, disarm-ha, migrate, node-maintenance, relocate, stop"
 STATES = "started, stopped, enabled, disabled, ignored"
 Output = pytest.CaptureFixture[str]
 
@@ -63,6 +64,10 @@ TABLE: list[tuple[list[str], list[str]]] = [
     (
         ["ha-manager", "crm-command", "node-maintenance", "enable"],
         ["400 not enough arguments", "ha-manager crm-command node-maintenance enable <node> [OPTIONS]"],
+    ),
+    (
+        ["ha-manager", "crm-command"],
+        [f"ERROR: no command specified after 'ha-manager crm-command': one of {CRM_COMMANDS}"],
     ),
     (
         ["ha-manager", "crm-command", "node-maintenance", "pve2"],

@@ -68,6 +68,11 @@ def test_each_command_asks_the_api_and_prints_its_sentence(
     [
         (["lock", "102", "--for", "soon"], "'soon': expected a length like 90s, 10min, 2h or 3d"),
         (["lock", "102", "--for", "0s"], "'0s': expected a length"),
+        (["lock", "102", "--for", ""], "'': expected a length"),
+        (["lock", ""], "expected vm:102, 102 or the VM's name"),
+        (["observe", "a/b"], "'a/b': expected vm:102, 102 or the VM's name, which has no slash"),
+        (["maintenance", "list", "102"], "'102': list shows all there is"),
+        (["set", "102", "--check", " "], "expected 'ping HOST', 'tcp HOST:PORT' or 'http URL'"),
         (["maintenance", "vm:101"], "say for how long: --for 2h"),
         (["maintenance", "end", "m1", "m2"], "expected one id or VM, got 2"),
         (["drill", "vm:101", "vm:102"], "one VM at a time"),

@@ -349,9 +349,9 @@ def test_an_error_of_the_api_is_one_line(api: FakeApi, capsys: Output) -> None:
 
 
 def test_a_name_reaches_the_api_as_one_segment(api: FakeApi) -> None:
-    api.answer("GET /haven/explain/my vm/x", answers.EXPLANATION)
-    assert run("explain", "my vm/x") == 0
-    assert [request.line for request in api.requests] == ["GET /haven/explain/my vm/x"]
+    api.answer("GET /haven/explain/my vm?#x", answers.EXPLANATION)
+    assert run("explain", "my vm?#x") == 0
+    assert [request.line for request in api.requests] == ["GET /haven/explain/my vm?#x"]
 
 
 def test_a_reader_that_leaves_early_is_no_error_to_see(api: FakeApi) -> None:

@@ -75,6 +75,8 @@ def test_without_the_api_it_looks_from_outside(
     )
     monkeypatch.setenv("HAVEN_CONFIG", str(file))
     monkeypatch.setenv("HAVEN_API_SOCKET", str(tmp_path / "none.sock"))
+    (tmp_path / "json.py").write_text("raise SystemExit('taken from the folder that root stands in')")
+    monkeypatch.chdir(tmp_path)
     assert run() == 1
     lines = capsys.readouterr().out.splitlines()
     assert "fail" in lines[0]

@@ -71,3 +71,11 @@ def test_a_dead_process_is_started_again_at_once_without_looking_all_the_time(
             signal.signal(number, handler)
     assert len(started) == 3
     assert time.monotonic() - began_s < 20.0
+
+
+def test_nothing_is_taken_from_the_folder_that_it_is_started_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit(7)")
+    monkeypatch.chdir(tmp_path)
+    assert up._spawn("json.tool", "--help").wait(60) == 0

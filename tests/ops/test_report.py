@@ -196,6 +196,12 @@ def test_maintenance_lasts_from_its_beginning_to_its_end_or_until_now() -> None:
     assert course([begun]).maintenance == (), "its end was lost: nothing is claimed"
 
 
+def test_maintenance_that_was_made_longer_began_when_it_first_did() -> None:
+    window: dict[str, Any] = {"id": "m1", "sids": ("vm:102",)}
+    story = [entry(10, Kind.MAINTENANCE_BEGUN, **window), entry(20, Kind.MAINTENANCE_BEGUN, **window)]
+    assert course([*story, entry(30, Kind.MAINTENANCE_ENDED, **window)]).maintenance == ((10.0, 30.0),)
+
+
 def test_observing_is_told_by_its_changes_or_by_what_is_kept() -> None:
     on = entry(10, Kind.CONFIG_CHANGED, **{"from": "not protected", "to": "observed"})
     no = entry(30, Kind.CONFIG_CHANGED, **{"from": "observed", "to": "protected"})

@@ -219,6 +219,13 @@ def test_a_saved_state_of_an_older_run_is_named() -> None:
     assert (told.grade, told.mend) == (WARN, "virsh managedsave-remove maas")
 
 
+def test_a_name_is_quoted_where_it_is_to_be_typed() -> None:
+    odd = replace(MAAS, name="maas $(reboot)", seen=replace(SEEN, managed_save=True))
+    assert (
+        one("saved states", replace(HEALTHY, watched=(odd,))).mend == "virsh managedsave-remove 'maas $(reboot)'"
+    )
+
+
 def test_agents_have_to_answer_where_there_is_a_channel() -> None:
     silent = one("guest agents", with_vm(replace(SEEN, agent_answers=False)))
     assert (silent.grade, silent.seen) == (WARN, "vm:102 (maas): the guest agent does not answer")

@@ -4,6 +4,8 @@ import struct
 import threading
 from pathlib import Path
 
+import pytest
+
 from haven.core.masking import marked, mask_data, masked
 from haven.core.settings import Settings
 from haven.core.settings_change import as_texts, difference
@@ -34,6 +36,24 @@ def test_units_are_read_and_those_that_are_not_there_left_out() -> None:
         "libvirt-guests.service": ("masked", "inactive"),
     }
     assert [unit.starts_at_boot for unit in units.values()] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("ON_SHUTDOWN=suspend\n", "suspend"),
+        ('ON_SHUTDOWN="shutdown"\n', "shutdown"),
+        ("ON_SHUTDOWN='shutdown'\n", "shutdown"),
+        ("ON_SHUTDOWN=suspend\n#ON_SHUTDOWN=suspend\nON_SHUTDOWN=shutdown\n", "shutdown"),
+    ],
+)
+def test_what_libvirt_guests_does_is_read_as_its_shell_does(
+    text: str, word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "libvirt-guests").write_text(text)
+    monkeypatch.setattr(machine, "_GUESTS_FILES", (tmp_path / "libvirt-guests",))
+    monkeypatch.setattr(machine, "_GUESTS_SCRIPTS", ())
+    assert machine._on_shutdown() == word
 
 
 def test_a_call_that_never_returns_costs_its_time_and_no_more() -> None:

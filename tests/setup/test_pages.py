@@ -105,6 +105,24 @@ def test_bash_completes_as_a_person_types() -> None:
     assert "what-if" in completed("haven", "sim", "")
 
 
+@pytest.mark.parametrize("words", [["replay"], ["sim", "run"], ["report", "--html"], ["checks", "import"]])
+def test_a_file_is_completed_where_one_is_wanted(words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "november.html").touch()
+    line = " ".join(["haven", *words])
+    typed = f"COMP_WORDS=({line} nov); COMP_CWORD={len(words) + 1}"
+    traced = f'compopt() {{ echo "$@"; }}\n{page("bash-completion/completions/haven")}\n{typed}\n_haven_haven'
+    done = subprocess.run(["bash", "--norc", "-c", traced], capture_output=True, text=True, check=False)
+    assert done.stdout == "-o default\n"
+    if shutil.which("fish"):
+        script = f"{page('fish/vendor_completions.d/haven.fish')}\ncd {tmp_path}\ncomplete -C '{line} nov'"
+        done = subprocess.run(["fish", "--no-config", "-c", script], capture_output=True, text=True, check=True)
+        assert done.stdout.split() == ["november.html"]
+    if shutil.which("zsh"):
+        script = "_files() { echo FILES }\n" + _ZSH.format(text=page("zsh/site-functions/_haven"), line=line)
+        done = subprocess.run(["zsh", "-f", "-c", script], capture_output=True, text=True, check=True)
+        assert "FILES" in done.stdout.split()
+
+
 @each_program
 @pytest.mark.parametrize(
     ("shell", "path", "check"),

@@ -2,13 +2,16 @@
 
 import fcntl
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from haven.bootstrap.errors import SetupError
+from haven.bootstrap.progress import Progress
+from haven.core.settings import Settings
 from haven.setup import __main__ as command
-from haven.setup import files, host
+from haven.setup import actions, files, host
 from haven.setup.places import Places
 from haven.setup.versions import Version
 
@@ -84,6 +87,16 @@ def test_words_that_do_not_fit(words: list[str], complaint: str, capsys: pytest.
     said = capsys.readouterr().err
     assert complaint in said
     assert said.count("\n") == 1
+
+
+def test_ctrl_d_is_no_consent_to_an_older_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def at_its_end(_prompt: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("builtins.input", at_its_end)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    setup = actions.Setup(Places(tmp_path), Settings(), Progress(sys.stdout, tmp_path / "log"), host.Systemctl())
+    assert not setup._agreed("the store is older")
 
 
 # -- files

@@ -58,6 +58,12 @@ def test_another_version_a_missing_one_or_a_changed_file_is_not_taken(site: Path
     assert packages.found_in(site, wanted) is None
 
 
+def test_a_package_without_its_record_is_not_taken(site: Path) -> None:
+    wanted = {"h11": _version_here(site, "h11")}
+    next(site.glob("h11-*/RECORD")).unlink()
+    assert packages.found_in(site, wanted) is None
+
+
 def test_a_versions_name_changes_with_any_of_its_files(tmp_path: Path) -> None:
     source = versions.running_source()
     for path in source.files():

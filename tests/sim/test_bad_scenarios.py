@@ -73,6 +73,8 @@ def wrong(text: str) -> str:
             "FILE:8: rule 'a' cannot be used: vm:101 is in more than one node affinity rule: conflicts",
         ),
         ("groups:\n  web: restricted", "FILE:8: group 'web' names no node"),
+        ("groups:\n  web: node1:high", "FILE:8: 'node1:high': expected a node and its priority, as node1:2"),
+        (f"rules:\n  a: vm:101 prefers node1:{'9' * 5000}", "FILE:8: "),
         # options
         (
             "options:\n  shutdown_policy: panic",

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -310,6 +311,33 @@ def test_a_case_can_be_explained_as_well(case: Path, capsys: Capture) -> None:
     told = explained(case, 180, "vm:101", capsys)
     assert "vm:101 at 180 s: does not run; state started, belongs to node1" in told
     assert told["Nodes, if it were placed now"] == ["nobody decides now"], "the deciding host is the one that died"
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ({"service_status": {"node1": 5}}, "not a valid case: 'int' object has no attribute 'items'"),
+        ({"manager_status": {"disarm": {"a": 1}}}, "not a complete case: 'mode' is missing or unknown"),
+        ({"groups": [{"id": "g", "nodes": {"node1": "x"}}]}, "not a valid case: invalid literal for int()"),
+        ({"rules_config": [{"id": "r", "type": "resource-affinity", "resources": [1]}]}, "1: expected a service"),
+        ({"static_service_stats": {"vm:101": {"maxmem": 1e308}}}, "expected a number up to 1e+18"),
+    ],
+)
+def test_a_case_that_is_not_whole_is_one_line(
+    part: dict[str, Any], said: str, tmp_path: Path, capsys: Capture
+) -> None:
+    file = tmp_path / "case.json"
+    inputs = {"hardware_status": {"node1": {}}, "service_config": {"vm:101": {"node": "node1"}}}
+    file.write_text(json.dumps({"inputs": inputs | part}))
+    assert main(["run", str(file)]) == 2
+    err = capsys.readouterr().err
+    assert said in err and err.count("\n") == 1
+
+
+def test_a_search_that_could_not_be_saved_is_not_begun(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "file").touch()
+    assert main(["search", "--seeds", "1..1000000", "--save", str(tmp_path / "file" / "x")]) == 2
+    assert capsys.readouterr().err == f"haven sim: --save {tmp_path}/file/x: cannot be made: Not a directory\n"
 
 
 def test_without_words_there_is_help(capsys: Capture) -> None:

@@ -51,7 +51,10 @@ def lock(call: Call) -> object:
 
 
 def unlock(call: Call) -> object:
+    """One that is not locked has to exist at least: a mistyped name is told."""
     sid, origin = _sid(call), _origin(call)
+    if sid not in call.state.view().vm_locks():
+        _guest(call.state, sid)
     return _do(call, lambda view: locking.unlock(view, sid, origin))
 
 
@@ -203,9 +206,12 @@ def _sid(call: Call) -> str:
 
 
 def _window(call: Call) -> str:
-    """An id as it is; a VM by its sid."""
-    name = call.params.text("id", "")
-    return name if not name or name in call.state.view().maintenances() else known_sid(call.state, name)
+    """An id as it is, and so is what names nothing; a VM by its sid."""
+    name, known = call.params.text("id", ""), call.state.view().maintenances()
+    if not name or name in known:
+        return name
+    sid = known_sid(call.state, name)
+    return sid if any(sid in window.sids for window in known.values()) else name
 
 
 def _origin(call: Call) -> Origin:

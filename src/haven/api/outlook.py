@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from shlex import quote
 
 from haven.api import phrases
 from haven.api.qemu_entries import OFF
@@ -182,7 +183,7 @@ class VmOutlook:
     def _paused(self, guest: Guest) -> tuple[str, str]:
         if self.io_error:
             return self.waiting or f"paused ({guest.status})", "make space, or mend the storage: haven resumes it"
-        return f"paused ({guest.status})", f"when what stopped it is mended: virsh resume {guest.name}"
+        return f"paused ({guest.status})", f"when what stopped it is mended: virsh resume {quote(guest.name)}"
 
     @property
     def io_error(self) -> bool:

@@ -30,8 +30,11 @@ def is_distribution_python() -> bool:
 
 @dataclass(frozen=True)
 class Venv:
-    """A virtual environment, to be made by the interpreter ``base``. Without ``own_pip`` the running Python's pip
-    installs into it: pip's own installation takes longer than all else."""
+    """A virtual environment, to be made by the interpreter ``base``, with no module of the current folder (-P).
+
+    Without ``own_pip`` the running Python's pip installs into it: pip's own installation takes longer than all
+    else.
+    """
 
     folder: Path
     base: str
@@ -46,7 +49,7 @@ class Venv:
         """Makes it."""
         step.note("making the virtual environment")
         options = [] if self.own_pip else ["--without-pip"]
-        progress.run(step, [self.base, "-m", "venv", *options, str(self.folder)])
+        progress.run(step, [self.base, "-P", "-m", "venv", *options, str(self.folder)])
 
     def install_locked(self, progress: Progress, step: Step, requirements: Path, name: str) -> None:
         """Installs what a project's locks name: the build tools, then the lock ``name`` ("runtime" or "dev")."""
@@ -65,12 +68,12 @@ class Venv:
     def pip(self, progress: Progress, step: Step, *words: str) -> None:
         """`pip install`. Root's pip complains about being root, outside and inside of environments."""
         quiet = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore", "PIP_NO_INPUT": "1"}
-        pip = [str(self.python), "-m", "pip"] if self.own_pip else _running_pip(self.python)
+        pip = [str(self.python), "-P", "-m", "pip"] if self.own_pip else _running_pip(self.python)
         progress.run(step, [*pip, "install", *words], env=os.environ | quiet)
 
 
 def _running_pip(python: Path) -> list[str]:
-    return [sys.executable, "-m", "pip", "--python", str(python)]
+    return [sys.executable, "-P", "-m", "pip", "--python", str(python)]
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,8 @@ def set_options(
     value of `off` puts an option back to its default.
     """
     given = {name: value for name, value in locals().items() if value is not None and name not in ("sid", "check")}
+    if check and not all(line.strip() for line in check):
+        raise typer.BadParameter("expected 'ping HOST', 'tcp HOST:PORT' or 'http URL'", param_hint="--check")
     if check:
         given["check"] = "\n".join(check)
     if not given:

@@ -9,14 +9,18 @@ from haven.cli.session import connect
 
 
 def cluster_options(
-    ha: Annotated[str | None, typer.Option(metavar="KEY=VALUE", help="shutdown_policy=migrate")] = None,
+    ha: Annotated[
+        str | None, typer.Option(metavar="KEY=VALUE", help="For example: shutdown_policy=migrate")
+    ] = None,
     crs: Annotated[
-        str | None, typer.Option(metavar="KEY=VALUE,...", help="ha=static,ha-rebalance-on-start=1")
+        str | None, typer.Option(metavar="KEY=VALUE,...", help="For example: ha=static,ha-rebalance-on-start=1")
     ] = None,
     max_workers: Annotated[
         int | None, typer.Option("--max_workers", "--max-workers", help="Starts and stops at a time on one host.")
     ] = None,
-    delete: Annotated[str | None, typer.Option(metavar="NAME,...", help="Back to the default: ha, crs.")] = None,
+    delete: Annotated[
+        str | None, typer.Option(metavar="NAME,...", help="Back to the default: ha, crs, max_workers.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")] = False,
 ) -> int:
     """Show or change the cluster's options.

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from haven.cli.arguments import AnySid
 from haven.cli.console import complain
 from haven.cli.session import connect
 from haven.cli.times import clock, wall_now_s
@@ -14,9 +15,7 @@ MAX_LIMIT = 500
 
 
 def decisions(
-    sid: Annotated[
-        str | None, typer.Argument(metavar="[SID]", help="The VM: vm:102, 102 or its libvirt name.")
-    ] = None,
+    sid: AnySid = None,
     save: Annotated[
         int | None,
         typer.Option(min=1, metavar="ID", help="Print this one whole, for haven replay: --save 7 > FILE."),

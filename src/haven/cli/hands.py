@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from haven.api.client import ApiClient
+from haven.cli.arguments import OneSid
 from haven.cli.console import complain
 from haven.cli.session import connect, segment
 from haven.cli.text import printable
@@ -19,7 +20,6 @@ _UNITS_S = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400}
 _DRILL_KINDS = ("drill_begun", "vm_down", "vm_up", "vm_held", "drill_done")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")]
-OneSid = Annotated[str, typer.Argument(metavar="SID", help="The VM: vm:102, 102 or its libvirt name.")]
 For = Annotated[str | None, typer.Option("--for", metavar="LENGTH", help="How long: 90s, 10min, 2h, 3d.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why, for whoever looks at it.")]
 
@@ -56,7 +56,7 @@ def lock(sid: OneSid, length: For = DEFAULT_LOCK, reason: Reason = "locked", as_
     For a backup, say. A crash is restarted when the lock ends. It ends by itself, or with: haven unlock SID (or
     qm unlock VMID).
     """
-    seconds = _seconds(length or DEFAULT_LOCK)
+    seconds = _seconds(DEFAULT_LOCK if length is None else length)
     api = connect("haven lock")
     return _say(api.put(f"/haven/locks/{segment(sid)}", seconds=seconds, reason=reason), as_json)
 
@@ -80,6 +80,8 @@ def maintenance(
     verb, rest = words[0], words[1:]
     api = connect(f"haven maintenance {verb}" if verb in ("list", "end", "extend") else "haven maintenance")
     if verb == "list":
+        if rest:
+            raise typer.BadParameter(f"'{rest[0]}': list shows all there is, and takes no more words")
         return _list_windows(api.get("/haven/maintenance"), as_json)
     if verb == "end":
         return _say(api.delete("/haven/maintenance", **_id(rest)), as_json)
@@ -156,7 +158,11 @@ def _agreed(sid: str) -> bool:
     print(
         f"A drill kills {sid} at once. For its file systems that is a power cut: what it has not written is lost."
     )
-    return input("Go on? [y/N] ").strip().lower() in ("y", "yes")
+    try:
+        return input("Go on? [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        print()
+        return False
 
 
 def _run_drill(api: ApiClient, sid: str, as_json: bool) -> int:

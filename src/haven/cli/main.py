@@ -13,7 +13,7 @@ from haven.api.client import ApiError, ApiUnreachable
 from haven.cli import care_commands, hands, notify
 from haven.cli.arguments import AnySid, OneSid
 from haven.cli.cluster_options import cluster_options
-from haven.cli.console import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, abandon_stdout, complain, tolerate_any_text
+from haven.cli.console import EXIT_TROUBLE, at_the_edge, complain
 from haven.cli.decisions import decisions
 from haven.cli.help_page import SectionedGroup
 from haven.cli.report import report
@@ -21,7 +21,6 @@ from haven.cli.session import connect, error_text, segment
 from haven.cli.times import parse_since, wall_now_s
 from haven.cli.verify import verify
 
-EXIT_TROUBLE = 1
 EXIT_USAGE = 2
 _LIMIT = 50
 _MAX_LIMIT = 10_000
@@ -70,9 +69,11 @@ def status(as_json: Json = False) -> int:
 def history(
     sid: AnySid = None,
     limit: Limit = None,
-    since: Annotated[str | None, typer.Option(help="Only what is newer: 2h, 30min, 3days, 2026-11-22.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="Only what is newer: 2h, 30min, 3days, 2026-11-22.")
+    ] = None,
     changes: Annotated[bool, typer.Option("--changes", help="Only what somebody changed or meant.")] = False,
-    kind: Annotated[str | None, typer.Option(help="Only these kinds, as vm_down,vm_up.")] = None,
+    kind: Annotated[str | None, typer.Option(metavar="KINDS", help="Only these kinds, as vm_down,vm_up.")] = None,
     as_json: Json = False,
 ) -> int:
     """Show what happened, and why, oldest first."""
@@ -210,11 +211,13 @@ for _name, _sentence in _ELSEWHERE.items():
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit status. Every error is one line on stderr."""
-    tolerate_any_text()
     words = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+    return at_the_edge("haven", lambda: _answered(words))
+
+
+def _answered(words: Sequence[str]) -> int:
     try:
         status_code = app(words, prog_name="haven", standalone_mode=False)
-        sys.stdout.flush()
     except TyperException as error:
         complain(f"haven: {' '.join(error.format_message().split())} (see {_where(error)} --help)")
         return EXIT_USAGE
@@ -224,11 +227,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ApiUnreachable as error:
         complain(str(error))
         return EXIT_TROUBLE
-    except BrokenPipeError:
-        abandon_stdout()
-        return EXIT_BROKEN_PIPE
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
     return int(status_code or 0)
 
 

@@ -129,7 +129,7 @@ class Tool:
             candidates = self._narrowed(candidates, depth, word, argv)
             if len(candidates) == 1 and len(candidates[0].words) == depth + 1:
                 return candidates[0], argv[depth + 1 :]
-        missing = ", ".join(sorted(command.words[len(argv)] for command in candidates))
+        missing = ", ".join(sorted({command.words[len(argv)] for command in candidates}))
         raise UsageError(f"ERROR: no command specified after '{self.name} {' '.join(argv)}': one of {missing}")
 
     def _narrowed(self, among: Sequence[Command], depth: int, word: str, argv: Sequence[str]) -> Sequence[Command]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from haven.api.client import ApiClient, ApiError, ApiUnreachable
-from haven.cli.console import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, abandon_stdout, complain, tolerate_any_text
+from haven.cli.console import at_the_edge, complain
 from haven.cli.pve_args import Call, Command, Kind, Param, Tool, UsageError, verification_failed
 from haven.cli.session import TaskFailedError, connect, error_text
 from haven.cli.text import one_line
@@ -40,18 +40,15 @@ class Verb:
 
 def run_tool(name: str, verbs: Sequence[Verb], argv: Sequence[str] | None = None) -> int:
     """Run one command line of the program `name`; returns the exit status."""
-    tolerate_any_text()
     words = list(sys.argv[1:] if argv is None else argv)
+    return at_the_edge(name, lambda: _answered(name, verbs, words), EXIT_FAILED)
+
+
+def _answered(name: str, verbs: Sequence[Verb], words: list[str]) -> int:
     try:
         _run(Tool(name, tuple(with_formats(verb.command) for verb in verbs)), verbs, words)
-        sys.stdout.flush()
     except UsageError as error:
         complain(*error.lines)
-    except BrokenPipeError:
-        abandon_stdout()
-        return EXIT_BROKEN_PIPE
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
     except (ApiUnreachable, TaskFailedError, RefusedError) as error:
         complain(str(error))
     else:

@@ -19,24 +19,35 @@ _WHEN = "2h, 30 days ago, 2026-11-22, 2026-11-22 14:00"
 
 def report(
     file: Annotated[str | None, typer.Argument(metavar="FILE", help="With --html: where the page goes.")] = None,
-    since: Annotated[str | None, typer.Option(help=f"The time until now: 7d, 30d (the default), {_WHEN}.")] = None,
-    start: Annotated[str | None, typer.Option("--from", help=f"The beginning of the period: {_WHEN}.")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="Its end: the same; without: now.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="WHEN", help=f"The time until now: 7d, 30d (the default), {_WHEN}.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="WHEN", help=f"The beginning of the period: {_WHEN}.")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", metavar="WHEN", help="Its end: the same; without: now.")
+    ] = None,
     html: Annotated[
         bool, typer.Option("--html", help="A page instead: into FILE, or without it on stdout.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")] = False,
 ) -> int:
     """Report availability, outages and restarts of each VM."""
+    if file == "":
+        raise typer.BadParameter("expected a file, or - for stdout", param_hint="FILE")
     if since and start:
         raise typer.BadParameter("--since and --from say the same: give one of them")
     if file and not html:
         raise typer.BadParameter(f"only a page goes into a file: haven report --html {file}", param_hint="FILE")
     now_s = wall_now_s()
-    start_s = _moment("--from" if start else "--since", start or since or DEFAULT, now_s)
+    option = "--from" if start else "--since"
+    start_s = _moment(option, start or since or DEFAULT, now_s)
     end_s = _moment("--to", end, now_s) if end else now_s
-    if not 0 <= start_s < end_s:
-        raise typer.BadParameter("the period has to begin before it ends", param_hint="--from")
+    if start_s < 0:
+        raise typer.BadParameter("before 1970 there was no haven", param_hint=option)
+    if start_s >= end_s:
+        raise typer.BadParameter("the period has to begin before it ends", param_hint=option)
     span_of = {"from": int(start_s), "to": int(end_s) + 1}
     made: dict[str, Any] = connect("haven report").get("/haven/report", **span_of)
     if as_json:

@@ -56,7 +56,7 @@ def _figures(total: dict[str, Any]) -> str:
         (span(total["down_s"]) if total["down_s"] else "0", "down in all"),
         (str(total["outages"]), "outage" if total["outages"] == 1 else "outages"),
         (mean, "mean outage"),
-        (str(total["restarts"]), "restarts by haven"),
+        (str(total["restarts"]), "restart by haven" if total["restarts"] == 1 else "restarts by haven"),
         (str(total["drills"]), "drill" if total["drills"] == 1 else "drills"),
     )
     boxes = "".join(f"<div class=figure><b>{value}</b><span>{word}</span></div>" for value, word in figures)

@@ -66,7 +66,8 @@ def _verdict(total: dict[str, Any]) -> str:
         return "No outage."
     many = "1 outage" if total["outages"] == 1 else f"{total['outages']} outages"
     mean = f", {span(total['mttr_s'])} on average" if total["mttr_s"] is not None else ""
-    return f"{many}, {span(total['down_s'])} down in all{mean}; {total['restarts']} restarts by haven."
+    restarts = "1 restart" if total["restarts"] == 1 else f"{total['restarts']} restarts"
+    return f"{many}, {span(total['down_s'])} down in all{mean}; {restarts} by haven."
 
 
 def _table(vms: Sequence[dict[str, Any]]) -> Iterator[Text]:

@@ -53,8 +53,11 @@ def _asked() -> dict[str, Any]:
 
 
 def _from_outside(trouble: ApiUnreachable) -> dict[str, Any]:
-    """A process of its own: it needs libvirt's library and the store, and a thin client has neither."""
-    words = [sys.executable, "-m", _FROM_OUTSIDE, str(trouble)]
+    """A process of its own: it needs libvirt's library and the store, and a thin client has neither.
+
+    With -P: root may stand in anybody's folder, and no module is to be taken from there.
+    """
+    words = [sys.executable, "-P", "-m", _FROM_OUTSIDE, str(trouble)]
     try:
         told = subprocess.run(words, capture_output=True, text=True, timeout=_OUTSIDE_S).stdout
         answer: dict[str, Any] = json.loads(told)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 from typing import Any, TypeVar
 
 import libvirt
@@ -204,7 +205,7 @@ def _start_failed(domain: Any, said: str) -> StartFailedError:
         return StartFailedError(volume)
     if domain.isPersistent() and domain.hasManagedSaveImage():
         said += (
-            f"; it would resume from a saved state: `virsh managedsave-remove {domain.name()}` drops that, "
+            f"; it would resume from a saved state: `virsh managedsave-remove {quote(domain.name())}` drops that, "
             "and the VM boots afresh"
         )
     return StartFailedError(Obstacle(HoldCause.START_FAILED, said))

@@ -1,5 +1,6 @@
 """Disks that a definition names by storage pool and volume: are they there? Pools are libvirt's to start."""
 
+from shlex import quote
 from typing import Any
 from xml.etree import ElementTree
 
@@ -31,7 +32,8 @@ def _trouble(raw: Any, pool: str, volume: str) -> str | None:
     try:
         found = raw.storagePoolLookupByName(pool)
         if not found.isActive():
-            return f"storage pool {pool}, with disk {volume}, is not active (to start it: virsh pool-start {pool})"
+            mend = f"to start it: virsh pool-start {quote(pool)}"
+            return f"storage pool {pool}, with disk {volume}, is not active ({mend})"
         found.storageVolLookupByName(volume)
     except libvirt.libvirtError as error:
         match error.get_error_code():

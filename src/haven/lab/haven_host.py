@@ -20,7 +20,8 @@ PROCESSES = ("up", *CHILDREN)
 
 _UP_S = 60.0
 _STOP_S = 30.0
-_BOOT_ID = "haven-boot-id"
+BOOT_ID_FILE = "/run/haven-boot-id"
+"""On the lab host: $HAVEN_BOOT_ID_FILE of all that is started there."""
 _GREETING = "haven is up on "
 _LOG_TAIL_CHARACTERS = 1000
 
@@ -33,7 +34,7 @@ class HavenHost(LabHost):
     def start_services(self) -> None:
         """Also gives this boot an id of its own: the kernel's does not change when a lab host boots again."""
         super().start_services()
-        (self.run_dir / _BOOT_ID).write_text(f"{uuid.uuid4()}\n")
+        (self.run_dir / Path(BOOT_ID_FILE).name).write_text(f"{uuid.uuid4()}\n")
 
     @property
     def haven_log(self) -> Path:
@@ -47,7 +48,7 @@ class HavenHost(LabHost):
     def haven_start(self) -> str:
         """Starts `haven up`; returns its greeting. LabError with its last words if it does not come up."""
         before = self.haven_output()
-        env = {"HAVEN_BOOT_ID_FILE": f"/run/{_BOOT_ID}"}
+        env = {"HAVEN_BOOT_ID_FILE": BOOT_ID_FILE}
         process = self._haven = self.spawn(["haven", "up"], self.haven_log, env)
 
         def said() -> str:

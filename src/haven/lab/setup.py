@@ -72,7 +72,12 @@ def _ask(wanted: tuple[str, ...]) -> None:
     print("No service is enabled or started, and no kernel is installed.", flush=True)
     if os.environ.get("YES") == "1" or not sys.stdin.isatty():
         return
-    if input("Install them? [Y/n] ").strip().lower() not in ("", "y", "yes"):
+    try:
+        answer = input("Install them? [Y/n] ").strip().lower()
+    except EOFError:
+        print()
+        answer = "no"
+    if answer not in ("", "y", "yes"):
         raise LabError("nothing was installed; without these packages there is no lab")
 
 

@@ -1,5 +1,7 @@
 """Locks that people put on a VM; the node tells when it sees them begin and end."""
 
+from shlex import quote
+
 from haven.core.clock import Now, deadline_after
 from haven.core.event import Event
 from haven.core.records import Origin, VmLock
@@ -43,7 +45,8 @@ def refusal(view: View, sid: str, name: str, job: str, now: Now) -> str:
         why = f"VM is locked ({record.reason}){by(record.origin)}, for {duration(left_s)} more"
         return f"{why}; to unlock: {unlock_with(sid)}"
     if job:
-        return f"VM is locked ({job}): libvirt is not done with it; to break that off: virsh domjobabort {name}"
+        mend = f"to break that off: virsh domjobabort {quote(name)}"
+        return f"VM is locked ({job}): libvirt is not done with it; {mend}"
     return ""
 
 

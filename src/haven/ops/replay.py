@@ -28,16 +28,21 @@ class _Parser(argparse.ArgumentParser):
         raise _UsageError(f"{message} (see {self.prog} --help)")
 
 
-def main(argv: Sequence[str]) -> int:
-    """Run one command line: 0 the same result, 1 another one, 2 a file that cannot be used."""
-    parser = _Parser(
+def parser() -> argparse.ArgumentParser:
+    """The command line, also for the man page and the completions."""
+    words = _Parser(
         prog="haven replay",
         description="Decide a saved decision again (haven decisions --save ID > FILE). Nothing real is touched."
         " Exit status: 0 the same result, 1 another one, 2 the file cannot be used.",
     )
-    parser.add_argument("file", metavar="FILE", help="what haven decisions --save wrote; -: standard input")
+    words.add_argument("file", metavar="FILE", help="what haven decisions --save wrote; -: standard input")
+    return words
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command line: 0 the same result, 1 another one, 2 a file that cannot be used."""
     try:
-        name: str = parser.parse_args(list(argv)).file
+        name: str = parser().parse_args(list(argv)).file
         return _replay(name)
     except _UsageError as error:
         print(f"haven replay: {error}", file=sys.stderr)

@@ -36,7 +36,9 @@ def read_saved(text: str) -> Saved:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise SavedFileError(f"not JSON: {error}") from error
+        raise SavedFileError(
+            f"not JSON: {error} (haven decisions --save ID writes a file that can be used)"
+        ) from error
     if not isinstance(data, dict) or any(not is_tagged(data.get(part)) for part in _PARTS):
         wanted = ", ".join(_PARTS)
         raise SavedFileError(

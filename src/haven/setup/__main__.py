@@ -8,6 +8,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - before the imports, which an old
     sys.exit(f"haven setup: this is Python {sys.version.split()[0]}: run it with Python 3.11 or newer")
 
 import argparse
+import os
 from collections.abc import Sequence
 
 from haven.bootstrap.errors import SetupError
@@ -68,7 +69,7 @@ def main(argv: Sequence[str]) -> int:
         for line in getattr(error, "detail", "").splitlines():
             print(f"    {line}", file=sys.stderr)
     except OSError as error:
-        print(f"haven setup: {error.filename or 'the system'}: {error.strerror}", file=sys.stderr)
+        print(f"haven setup: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
     except KeyboardInterrupt:
         print("haven setup: interrupted; run it again to go on", file=sys.stderr)
         return 130
@@ -86,6 +87,7 @@ def _refuse_mixed(options: argparse.Namespace) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    os.umask(0o022)  # whatever root's own is: others read man pages and run `haven version`
     places = Places()
     settings = load_settings()
     actions.check(places, settings)

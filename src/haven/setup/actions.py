@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from haven.core.settings import Settings, describe_settings
 from haven.setup import downgrade, files, host, versions
 from haven.setup.host import Systemctl
 from haven.setup.places import UNITS, Places
+from haven.setup.removal import forget, remove_file, remove_tree
 from haven.setup.switch import Switch
 from haven.setup.versions import Version
 
@@ -81,13 +81,15 @@ class Setup:
         self._short("Units", self._stop_for_good, "stop and disable " + ", ".join(UNITS))
         self._short("Files", partial(self._take_away, paths), f"remove up to {len(paths)} files")
         self._short("systemd", lambda: self.systemctl("daemon-reload") or "told", "reload its units")
-        self._short(f"{self.places.opt}", lambda: _remove_tree(self.places.opt), "remove it, with every version")
-        remembered = (self._state_dir, self.places.config.parent)
-        for folder in remembered if purge else ():
-            self._short(f"{folder}", partial(_remove_tree, folder), "remove it")
+        self._short(f"{self.places.opt}", lambda: remove_tree(self.places.opt), "remove it, with every version")
+        state, config, log = self._state_dir, self.places.config.parent, self.places.log
+        if purge:
+            self._short(f"{state}", partial(forget, state), "remove haven's files there")
+            self._short(f"{config}", partial(remove_tree, config), "remove it")
+            self._short(f"{log}", partial(remove_file, log), "remove it")
         print("VMs run on as they are; nobody restarts them now.")
         if not purge:
-            print("Kept: " + " ".join(f"{folder}" for folder in remembered) + " (to remove them as well: --purge)")
+            print(f"Kept, for a haven to come: {state} {config}; delete them by hand if there will be none.")
 
     # -- steps -----------------------------------------------------------------------------------------------
 
@@ -145,8 +147,7 @@ class Setup:
 
         def write() -> str:
             config.parent.mkdir(parents=True, exist_ok=True)
-            config.write_text(describe_settings())
-            config.chmod(0o600)
+            files.write(config, describe_settings().encode(), 0o600)
             return "written: every key with its meaning, all at their defaults"
 
         self._short(f"{config}", write, "write it, every key at its default")
@@ -171,11 +172,11 @@ class Setup:
         for half in self.places.opt.glob("*/source"):
             if not (half.parent / "complete").exists():
                 self._short(
-                    f"Version {half.parent.name}", partial(_remove_tree, half.parent), "remove it: unfinished"
+                    f"Version {half.parent.name}", partial(remove_tree, half.parent), "remove it: unfinished"
                 )
         others = [other for other in versions.installed(self.places) if other.name != version.name]
         for other in others[: -(versions.KEPT - 1)]:
-            self._short(f"Version {other.name}", partial(_remove_tree, other.folder), "remove it: it is old")
+            self._short(f"Version {other.name}", partial(remove_tree, other.folder), "remove it: it is old")
 
     def _earlier(self, name: str) -> Version:
         there = versions.installed(self.places)
@@ -196,7 +197,11 @@ class Setup:
         if self.dry or not sys.stdin.isatty():
             return False
         print(f"haven setup: {sentence}.")
-        return input("Go back to that store? [y/N] ").strip().lower() in ("y", "yes")
+        try:
+            return input("Go back to that store? [y/N] ").strip().lower() in ("y", "yes")
+        except EOFError:
+            print()
+            return False
 
     def _stop_for_good(self) -> str:
         there = self.systemctl.exists()
@@ -211,13 +216,6 @@ class Setup:
         if not self.dry:
             print("Next: qm list, then protect a VM: ha-manager add vm:102 --state started")
             print("      man haven; journalctl -u pve-ha-crm -f; to the version before: haven setup --rollback")
-
-
-def _remove_tree(folder: Path) -> str:
-    if not folder.exists():
-        return "not there"
-    shutil.rmtree(folder)
-    return "removed"
 
 
 def check(places: Places, settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -58,7 +59,16 @@ def _differs(source: Path, target: Path) -> bool:
 
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
+    write(target, source.read_bytes(), source.stat().st_mode & 0o777)
+
+
+def write(target: Path, content: bytes, mode: int) -> None:
+    """A whole file or none, even across a power cut: an empty unit would start no haven at the next boot."""
     staged = target.with_name(f".{target.name}.haven")
-    staged.write_bytes(source.read_bytes())
-    staged.chmod(source.stat().st_mode & 0o777)
+    staged.unlink(missing_ok=True)
+    with open(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:  # noqa: PTH123
+        os.fchmod(file.fileno(), mode)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
     staged.replace(target)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -37,30 +38,37 @@ def found_in(site: Path, wanted: dict[str, str]) -> list[metadata.Distribution] 
     return chosen if all(_whole(dist) for dist in chosen) else None
 
 
-def _inside(dist: metadata.Distribution) -> Iterable[metadata.PackagePath]:
-    """Its files in site-packages; programs name the interpreter of their environment, and nobody runs them."""
-    return (path for path in dist.files or () if ".." not in path.parts)
+def _inside(dist: metadata.Distribution) -> Iterator[tuple[str, str]]:
+    """Its files in site-packages, each with its hash (`sha256=...`, or none). By its own record: since Python 3.12
+    `dist.files` leaves out what is missing. Programs name the interpreter of their environment, and
+    nobody runs them."""
+    for name, digest, _size in csv.reader((dist.read_text("RECORD") or "").splitlines()):
+        if ".." not in Path(name).parts and not Path(name).is_absolute():
+            yield name, digest
 
 
 def _whole(dist: metadata.Distribution) -> bool:
-    for path in _inside(dist):
-        if path.hash is None:  # compiled files, and the record itself
-            continue
-        try:
-            data = Path(str(path.locate())).read_bytes()
-        except OSError:
-            return False
-        digest = base64.urlsafe_b64encode(hashlib.new(path.hash.mode, data).digest()).rstrip(b"=").decode()
-        if digest != path.hash.value:
-            return False
-    return True
+    """Whether each file is as it was installed. Compiled files, and the record itself, have no hash."""
+    hashed = [(name, digest) for name, digest in _inside(dist) if digest]
+    return bool(hashed) and all(
+        _is_as_installed(Path(str(dist.locate_file(name))), digest) for name, digest in hashed
+    )
+
+
+def _is_as_installed(path: Path, digest: str) -> bool:
+    kind, _, wanted = digest.partition("=")
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return False
+    return base64.urlsafe_b64encode(hashlib.new(kind, data).digest()).rstrip(b"=").decode() == wanted
 
 
 def copy(dists: Iterable[metadata.Distribution], site: Path) -> None:
     """Copies them into another site-packages; times are kept, so that what is compiled stays valid."""
     for dist in dists:
-        for path in _inside(dist):
-            source, target = Path(str(path.locate())), site / path
+        for name, _digest in _inside(dist):
+            source, target = Path(str(dist.locate_file(name))), site / name
             if source.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, target)

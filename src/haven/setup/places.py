@@ -31,7 +31,7 @@ class Places:
 
     @property
     def log(self) -> Path:
-        """The whole output of the commands of the last setup."""
+        """The whole output of the commands of every setup."""
         return self.root / "var/log/haven-setup.log"
 
     @property

@@ -102,7 +102,7 @@ fi
 _REPAIR = """if [ "$1" = setup ]; then
     for python in /usr/bin/python3 python3; do
         if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-            PYTHONPATH="$here/source/src" exec "$python" -m haven "$@"
+            PYTHONPATH="$here/source/src" exec "$python" -P -m haven "$@"
         fi
     done
     echo "haven: this needs Python 3.11 or newer: apt install python3" >&2

@@ -39,6 +39,8 @@ E = TypeVar("E", bound=StrEnum)
 T = TypeVar("T")
 Entry = Mapping[str, Any]
 
+MOST = 1e18
+"""No number of a case is larger: an exabyte of memory, say."""
 KNOWN = frozenset(
     {
         "hardware_status",
@@ -61,11 +63,17 @@ def read_case(text: str) -> Inputs:
         whole = json.loads(text)
     except json.JSONDecodeError as error:
         raise CaseError(f"not valid JSON: {error.msg}", line=error.lineno) from error
+    except RecursionError as error:
+        raise CaseError("not valid JSON: nested too deeply") from error
     try:
         inputs = _mapping(_mapping(whole, "the file").get("inputs"), "inputs")
         return _inputs(inputs)
     except _WrongError as wrong:
         raise CaseError(wrong.what, line=line_of(text, wrong.names)) from wrong
+    except KeyError as error:
+        raise CaseError(f"not a complete case: {error} is missing or unknown") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise CaseError(f"not a valid case: {error}") from error
 
 
 class _WrongError(Exception):
@@ -171,9 +179,12 @@ def _optional(given: Entry, key: str, where: str, read: Callable[[Any], T]) -> T
 
 def _number(value: object, key: str, where: str) -> float:
     try:
-        return float(value)  # type: ignore[arg-type]
+        number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
         raise _WrongError(f"{where}: {key} = {_short(value)}: expected a number", where, key) from error
+    if not abs(number) <= MOST:
+        raise _WrongError(f"{where}: {key} = {_short(value)}: expected a number up to {MOST:g}", where, key)
+    return number
 
 
 def _one_of(value: object, known: tuple[str, ...], key: str, where: str) -> str:
@@ -201,6 +212,8 @@ def _rule(given: Entry, name: str, order: int, nodes: Mapping[str, NodeInput]) -
     resources = tuple(given.get("resources") or ())
     if not resources:
         raise _WrongError(f"rule {name}: names no resources", name)
+    if strange := [one for one in resources if not isinstance(one, str)]:
+        raise _WrongError(f"rule {name}: {_short(strange[0])}: expected a service", name)
     disabled = "disable" in given  # whatever its value (1.6)
     if kind == "node-affinity":
         priorities = _priorities(given, name, nodes)

@@ -4,7 +4,6 @@ It is read by argparse: a run of a case takes less time than the import of a lar
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,8 +18,6 @@ _A_MOMENT_S = 0.001
 
 EXIT_NOT_MET = 1
 EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130
-EXIT_BROKEN_PIPE = 141
 
 ReadLive = Callable[[], str]
 """Asks the live cluster for its records; raises LiveError."""
@@ -42,7 +39,6 @@ def main(argv: Sequence[str], read_live: ReadLive | None = None) -> int:
     try:
         options = _parser(read_live, searches=list(argv[:1]) == ["search"]).parse_args(list(argv) or ["--help"])
         status: int = options.handler(options)
-        sys.stdout.flush()
     except _UsageError as error:
         return _complain(str(error))
     except CaseError as error:
@@ -51,11 +47,6 @@ def main(argv: Sequence[str], read_live: ReadLive | None = None) -> int:
         return _complain(str(error))
     except SystemExit as ended:  # --help
         return int(ended.code or 0)
-    except BrokenPipeError:
-        abandon_stdout()
-        return EXIT_BROKEN_PIPE
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
     return status
 
 
@@ -158,8 +149,9 @@ def _add_what_if(commands: "argparse._SubParsersAction[_Parser]", read_live: Rea
         "finds no home or a node is overcommitted.",
     )
     ask.add_argument("--node", metavar="NODE", action="append", default=[], help="it dies; may be given often")
-    ask.add_argument("--records", metavar="FILE", type=Path, help="what haven sim what-if --save wrote")
-    ask.add_argument("--case", metavar="CASE", type=Path, help="a scenario instead of the live cluster")
+    which = ask.add_mutually_exclusive_group()
+    which.add_argument("--records", metavar="FILE", type=Path, help="what haven sim what-if --save wrote")
+    which.add_argument("--case", metavar="CASE", type=Path, help="a scenario instead of the live cluster")
     ask.add_argument("--at", metavar="SECONDS", type=_seconds, default=60.0, help="the moment of it (60)")
     ask.add_argument("--save", metavar="FILE", type=Path, help="write the records that were asked about there")
     ask.add_argument("--json", action="store_true", help="print the answer as JSON")
@@ -302,10 +294,3 @@ def _read(path: Path) -> str:
 def _complain(message: str) -> int:
     print(f"haven sim: {message}", file=sys.stderr)
     return EXIT_USAGE
-
-
-def abandon_stdout() -> None:
-    """Nobody reads us any more (`| head`): keep the interpreter's last flush from complaining."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
-    os.close(null)

@@ -47,11 +47,12 @@ def _rules_after(expected: Json, got: Compilation) -> Iterator[str]:
 
 def _compiled(expected: Json, got: Compilation) -> Iterator[str]:
     wanted, rules = expected["compiled"], got.rules
-    affinity = wanted["resource_affinity"]
-    yield from _by_key("nodes of", wanted["node_affinity"], rules.node_affinity)
+    among = wanted["resource_affinity"]
+    nodes = {sid: affinity.priorities for sid, affinity in rules.node_affinity.items()}
+    yield from _by_key("nodes of", wanted["node_affinity"], nodes)
     for name, found in (("positive", rules.positive), ("negative", rules.negative)):
         sorted_sets = {sid: sorted(others) for sid, others in found.items()}
-        yield from _by_key(name, {sid: sorted(others) for sid, others in affinity[name].items()}, sorted_sets)
+        yield from _by_key(name, {sid: sorted(others) for sid, others in among[name].items()}, sorted_sets)
 
 
 def _by_key(what: str, wanted: Mapping[str, object], found: Mapping[str, object]) -> Iterator[str]:

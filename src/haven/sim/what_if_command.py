@@ -40,7 +40,10 @@ def _snapshot(options: argparse.Namespace, read: Callable[[Path], str]) -> Snaps
         return read_snapshot(read(options.records))
     if options.read_live is None:
         raise LiveError("there is no live cluster to ask; name a file with --records or --case")
-    return read_snapshot(options.read_live())
+    try:
+        return read_snapshot(options.read_live())
+    except CaseError as error:
+        raise LiveError(f"the live cluster: {error.what}; are haven and its API of one version?") from error
 
 
 def read_snapshot(text: str) -> Snapshot:
@@ -49,6 +52,8 @@ def read_snapshot(text: str) -> Snapshot:
         return decode(Snapshot, json.loads(text))
     except json.JSONDecodeError as error:
         raise CaseError(f"not valid JSON: {error.msg}", line=error.lineno) from error
+    except RecursionError as error:
+        raise CaseError("not valid JSON: nested too deeply") from error
     except CodecError as error:
         raise CaseError(f"these are no records of haven: {error}") from error
 

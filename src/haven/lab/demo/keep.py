@@ -6,6 +6,8 @@ import shlex
 import sys
 from pathlib import Path
 
+from haven.lab.haven_host import BOOT_ID_FILE
+
 PROGRAMS = ("haven", "ha-manager", "qm", "pvecm", "virsh", "sh")
 DOWN = "down"
 
@@ -15,7 +17,9 @@ def write_wrappers(folder: Path, root: Path) -> None:
     lab = f"{shlex.quote(sys.executable)} -m haven.lab.host"
     at = f"--root {shlex.quote(str(root))}"
     for name in PROGRAMS:
-        _write(folder / name, f'exec {lab} exec {at} -- {name} "$@"')
+        # A `haven up` that a person starts again there has to find itself in the same boot.
+        boot = f"env HAVEN_BOOT_ID_FILE={BOOT_ID_FILE}"
+        _write(folder / name, f'exec {lab} exec {at} -- {boot} {name} "$@"')
     _write(folder / DOWN, f"exec {lab} {DOWN} {at}")
 
 

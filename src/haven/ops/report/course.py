@@ -53,7 +53,7 @@ class _Told:
 
     def take(self, event: Event, at_s: float) -> None:
         if event.kind is Kind.MAINTENANCE_BEGUN:
-            self.begun[_text(event, "id")] = at_s, event.sids
+            self.begin(_text(event, "id"), at_s, event.sids)
         elif event.kind is Kind.MAINTENANCE_ENDED:
             self.end(_text(event, "id"), at_s)
         elif event.sid and "wanted" in event.fields:
@@ -68,6 +68,11 @@ class _Told:
         if new and not self.wanted[sid]:
             self.wanted[sid].append((0.0, NOBODY))
         self.wanted[sid].append((at_s, word))
+
+    def begin(self, window: str, at_s: float, sids: tuple[str, ...]) -> None:
+        """Told again of a window that is made longer: it began when it first did."""
+        if self.begun.get(window, (at_s, ()))[1] != sids:
+            self.begun[window] = at_s, sids
 
     def end(self, window: str, at_s: float) -> None:
         began_s, sids = self.begun.pop(window, (at_s, ()))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from shlex import quote
 
 from haven.core.clock import Now
 from haven.core.host import HostFacts, Space
@@ -98,6 +99,11 @@ class Watched:
     @property
     def label(self) -> str:
         return f"{self.sid} ({self.name})" if self.name != self.sid else self.sid
+
+    @property
+    def typed(self) -> str:
+        """Its libvirt name, to be typed into a shell: it may have spaces in it, and worse."""
+        return quote(self.name)
 
     @property
     def vmid(self) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from haven.core.sentences import duration
+from haven.core.sentences import duration, size
 from haven.core.settings_change import difference
 from haven.ops.verify.facts import Facts, Finding, each, fail, good, warn
 
@@ -80,9 +80,11 @@ def store(facts: Facts) -> Iterator[Finding]:
         yield fail(f"the history cannot be used: {facts.history_trouble}", f"ls -l {facts.state_dir}")
     space = facts.state_space
     if space and space.free_mib < NEEDED_MIB:
-        yield fail(f"{space.free_mib} MiB left in {facts.state_dir}: changes may not be saved", "free some space")
+        yield fail(
+            f"{size(space.free_mib)} left in {facts.state_dir}: changes may not be saved", "free some space"
+        )
     elif not facts.store_trouble and not facts.history_trouble:
-        room = f", {space.free_mib} MiB free" if space else ""
+        room = f", {size(space.free_mib)} free" if space else ""
         yield good(f"store and history work ({facts.state_dir}{room})")
 
 

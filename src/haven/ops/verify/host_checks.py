@@ -1,6 +1,7 @@
 """Checks of the host: memory and room for its VMs, and what happens to them when it goes down."""
 
 from collections.abc import Iterator
+from shlex import quote
 
 from haven.core.overcommit import QEMU_OVERHEAD_MIB, Overcommit, weigh
 from haven.core.sentences import size
@@ -62,7 +63,7 @@ def disks(facts: Facts) -> Iterator[Finding]:
                 troubled = True
                 yield warn(
                     f"{vm.label}: {disk.path} has cache=unsafe: a power cut loses what the guest believes written",
-                    f"virsh edit {vm.name}: take cache='unsafe' out",
+                    f"virsh edit {vm.typed}: take cache='unsafe' out",
                     vm.sid,
                 )
     if not troubled:
@@ -76,7 +77,7 @@ def space(facts: Facts) -> Iterator[Finding]:
     low = {place: room for place, room in facts.spaces.items() if room.free_percent < facts.low_percent}
     for place, room in low.items():
         seen = f"{place}: {size(room.free_mib)} free, {room.free_percent:.0f} %; when it is full, VMs are paused"
-        yield warn(seen, f"free some: du -xh -d1 {place} | sort -h | tail")
+        yield warn(seen, f"free some: du -xh -d1 {quote(place)} | sort -h | tail")
     if facts.spaces and not low:
         rooms = [f"{place} {size(room.free_mib)}" for place, room in sorted(facts.spaces.items())]
         yield good(f"free below the images: {each(rooms)}")

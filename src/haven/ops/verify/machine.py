@@ -26,7 +26,7 @@ _UNSYNCHRONISED = 5  # TIME_ERROR of adjtimex(2)
 _TIMEX_BYTES = 512  # struct timex is smaller, on every architecture
 _GUESTS_SCRIPTS = (Path("/usr/lib/libvirt/libvirt-guests.sh"), Path("/usr/libexec/libvirt-guests.sh"))
 _GUESTS_FILES = (Path("/etc/default/libvirt-guests"), Path("/etc/sysconfig/libvirt-guests"))
-_ON_SHUTDOWN = re.compile(r'^\s*ON_SHUTDOWN="?(\w+)', re.MULTILINE)
+_ON_SHUTDOWN = re.compile(r"""^\s*ON_SHUTDOWN=["']?(\w+)""", re.MULTILINE)
 
 
 def within(work: Callable[[], T], seconds: float = _PATIENCE_S) -> T | None:
@@ -119,6 +119,6 @@ def _on_shutdown() -> str:
     """By the administrator's file, else by the script's own default."""
     for path in (*_GUESTS_FILES, *_GUESTS_SCRIPTS):
         with suppress(OSError):
-            if set_there := _ON_SHUTDOWN.search(path.read_text(errors="replace")):
-                return set_there[1]
+            if set_there := _ON_SHUTDOWN.findall(path.read_text(errors="replace")):
+                return str(set_there[-1])  # as for the shell that reads it
     return "suspend"

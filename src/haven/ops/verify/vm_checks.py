@@ -1,6 +1,7 @@
 """Checks of the protected VMs: each wanted and real, and what would keep it from coming back."""
 
 from collections.abc import Iterator
+from shlex import quote
 
 from haven.core import sentences
 from haven.core.boot_order import started_by_haven
@@ -21,7 +22,7 @@ def protected(facts: Facts) -> Iterator[Finding]:
         yield warn("no VM is protected", "ha-manager add vm:ID --state started --max_restart 3")
     if free:
         verb = "runs and is" if len(free) == 1 else "run and are"
-        mend = f"ha-manager add {free[0].sid} --state started --max_restart 3"
+        mend = f"ha-manager add {quote(free[0].sid)} --state started --max_restart 3"
         yield warn(f"{each([vm.label for vm in free])} {verb} not protected: if it stops, it stays off", mend)
 
 
@@ -70,11 +71,11 @@ def autostart(facts: Facts) -> Iterator[Finding]:
         too_early = "haven starts it in its turn" if vm.should_run else "it should be off"
         word = f"on, though {too_early}" if vm.seen and vm.seen.autostart else "off, though it should run"
         off = " --disable" if vm.seen and vm.seen.autostart else ""
-        mend = f"virsh autostart {vm.name}{off} (haven does it by itself while it runs)"
+        mend = f"virsh autostart {vm.typed}{off} (haven does it by itself while it runs)"
         yield warn(f"{vm.label}: libvirt's autostart is {word}", mend, vm.sid)
     for vm in seen:
         if vm.seen and not vm.seen.persistent:
-            mend = f"virsh dumpxml {vm.name} > {vm.name}.xml; virsh define {vm.name}.xml"
+            mend = f"virsh dumpxml {vm.typed} > haven.xml; virsh define haven.xml"
             yield fail(f"{vm.label} is transient: gone for good when it stops", mend, vm.sid)
     if seen and not wrong:
         yield good("libvirt's autostart is as wanted")
@@ -97,7 +98,7 @@ def saved(facts: Facts) -> Iterator[Finding]:
     found = [vm for vm in facts.protected if vm.seen and vm.seen.managed_save]
     for vm in found:
         seen = f"{vm.label} has a saved state: its next start goes on where it was saved, not afresh"
-        yield warn(seen, f"virsh managedsave-remove {vm.name}", vm.sid)
+        yield warn(seen, f"virsh managedsave-remove {vm.typed}", vm.sid)
     if facts.protected and not found:
         yield good("no saved states of older runs")
 
@@ -112,8 +113,7 @@ def agents(facts: Facts) -> Iterator[Finding]:
         yield warn(f"{vm.label}: the guest agent does not answer", mend, vm.sid)
     if without:
         seen = f"{each([vm.label for vm in without])}: no channel for a guest agent"
-        name = without[0].name
-        yield warn(seen, f"virsh edit {name}: add <channel type='unix'> org.qemu.guest_agent.0")
+        yield warn(seen, f"virsh edit {without[0].typed}: add <channel type='unix'> org.qemu.guest_agent.0")
     if answering := [vm.sid for vm in up if vm.seen and vm.seen.agent_answers]:
         yield good(f"{each(answering)}: the guest agent answers")
 

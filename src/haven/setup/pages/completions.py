@@ -8,6 +8,10 @@ from haven.setup.pages.programs import Command, Option, Program
 _MARK = "# Written by `haven setup` from the program's own tables."
 
 
+_BASH_FILES = "compopt -o default 2>/dev/null"
+"""Files, where nothing else fits."""
+
+
 def bash(program: Program) -> str:
     """For /usr/local/share/bash-completion/completions/NAME."""
     known = _alternatives(_prefixes(program), shlex.quote)
@@ -41,13 +45,15 @@ def _bash_values(program: Program) -> Iterable[str]:
             if option.value:
                 names = _alternatives((f"{' '.join(command.words)} {name}" for name in option.names), shlex.quote)
                 words = shlex.quote(" ".join(option.choices))
-                yield f'{names}) COMPREPLY=($(compgen -W {words} -- "$current")); return ;;'
+                reply = _BASH_FILES if option.takes_file else f'COMPREPLY=($(compgen -W {words} -- "$current"))'
+                yield f"{names}) {reply}; return ;;"
 
 
 def _bash_words(program: Program) -> Iterable[str]:
     for prefix in _prefixes(program, and_none=True):
         words = [*(name for name, _ in _next_words(program, prefix)), *_option_names(program, prefix)]
-        yield f"{shlex.quote(prefix)}) choices={shlex.quote(' '.join(words))} ;;"
+        files = f" {_BASH_FILES};" if _takes_file(program, prefix) else ""
+        yield f"{shlex.quote(prefix)}) choices={shlex.quote(' '.join(words))};{files};"
 
 
 def zsh(program: Program) -> str:
@@ -80,14 +86,15 @@ def _zsh_values(program: Program) -> Iterable[str]:
             if option.value:
                 names = _alternatives((f"{' '.join(command.words)} {name}" for name in option.names), _zsh_pattern)
                 words = " ".join(shlex.quote(choice) for choice in option.choices)
-                yield f"({names}) compadd -- {words}; return ;;"
+                yield f"({names}) {'_files' if option.takes_file else f'compadd -- {words}'}; return ;;"
 
 
 def _zsh_words(program: Program) -> Iterable[str]:
     for prefix in _prefixes(program, and_none=True):
         pairs = [*_next_words(program, prefix), *_options_of(program, prefix)]
         found = " ".join(shlex.quote(f"{name}:{meaning}") for name, meaning in pairs)
-        yield f"({_zsh_pattern(prefix)}) found=({found}) ;;"
+        files = " _files;" if _takes_file(program, prefix) else ""
+        yield f"({_zsh_pattern(prefix)}) found=({found});{files};"
 
 
 def _zsh_pattern(text: str) -> str:
@@ -127,10 +134,17 @@ def _fish_lines(program: Program, function: str) -> Iterable[str]:
             names = " ".join(
                 f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}" for name in option.names
             )
-            takes = (
-                (f" -x -a {_fish(' '.join(option.choices))}" if option.choices else " -x") if option.value else ""
-            )
-            yield f"complete -c {program.name} -n {where} {names}{takes} -d {_fish(option.meaning)}"
+            yield f"complete -c {program.name} -n {where} {names}{_fish_value(option)} -d {_fish(option.meaning)}"
+        if command.takes_file:
+            yield f"complete -c {program.name} -n {where} -F"
+
+
+def _fish_value(option: Option) -> str:
+    if option.takes_file:
+        return " -r -F"
+    if option.choices:
+        return f" -x -a {_fish(' '.join(option.choices))}"
+    return " -x" if option.value else ""
 
 
 def _fish(text: str) -> str:
@@ -168,6 +182,11 @@ def _next_words(program: Program, prefix: str) -> list[tuple[str, str]]:
 
 def _command(program: Program, prefix: str) -> Command | None:
     return next((command for command in program.commands if " ".join(command.words) == prefix), None)
+
+
+def _takes_file(program: Program, prefix: str) -> bool:
+    command = _command(program, prefix)
+    return command is not None and command.takes_file
 
 
 def _options_of(program: Program, prefix: str) -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """haven's programs as plain values: commands, arguments, options, whichever library reads their command lines."""
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import EnumType
 from typing import Any
@@ -12,9 +12,12 @@ from haven.cli import ha_manager, pvecm, qm
 from haven.cli import main as haven_main
 from haven.cli.pve_args import Kind, Param
 from haven.cli.pve_tool import Verb, with_formats
+from haven.ops.replay import parser as replay_parser
 from haven.setup.__main__ import parser as setup_parser
 from haven.sim.main import parser as sim_parser
 
+_FILES = ("file", "case", "dir")
+"""What stands for a file, in words of the programs' own help."""
 _SETUP = "Install haven for good on this host, upgrade it, roll it back, repair or remove it."
 
 
@@ -27,6 +30,10 @@ class Option:
     value: str = ""
     choices: tuple[str, ...] = ()
 
+    @property
+    def takes_file(self) -> bool:
+        return self.value in _FILES
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -37,6 +44,10 @@ class Command:
     arguments: tuple[str, ...] = ()
     options: tuple[Option, ...] = ()
     more: str = ""
+
+    @property
+    def takes_file(self) -> bool:
+        return any(argument.strip("[].").lower() in _FILES for argument in self.arguments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +99,17 @@ def haven_commands() -> tuple[Command, ...]:
     return tuple(found)
 
 
+_PARSERS: dict[tuple[str, ...], Callable[[], argparse.ArgumentParser]] = {
+    ("sim",): sim_parser,
+    ("setup",): setup_parser,
+    ("replay",): replay_parser,
+}
+
+
 def _typer(name: str, command: Any, before: tuple[str, ...] = ()) -> Iterable[Command]:
     words = (*before, name)
-    if words in (("sim",), ("setup",)):
-        yield from _argparse(words, sim_parser() if name == "sim" else setup_parser(), command.help or _SETUP)
+    if words in _PARSERS:
+        yield from _argparse(words, _PARSERS[words](), command.help or _SETUP)
         return
     if hasattr(command, "commands"):
         for below, inner in command.commands.items():

@@ -1,6 +1,7 @@
 """`haven sim search`: its options and what it prints."""
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import TypeVar
 
 from haven.core.words import Pacing
 from haven.sim.commands import CommandError
-from haven.sim.errors import CaseError
+from haven.sim.errors import CaseError, WordsError
 from haven.sim.fast.generate import QUIET_S, Scope, kinds
 from haven.sim.fast.people import LineError
 from haven.sim.fast.read_plan import line_of, read_plan
@@ -90,6 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit status 1 when a promise was broken."""
+    _check_folder(options.save)
     first, last = options.seeds
     scope = Scope(
         options.nodes, options.guests, options.faults, options.seconds, Pacing(options.pacing), options.only
@@ -105,6 +107,16 @@ def run(options: argparse.Namespace) -> int:
     for finding, path in zip(report.findings, paths, strict=True):
         print(f"\nseed {finding.seed}, at {finding.at_s:.3f} s: {finding.what}\n{path}:\n{finding.as_text()}")
     return EXIT_FOUND if report.findings else 0
+
+
+def _check_folder(folder: Path) -> None:
+    """Before an hour of search, rather than after it, when what was found would be lost. Raises WordsError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WordsError(f"--save {folder}: cannot be made: {error.strerror}") from error
+    if not os.access(folder, os.W_OK):
+        raise WordsError(f"--save {folder}: cannot be written")
 
 
 def _show(report: Report) -> None:

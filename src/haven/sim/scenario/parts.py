@@ -242,8 +242,10 @@ def read_group(parts: Parts, line: str) -> None:
     nodes = {}
     for word in words:
         if word not in flags:
-            node, _, priority = word.partition(":")
-            nodes[parts.names.node(node)] = int(priority) if priority.isdecimal() else 0
+            node, colon, priority = word.partition(":")
+            if colon and not re.fullmatch(r"\d{1,9}", priority):
+                raise WordsError(f"{shown(word)}: expected a node and its priority, as node1:2")
+            nodes[parts.names.node(node)] = int(priority or 0)
     if not nodes:
         raise WordsError(f"group {name!r} names no node; expected for example: web: node1:2, node2, restricted")
     parts.groups[name] = Group(name, nodes, "restricted" in flags, "nofailback" in flags)

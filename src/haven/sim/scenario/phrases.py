@@ -21,7 +21,7 @@ T = TypeVar("T")
 _UNITS_S = {"s": 1, "sec": 1, "second": 1, "seconds": 1, "min": 60, "minute": 60, "minutes": 60, "h": 3600}
 _UNITS_BYTES = {"MiB": MIB, "GiB": GIB, "TiB": 1024 * GIB}
 _NODE, _GUEST = r"[\w.-]+", r"[a-z]+:\w+"
-_PRIORITY = rf"{_NODE}(?::\d+)?"
+_PRIORITY = rf"{_NODE}(?::\d{{1,9}})?"
 MAX_S = 9000
 """A simulated run ends before 10,000 s (10.2)."""
 
@@ -94,7 +94,7 @@ BLANKS = {
     "new guest": Blank(_GUEST, _new_guest, "vm:110"),
     "priorities": Blank(rf"{_PRIORITY}(?:(?:, and |, | and ){_PRIORITY})*", _priorities, "node1:2, node2:1"),
     "time": Blank(r"\d+(?:\.\d+)? [a-z]+", seconds, "130 s"),
-    "number": Blank(r"\d+", lambda text, _: int(text), "3"),
+    "number": Blank(r"\d{1,9}", lambda text, _: int(text), "3"),
     "cpus": Blank(r"\d+(?:\.\d+)?", lambda text, _: float(text), "4"),
     "memory": Blank(r"\d+(?:\.\d+)? [MGT]iB", _bytes, "8 GiB"),
     "state": Blank(r"[\w-]+", lambda text, _: ServiceState(one_of(text, ServiceState, "state")), "error"),
