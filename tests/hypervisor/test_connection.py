@@ -87,3 +87,15 @@ def test_libvirts_words_come_on_one_bounded_line() -> None:
     said = connection.words(error)
     assert said.startswith("two lines x")
     assert len(said) == connection.MAX_WORDS
+
+
+def test_of_a_qemu_that_ended_at_once_the_option_is_left_out_and_what_was_wrong_is_kept() -> None:
+    said = (
+        "internal error: process exited while connecting to monitor: qemu: a warning\n2026-11-30T02:12:24.65Z "
+        'qemu-system-x86_64: -blockdev {"driver":"nbd","server":{"host":"h"},"export":"x"}: '
+        "Failed to connect to 'h:10809': Connection refused"
+    )
+    assert connection.words(libvirt.libvirtError(said)) == (
+        "internal error: process exited while connecting to monitor: qemu: a warning "
+        "Failed to connect to 'h:10809': Connection refused"
+    )

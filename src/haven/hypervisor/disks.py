@@ -11,7 +11,7 @@ import libvirt
 from haven.core.host import DiskTrouble
 from haven.core.hypervisor import Power, Why
 from haven.core.records import Instance
-from haven.hypervisor import events
+from haven.hypervisor import events, servers
 from haven.hypervisor.protocol import HypervisorError
 from haven.hypervisor.spaces import space_below
 
@@ -20,7 +20,7 @@ SETTLES_S = 0.5
 POLL_S = 0.02
 NO_SPACE = "enospc"
 
-_SOURCES = {"file": ("file",), "block": ("dev",), "network": ("protocol", "name"), "volume": ("pool", "volume")}
+_SOURCES = {"file": ("file",), "block": ("dev",), "volume": ("pool", "volume")}
 _LIBVIRT_NO_SPACE = 2  # VIR_DOMAIN_DISK_ERROR_NO_SPACE
 
 
@@ -46,6 +46,8 @@ def _disk(element: Any) -> Disk:
     parts = [] if source is None else [source.get(name, "") for name in _SOURCES.get(kind, ())]
     target, alias = element.find("target"), element.find("alias")
     named = "/".join(filter(None, parts))
+    if kind == "network" and source is not None:
+        named = servers.named(source)
     return Disk(
         target="" if target is None else target.get("dev", ""),
         alias="" if alias is None else alias.get("name", ""),

@@ -167,7 +167,7 @@ class Absorb:
         """The trail stays: a clean end announces itself a moment before the VM is off."""
         known = recovered_in_place(self.book, config, known)
         if io_paused(vm):
-            since_s = end_began_wall_s(last_sequence(known.trail)) or self._last_look_wall_s()
+            since_s = end_began_wall_s(last_sequence(known.trail)) or self._last_look_wall_s(known)
             known = paused(self.book, config, known, since_s)
         elif known.pause and vm.power is Power.RUNNING:
             known = resumed(self.book, config, known)
@@ -188,7 +188,7 @@ class Absorb:
         )
         ending = Ending(cause, False, sentence)
         lines = ("its QEMU process is another one than before",)
-        since_s = self._last_look_wall_s()
+        since_s = self._last_look_wall_s(known)
         opened = replace(self._opened(config, known, ending, since_s, lines), last_cause=cause)
         self.book.say_up(config.sid, opened, self._now.wall_s, sentence)
         return opened if booted else self._counted(opened)
@@ -226,7 +226,7 @@ class Absorb:
         known = replace(known, trail=last_sequence(known.trail))
         seen = self._what_was_seen(config, known, vm)
         ending = classify(seen)
-        since_s = end_began_wall_s(known.trail) or self._last_look_wall_s()
+        since_s = end_began_wall_s(known.trail) or self._last_look_wall_s(known)
         down = replace(
             known,
             running=False,
@@ -279,11 +279,14 @@ class Absorb:
             drill=known.drill is not None and known.drill.ordered,
         )
 
-    def _last_look_wall_s(self) -> float:
+    def _last_look_wall_s(self, known: VmMemory) -> float:
         """When an end that no event told of began: now, for it is found at once, or at the latest one tick
-        later. But if haven, libvirt or the host was away, it may have been off ever since the last look."""
+        later. But if haven, libvirt or the host was away, it may have been off ever since the last look, or since
+        it was seen to start: looks are written down at ticks only."""
         looked_s = self.book.looked_wall_s
-        return looked_s if self._was_away and looked_s else self._now.wall_s
+        if not self._was_away or not looked_s:
+            return self._now.wall_s
+        return max(looked_s, min(known.since_wall_s, self._now.wall_s))
 
     def _is_meant(self, config: ServiceConfig, ending: Ending) -> bool:
         always = config.restart_on is RestartOn.ALWAYS or self._pve
