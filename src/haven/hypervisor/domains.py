@@ -194,12 +194,13 @@ def start(domain: Any) -> None:
 
 def _start_failed(domain: Any, said: str) -> StartFailedError:
     xml = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
-    missing = definition.first_missing(definition.needed_disks(xml) + definition.named_paths(said))
-    if missing is not None:
-        return DiskMissingError(missing)
-    elsewhere = missing_volume(domain.connect(), xml) or absent_server(xml)
+    missing = definition.first_missing(definition.needed_disks(xml))
+    elsewhere = None if missing else missing_volume(domain.connect(), xml) or absent_server(xml)
     if elsewhere is not None:
         return StartFailedError(elsewhere)
+    missing = missing or definition.first_missing(definition.named_paths(said))
+    if missing is not None:
+        return DiskMissingError(missing)
     if domain.isPersistent() and domain.hasManagedSaveImage():
         said += (
             f"; it would resume from a saved state: `virsh managedsave-remove {domain.name()}` drops that, "
