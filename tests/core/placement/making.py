@@ -10,7 +10,7 @@ from haven.core.placement.select import Placement, select_node
 from haven.core.placement.spread import NodeLoad
 from haven.core.placement.usage import Usage
 from haven.core.records import ServiceConfig, ServiceStatus
-from haven.core.rules.compiled import CompiledRules
+from haven.core.rules.compiled import CompiledRules, node_affinity
 from haven.core.words import Preference, SchedulerMode, ServiceState
 
 GIB = 1 << 30
@@ -83,7 +83,8 @@ class Cluster:
     figures: Figures | None = None
 
     def placement(self) -> Placement:
-        rules = CompiledRules(self.node_affinity, self.positive, self.negative)
+        affinity = {sid: node_affinity(priorities) for sid, priorities in self.node_affinity.items()}
+        rules = CompiledRules(affinity, self.positive, self.negative)
         usage = Usage(self.mode, self.online, dict(self.services), self.figures)
         configs = {
             sid: ServiceConfig(sid, "", one.node, failback=sid not in self.no_failback)

@@ -87,7 +87,8 @@ clusters = st.integers(0, 2**32).map(any_cluster)
 def twin(sid: str, preference: Preference, place: Placement) -> str | None:
     """6.1 from its text, step by step, with nothing left out."""
     one, config = place.services[sid], place.configs[sid]
-    priorities = place.rules.node_affinity.get(sid, dict.fromkeys(place.online, 0))
+    affinity = place.rules.node_affinity.get(sid)
+    priorities = affinity.priorities if affinity else dict.fromkeys(place.online, 0)
     allowed = [node for node in sorted(place.online) if node in priorities]
     preferred = [node for node in allowed if priorities[node] == max(priorities[one] for one in allowed)]
     if not preferred:
@@ -144,7 +145,7 @@ def test_no_node_is_selected_that_is_forbidden(cluster: Cluster, sid: str, prefe
     if node is None:
         return
     assert node in place.online
-    assert node in place.rules.node_affinity.get(sid, place.online)
+    assert node in cluster.node_affinity.get(sid, place.online)
     stays = place.services[sid].node == node and not place.configs[sid].returns  # with its partners (step 3)
     assert stays or node not in separate(sid, place.rules, place.services, place.online)
 
@@ -221,7 +222,7 @@ def test_no_move_makes_it_worse_or_breaks_a_rule(cluster: Cluster, method: Rebal
     assert found.imbalance_from == imbalance(place.usage.node_loads())
     assert place.services[found.leader].node == found.source != found.target
     assert found.target in place.online
-    assert found.target in place.rules.node_affinity.get(found.leader, place.online)
+    assert found.target in cluster.node_affinity.get(found.leader, place.online)
     assert found.target not in separate(found.leader, place.rules, place.services, place.online)
 
 

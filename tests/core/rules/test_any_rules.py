@@ -119,7 +119,8 @@ def test_those_that_stay_together_have_the_same_nodes(rules: list[Rule]) -> None
     ]
     for members in positive:
         if all(other is members or not other & members for other in positive):
-            assert len({str(done.rules.node_affinity.get(sid)) for sid in members}) == 1
+            first, *others = (done.rules.node_affinity.get(sid) for sid in members)
+            assert all(other == first for other in others)
 
 
 @settings(deadline=None)

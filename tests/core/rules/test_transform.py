@@ -13,6 +13,10 @@ def placed_by(*rules: Rule) -> CompiledRules:
     return compile_rules(rules, NODES).rules
 
 
+def priorities(rules: CompiledRules) -> dict[str, dict[str, int]]:
+    return {sid: dict(affinity.priorities) for sid, affinity in rules.node_affinity.items()}
+
+
 def ids(rules: tuple[Rule, ...]) -> set[str]:
     return {rule.id for rule in rules}
 
@@ -121,7 +125,12 @@ def test_a_disabled_node_affinity_rule_is_not_spread() -> None:
 
 def test_node_affinity_spreads_over_all_that_was_merged() -> None:
     rules = (runs_on("a", "vm:3", "node1", strict=True), together("p", "vm:1 vm:2"), together("q", "vm:2 vm:3"))
-    assert placed_by(*rules).node_affinity == {sid: {"node1": 0} for sid in ("vm:1", "vm:2", "vm:3")}
+    assert priorities(placed_by(*rules)) == {sid: {"node1": 0} for sid in ("vm:1", "vm:2", "vm:3")}
+
+
+def test_the_nodes_of_a_rule_are_told_by_tiers_the_preferred_first() -> None:
+    placed = placed_by(runs_on("a", "vm:1", "node1:1 node2:2 node3:1", strict=True))
+    assert placed.node_affinity["vm:1"].tiers == (frozenset({"node2"}), frozenset({"node1", "node3"}))
 
 
 # compiled
@@ -131,8 +140,8 @@ def test_nodes_that_a_rule_does_not_name_are_last_unless_it_is_strict() -> None:
     placed = placed_by(
         runs_on("a", "vm:1", "node1:2 node2"),
         runs_on("b", "vm:2", "node1:2 node2", strict=True),
-    ).node_affinity
-    assert placed == {"vm:1": {"node1": 2, "node2": 0, "node3": -1}, "vm:2": {"node1": 2, "node2": 0}}
+    )
+    assert priorities(placed) == {"vm:1": {"node1": 2, "node2": 0, "node3": -1}, "vm:2": {"node1": 2, "node2": 0}}
 
 
 def test_partners_and_opponents_are_told_both_ways_and_never_include_oneself() -> None:

@@ -28,12 +28,11 @@ def allowed_and_preferred(sid: str, rules: CompiledRules, online: frozenset[str]
 
     Both are empty when a strict rule allows only nodes that are not online.
     """
-    priorities = rules.node_affinity.get(sid)
-    if priorities is None:
+    affinity = rules.node_affinity.get(sid)
+    if affinity is None:
         return online, online
-    allowed = online.intersection(priorities)
-    highest = max((priorities[node] for node in allowed), default=0)
-    return allowed, {node for node in allowed if priorities[node] == highest}
+    preferred = next((tier & online for tier in affinity.tiers if not tier.isdisjoint(online)), _NOWHERE)
+    return online.intersection(affinity.priorities), preferred
 
 
 def used_nodes(service: ServiceStatus, online: Set[str]) -> tuple[str | None, str | None]:

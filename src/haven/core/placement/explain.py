@@ -42,7 +42,8 @@ def _by_rules(sid: str, preference: Preference, placement: Placement, chosen: st
     """Steps 1 to 4: node affinity, failback, failed starts; then the others."""
     service, online = placement.services[sid], placement.online
     allowed, preferred = allowed_and_preferred(sid, placement.rules, online)
-    yield {service.node, *placement.rules.node_affinity.get(sid, ())} - online, "not online"
+    affinity = placement.rules.node_affinity.get(sid)
+    yield {service.node, *(affinity.priorities if affinity else ())} - online, "not online"
     yield online - allowed, "not allowed by node affinity"
     if chosen and _stays(sid, preference, placement, allowed):
         yield {chosen}, "may stay here, and does not fail back"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from haven.core.records import NodeAffinityRule, Rule
 from haven.core.rules.checks import check_rules
-from haven.core.rules.compiled import CompiledRules
+from haven.core.rules.compiled import CompiledRules, NodeAffinity, node_affinity
 from haven.core.rules.faults import Dropped
 from haven.core.rules.index import index_rules
 from haven.core.rules.transform import companions, transform_rules
@@ -43,11 +43,11 @@ def _compiled(rules: Sequence[Rule], nodes: Collection[str]) -> CompiledRules:
     )
 
 
-def _node_affinity(rules: Iterable[NodeAffinityRule], nodes: Collection[str]) -> dict[str, Mapping[str, int]]:
-    found: dict[str, Mapping[str, int]] = {}
+def _node_affinity(rules: Iterable[NodeAffinityRule], nodes: Collection[str]) -> dict[str, NodeAffinity]:
+    found: dict[str, NodeAffinity] = {}
     for rule in rules:
         priorities = rule.nodes if rule.strict else dict.fromkeys(nodes, _NOT_NAMED) | rule.nodes
-        found.update(dict.fromkeys(rule.resources, priorities))
+        found.update(dict.fromkeys(rule.resources, node_affinity(priorities)))
     return found
 
 
