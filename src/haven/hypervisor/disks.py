@@ -125,19 +125,25 @@ def _remembered(domain: Any) -> dict[str, bool]:
 
 
 def resume(domain: Any) -> None:
-    """Let a VM that QEMU paused for an I/O error go on; one that is in any other state is left alone.
+    """Let a VM that QEMU paused for an I/O error go on; one that is in any other state is left alone. Returns when
+    it has run for SETTLES_S, and as long as its disks wait for a server; at once when it ends meanwhile.
 
-    Raises HypervisorError when it pauses again at once.
+    Raises HypervisorError when it pauses again.
     """
     if not _io_paused(domain):
         return
     _refuse_stuck(domain)
+    settles_s = SETTLES_S + servers.reconnect_s(domain.XMLDesc())
     domain.resume()
-    until_s = time.monotonic() + SETTLES_S
-    while time.monotonic() < until_s:
+    until_s = time.monotonic() + settles_s
+    while time.monotonic() < until_s and not _is_off(domain):
         if _io_paused(domain):
             raise HypervisorError("it was resumed, and paused again at once")
         time.sleep(POLL_S)
+
+
+def _is_off(domain: Any) -> bool:
+    return events.power(domain.state()[0]) is Power.OFF
 
 
 def _io_paused(domain: Any) -> bool:

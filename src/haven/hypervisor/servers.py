@@ -8,6 +8,7 @@ from haven.core.words import HoldCause
 
 ANSWER_S = 1.0
 """A server that accepts no connection by then is not there."""
+RECONNECT_S = 60.0
 
 _PORTS = {"nbd": 10809, "iscsi": 3260, "gluster": 24007, "ssh": 22, "http": 80, "https": 443}
 
@@ -20,6 +21,12 @@ def named(source: ElementTree.Element) -> str:
     """A disk's source as people know it: `nbd/x at 10.0.0.9:10809`."""
     at = ", ".join(_text(server) for server in _servers(source) if server)
     return _name(source) + (f" at {at}" if at else "")
+
+
+def reconnect_s(xml: str) -> float:
+    """How long QEMU waits at most for a server that went away before it reports an error, up to RECONNECT_S."""
+    delays = ElementTree.fromstring(xml).iterfind("devices/disk/source/reconnect")
+    return min(RECONNECT_S, max((float(one.get("delay", "0")) for one in delays), default=0.0))
 
 
 def absent_server(xml: str) -> Obstacle | None:
