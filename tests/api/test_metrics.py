@@ -69,6 +69,10 @@ def test_the_state_of_vms_of_haven_and_of_the_host(tmp_path: Path) -> None:
     assert of(found, "haven_vm_state", **web, state="error") == 1
     assert 89 < of(found, "haven_vm_down_seconds", **web) < 120
     assert of(found, "haven_vm_restarts_total", **web) == 0
+    # Seen at 0 first: else Prometheus would take the first crash for the beginning, and count none.
+    assert of(found, "haven_vm_incidents_total", sid="vm:102", cause="crash") == 0
+    assert of(found, "haven_vm_holds_total", sid="vm:101", cause="crash_loop") == 0
+    assert of(found, "haven_daemon_errors_total", daemon="lrm") == 0
     assert of(found, "haven_daemon_up", daemon="lrm") == 1
     assert of(found, "haven_daemon_up", daemon="crm") == 0
     assert 3 < of(found, "haven_daemon_age_seconds", daemon="lrm") < 30

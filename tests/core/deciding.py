@@ -52,7 +52,7 @@ def decide(
     *records: tuple[str, Record], policy: Policy = Policy.HAVEN, tick: bool = False, now: Now = NOW
 ) -> Decision[ManagerMemory]:
     """One round of the manager that holds the lock."""
-    known = ManagerRecord("alpha", 0.0, CrmState.MASTER, {"alpha": NodeState.ONLINE})
+    known = ManagerRecord("alpha", NOW.wall_s, CrmState.MASTER, {"alpha": NodeState.ONLINE})
     view = view_of(("lock/manager", Lock("alpha", "crm-1")), ("manager", known), *records)
     settings = Settings(node="alpha", policy=policy)
     master = ManagerMemory(CrmState.MASTER)

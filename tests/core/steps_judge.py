@@ -159,6 +159,16 @@ def incidents_told(story: Story, count: str, sid: str) -> None:
     assert len(told) == int(count), told
 
 
+@step("no outage of <sid> begins before it ran")
+def outages_apart(story: Story, sid: str) -> None:
+    ran_s = 0.0
+    for event in story.events(sid):
+        if event.kind is Kind.VM_DOWN:
+            assert float(str(event.fields["opened_wall_s"])) >= ran_s, event
+        elif event.kind is Kind.VM_UP:
+            ran_s = float(str(event.fields["recovered_wall_s"]))
+
+
 @step("<sid> was resumed (\\d+) to (\\d+) times")
 def resumed_times(story: Story, sid: str, least: str, most: str) -> None:
     since = [order for at_s, order in story.world.ordered if at_s >= story.when_s]

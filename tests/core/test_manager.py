@@ -91,6 +91,14 @@ def test_when_nothing_is_new_nothing_is_written_but_a_sign_of_life_at_each_tick(
     assert not decide(*quiet, tick=True).events
 
 
+def test_a_sign_of_life_that_was_missed_is_made_up_for_without_a_tick() -> None:
+    """After a boot the first tick goes into taking the lock: `haven verify` said "silent" until the second."""
+    quiet = (configured(), service(S.STARTED, running=True), reported(S.STARTED, ExitCode.SUCCESS))
+    later = replace(NOW, wall_s=NOW.wall_s + 16.0)
+    [transaction] = decide(*quiet, now=later).transactions
+    assert [write.key for write in transaction.writes] == ["manager"]
+
+
 def test_a_node_that_is_new_is_online_and_told_once() -> None:
     records = (("lock/manager", Lock("alpha", "crm-1")), ("manager", ManagerRecord("x", 0.0, CrmState.MASTER)))
     observation = ManagerObservation("alpha", "crm-1", view_of(*records), tick=False)

@@ -99,3 +99,15 @@ def test_of_many_connections_at_once_a_few_stay_open() -> None:
         again = [stack.enter_context(spares.one()) for _ in range(3)]
         assert len({id(one) for one in first if not one.over} & {id(one) for one in again}) == 2
     spares.close()
+
+
+def test_of_a_qemu_that_ended_at_once_the_option_is_left_out_and_what_was_wrong_is_kept() -> None:
+    said = (
+        "internal error: process exited while connecting to monitor: qemu: a warning\n2026-11-30T02:12:24.65Z "
+        'qemu-system-x86_64: -blockdev {"driver":"nbd","server":{"host":"h"},"export":"x"}: '
+        "Failed to connect to 'h:10809': Connection refused"
+    )
+    assert connection.words(libvirt.libvirtError(said)) == (
+        "internal error: process exited while connecting to monitor: qemu: a warning "
+        "Failed to connect to 'h:10809': Connection refused"
+    )

@@ -110,6 +110,32 @@ def test_a_resume_that_reports_success_and_pauses_again_is_a_failure() -> None:
 # -- what is free
 
 
+class Waiting(Domain):
+    """One whose disk waits for its server, until `becomes` follows at its 80th look: after more than SETTLES_S."""
+
+    def __init__(self, becomes: tuple[int, int]) -> None:
+        super().__init__()
+        self.becomes, self.looks = becomes, 0
+
+    def XMLDesc(self) -> str:  # noqa: N802
+        return LIVE.replace("name='x'/>", "name='x'><reconnect delay='30'/></source>")
+
+    def state(self) -> tuple[int, int]:
+        self.looks += 1
+        return self.becomes if self.looks > 80 else self.now
+
+
+def test_while_a_disk_waits_for_its_server_a_resume_is_not_known_to_be_good() -> None:
+    with pytest.raises(HypervisorError, match="paused again"):
+        disks.resume(Waiting((3, 5)))
+
+
+def test_a_vm_that_ends_meanwhile_is_not_waited_for() -> None:
+    began_s = time.monotonic()
+    disks.resume(Waiting((5, 3)))
+    assert time.monotonic() - began_s < 20.0
+
+
 def test_the_mount_point_of_a_path_is_the_longest_that_it_lies_below() -> None:
     mounts = ("/", "/srv", "/srv/vm", "/srv/vm2")
     assert spaces.mount_of("/srv/vm/a.raw", mounts) == "/srv/vm"

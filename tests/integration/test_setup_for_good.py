@@ -155,6 +155,27 @@ def test_at_a_reboot_haven_goes_first_and_the_vm_comes_back_as_it_was_wanted(hos
     assert places == sorted(places)
 
 
+def test_a_vm_that_was_saved_at_a_reboot_goes_on_where_it_was(host: SystemdHost) -> None:
+    if guests_program() is None:
+        pytest.skip("libvirt-guests.sh is not installed here")
+    typed(host, "printf 'ON_SHUTDOWN=suspend\nON_BOOT=ignore\n' > /etc/default/libvirt-guests")
+    assert "saves the VMs at shutdown" in typed(host, "haven verify")
+    host.wait_guest_up(NAME, 3)  # so that all boots that its console tells of are done
+    boots, before = host.guest_boots(NAME), len(host.incidents("vm:102"))
+    host.reboot()
+    host.wait_for(lambda: host.qemu_life(NAME) is not None, 60.0, "the VM after the boot")
+    shows_well(host)
+    told = host.incidents("vm:102")
+    newest, other = sorted(told, key=lambda incident: incident["opened"], reverse=True)[:2]
+    assert len(told) == before + 1
+    assert newest["cause"] == "host_boot"
+    assert newest["opened"] >= other["recovered"], "it ran in between"
+    assert "Managed save:   no" in typed(host, f"virsh dominfo {NAME}")
+    typed(host, "rm /etc/default/libvirt-guests")
+    assert "0 fail" in typed(host, "haven verify")
+    assert host.guest_boots(NAME) == boots
+
+
 def test_a_version_that_does_not_come_up_leaves_the_one_before_running(host: SystemdHost) -> None:
     life, good = host.qemu_life(NAME), version(host)
     typed(host, f"cp -a /opt/haven/{good} /opt/haven/0.2.0-bad")

@@ -1,4 +1,4 @@
-"""A power cut of a real host, and a storage pool that is there later than the host."""
+"""Storage of a real host: a pool and a server that are there later than the host, and a server that goes away."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from haven.lab.guest import blank_domain_xml
 from haven.lab.haven_host import HavenHost
+from haven.lab.namespaces import Process
 from tests.integration.vms import TestVm, defined, forget, protected, typed
 
 pytestmark = pytest.mark.lab
@@ -22,10 +23,66 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HavenHost]:
         yield host
 
 
+# A boot sector that reads its disk's second sector for ever, by way of the BIOS.
+READS = bytes.fromhex("31c0 8ec0 bb007e b80102 b90200 ba8000 cd13 ebf3").ljust(510, b"\0") + b"\x55\xaa"
+POLICY = "<driver name='qemu' type='raw' cache='none' error_policy='stop' rerror_policy='stop'/>"
+PORT = 10809
+
+
+def test_a_server_of_disks_that_goes_away_is_waited_for(host: HavenHost) -> None:
+    vm, server = defined(host), _serves(host)
+    _on_a_server(host, vm)
+    protected(host, vm)
+    life = vm.life
+    server.kill()
+    host.wait_for(lambda: vm.state() == "paused", 60.0, "QEMU's pause")
+    where = f"paused by QEMU (io-error): vda: nbd/x at 127.0.0.1:{PORT}"
+    host.wait_for(lambda: where in str(vm.seen()["trouble"]), 60.0, "the disk named")
+    server = _serves(host)
+    host.wait_for(lambda: vm.state() == "running" and vm.seen()["trouble"] is None, 60.0, "its being resumed")
+    assert vm.life == life
+    assert [(one["cause"], one["state"]) for one in host.incidents(vm.sid)] == [("io_error", "recovered")]
+    forget(vm)
+    server.kill()
+
+
+def _on_a_server(host: HavenHost, vm: TestVm) -> None:
+    """A disk that an NBD server of this host has to serve."""
+    source = f"<source protocol='nbd' name='x'><host name='127.0.0.1' port='{PORT}'/></source>"
+    disk = f"<disk type='network' device='disk'>{POLICY}{source}<target dev='vda' bus='virtio'/></disk>"
+    host.define(blank_domain_xml(vm.name).replace("</devices>", f"{disk}</devices>"))
+
+
+def _serves(host: HavenHost) -> Process:
+    """QEMU's own NBD server, listening."""
+    (host.root / "nbd.raw").write_bytes(READS.ljust(1 << 20, b"\0"))
+    image = f"driver=file,node-name=file,filename={host.root}/nbd.raw"
+    server = host.spawn(
+        [
+            *("qemu-storage-daemon", "--blockdev", image, "--blockdev", "driver=raw,node-name=raw,file=file"),
+            *("--nbd-server", f"addr.type=inet,addr.host=127.0.0.1,addr.port={PORT}"),
+            *("--export", "nbd,id=export,node-name=raw,name=x,writable=on"),
+        ],
+        host.root / "log/nbd.log",
+    )
+    listening = f"0100007F:{PORT:04X} 00000000:0000 0A"
+    sockets = Path(f"/proc/{host.init_pid}/net/tcp")
+    host.wait_for(lambda: listening in sockets.read_text(), 60.0, "the server")
+    return server
+
+
+def _failed_starts(host: HavenHost, vm: TestVm) -> int:
+    told = host.told("haven", "history", vm.sid, "--json")
+    return sum(one["kind"] == "exec" and "start failed" in one["sentence"] for one in told)
+
+
 def test_after_a_power_cut_one_waits_for_another_whose_pool_comes_late(host: HavenHost) -> None:
-    router, other = defined(host), defined(host)
+    """And a third one for the server of its disk."""
+    router, other, far = defined(host), defined(host), defined(host)
     folder = _on_a_pool(host, router)
-    for vm in (router, other):
+    _on_a_server(host, far)
+    _serves(host)
+    for vm in (router, other, far):
         protected(host, vm)
     typed(host, "haven", "set", other.sid, "--wait-for", router.sid)
     host.wait_for(lambda: "disable" in host.virsh("dominfo", other.name), 60.0, "its autostart off")
@@ -35,21 +92,23 @@ def test_after_a_power_cut_one_waits_for_another_whose_pool_comes_late(host: Hav
     host.start()
     host.haven_start()
     host.wait_for(lambda: "storage pool late" in str(router.seen()["trouble"]), 60.0, "the pool named")
-    tries = [one for one in host.told("haven", "history", router.sid, "--json") if one["kind"] == "exec"]
-    assert sum("start failed" in one["sentence"] for one in tries) == 1, "held at once, not by max_restart"
+    missing = f"disk nbd/x is missing: 127.0.0.1:{PORT} does not answer (connection refused)"
+    host.wait_for(lambda: missing in str(far.seen()["trouble"]), 60.0, "the server named")
+    for vm in (router, far):
+        assert _failed_starts(host, vm) == 1, "held at once, not by max_restart"
     host.wait_for(lambda: f"waits for {router.sid}" in str(other.seen()["trouble"]), 60.0, "the other waiting")
     assert other.life is None
     aside.rename(folder)
     host.virsh("pool-start", "late")
-    router.runs_anew(None)
-    other.runs_anew(None)
-    for vm in (router, other):
+    _serves(host)
+    for vm in (router, other, far):
+        vm.runs_anew(None)
         (incident,) = host.incidents(vm.sid)
         assert (incident["cause"], incident["state"]) == ("host_boot", "recovered")
         assert vm.seen()["wanted"] == "started"
     before = other.kill()
     other.runs_anew(before)
-    for vm in (router, other):
+    for vm in (router, other, far):
         forget(vm)
 
 

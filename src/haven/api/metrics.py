@@ -5,6 +5,7 @@ saw, and how old that is. Totals are kept in the outbox and only grow, over ever
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import StrEnum
 from pathlib import Path
 
 import psutil
@@ -22,6 +23,7 @@ from haven.api.telling.standing import VmStanding, standings
 from haven.api.versions import HAVEN_VERSION
 from haven.core.records import LrmRecord
 from haven.core.view import View
+from haven.core.words import Cause, HoldCause
 from haven.history.model import HistoryError
 from haven.store.protocol import StoreError
 
@@ -30,6 +32,7 @@ Rows = Iterable[tuple[tuple[str, ...], float | None]]
 VM, CAUSE, RECEIVER, DAEMON, WHERE = ("sid", "name"), ("sid", "cause"), ("receiver",), ("daemon",), ("path", "use")
 MIB = 1 << 20
 PSI = Path("/proc/pressure/memory")
+NO_ERRORS = dict.fromkeys(("lrm", "crm", "api"), 0.0)
 
 OF_VMS: tuple[tuple[str, str, Callable[[VmStanding, float], float]], ...] = (
     ("haven_vm_up", "1 while the VM runs.", lambda vm, _: vm.runs),
@@ -45,9 +48,14 @@ TOTALS_OF_VMS = (
     (teller.RESTARTS, "How often the VM was brought back."),
     (teller.OUTAGE_SECONDS, "Seconds that the VM was down and nobody meant it; of outages that are over."),
 )
-TOTALS_BY_CAUSE = (
-    (teller.INCIDENTS, "Ends of the VM that nobody meant, by cause."),
-    (teller.HOLDS, "How often haven held the VM, by cause."),
+MEANT = (Cause.GUEST_SHUTDOWN, Cause.STOPPED_BY_HAVEN, Cause.STOPPED_ELSEWHERE)
+TOTALS_BY_CAUSE: tuple[tuple[str, str, tuple[StrEnum, ...]], ...] = (
+    (
+        teller.INCIDENTS,
+        "Ends of the VM that nobody meant, by cause.",
+        tuple(cause for cause in Cause if cause not in MEANT),
+    ),
+    (teller.HOLDS, "How often haven held the VM, by cause.", tuple(HoldCause)),
 )
 OF_RECEIVERS: tuple[tuple[str, str, Callable[[Standing, float], float | None]], ...] = (
     ("haven_notifications_queued", "Messages that wait for the receiver.", lambda one, _: one.waiting),
@@ -84,16 +92,20 @@ class _Snapshot(Collector):
         view, totals = _view(state), _totals(state)
         yield _family("haven_build_info", "This haven; always 1.", ("version", "node"), _build(state))
         yield from _own(state, view)
-        errors = (((source,), value) for (name, _, source), value in totals.items() if name == teller.ERRORS)
-        yield _family(teller.ERRORS, "Errors that a daemon survived.", DAEMON, errors)
+        errors = {source: value for (name, _, source), value in totals.items() if name == teller.ERRORS}
+        yield _family(teller.ERRORS, "Errors that a daemon survived.", DAEMON, _by(NO_ERRORS | errors))
         yield from _host()
         yield from _spaces(state, view.lrms().get(state.node) if view else None)
         yield from _notifications(state)
+        vms = standings(view) if view else []
         if view:
-            yield from _vms(standings(view), totals, state.wall_s())
-        for name, meaning in TOTALS_BY_CAUSE:  # a VM that is no longer protected keeps its own
-            rows = (((sid, cause), value) for (one, sid, cause), value in totals.items() if one == name)
-            yield _family(name, meaning, CAUSE, rows)
+            yield from _vms(vms, totals, state.wall_s())
+        for name, meaning, causes in TOTALS_BY_CAUSE:
+            # From 0 on: Prometheus takes what it sees first for the beginning, and would not count a first crash.
+            none = {(vm.sid, cause.value): 0.0 for vm in vms for cause in causes}
+            # A VM that is no longer protected keeps its own.
+            some = {(sid, cause): value for (one, sid, cause), value in totals.items() if one == name}
+            yield _family(name, meaning, CAUSE, (none | some).items())
 
 
 def _build(state: State) -> Rows:

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+LATE_TICKS = 1.5
+"""A daemon's sign of life older than so many ticks was missed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Now:

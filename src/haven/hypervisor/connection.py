@@ -7,6 +7,7 @@ thread's call would then wait until something else wakes the loop.
 
 import concurrent.futures
 import functools
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ CLOSE_TIMEOUT_S = 2.0
 KEEPALIVE_INTERVAL_S = 5
 KEEPALIVE_COUNT = 3
 MAX_WORDS = 500
+_QEMUS_PREFIX = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z qemu-[\w-]+: (?:-\w+ \{.*?\} ?: )?")
 
 # In the order in which libvirt itself looks for them; it takes the first that exists, even if nobody listens.
 SOCKETS = {"direct": Path("/run/libvirt/virtqemud-sock"), "legacy": Path("/run/libvirt/libvirt-sock")}
@@ -274,6 +276,8 @@ def _unsupported_is_fine() -> Iterator[None]:
 
 
 def words(error: libvirt.libvirtError) -> str:
-    """What libvirt said, on one line of bounded length."""
+    """What libvirt said, on one line of bounded length; of a QEMU that ended at once without the option, in JSON
+    often longer than what is wrong with it."""
     text = " ".join((error.get_error_message() or str(error)).split())
+    text = _QEMUS_PREFIX.sub("", text)
     return text if len(text) <= MAX_WORDS else text[: MAX_WORDS - 1] + "…"

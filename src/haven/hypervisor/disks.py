@@ -11,7 +11,7 @@ import libvirt
 from haven.core.host import DiskTrouble
 from haven.core.hypervisor import Power, Why
 from haven.core.records import Instance
-from haven.hypervisor import events
+from haven.hypervisor import events, servers
 from haven.hypervisor.protocol import HypervisorError
 from haven.hypervisor.spaces import space_below
 
@@ -20,7 +20,7 @@ SETTLES_S = 0.5
 POLL_S = 0.02
 NO_SPACE = "enospc"
 
-_SOURCES = {"file": ("file",), "block": ("dev",), "network": ("protocol", "name"), "volume": ("pool", "volume")}
+_SOURCES = {"file": ("file",), "block": ("dev",), "volume": ("pool", "volume")}
 _LIBVIRT_NO_SPACE = 2  # VIR_DOMAIN_DISK_ERROR_NO_SPACE
 
 
@@ -46,6 +46,8 @@ def _disk(element: Any) -> Disk:
     parts = [] if source is None else [source.get(name, "") for name in _SOURCES.get(kind, ())]
     target, alias = element.find("target"), element.find("alias")
     named = "/".join(filter(None, parts))
+    if kind == "network" and source is not None:
+        named = servers.named(source)
     return Disk(
         target="" if target is None else target.get("dev", ""),
         alias="" if alias is None else alias.get("name", ""),
@@ -123,19 +125,25 @@ def _remembered(domain: Any) -> dict[str, bool]:
 
 
 def resume(domain: Any) -> None:
-    """Let a VM that QEMU paused for an I/O error go on; one that is in any other state is left alone.
+    """Let a VM that QEMU paused for an I/O error go on; one that is in any other state is left alone. Returns when
+    it has run for SETTLES_S, and as long as its disks wait for a server; at once when it ends meanwhile.
 
-    Raises HypervisorError when it pauses again at once.
+    Raises HypervisorError when it pauses again.
     """
     if not _io_paused(domain):
         return
     _refuse_stuck(domain)
+    settles_s = SETTLES_S + servers.reconnect_s(domain.XMLDesc())
     domain.resume()
-    until_s = time.monotonic() + SETTLES_S
-    while time.monotonic() < until_s:
+    until_s = time.monotonic() + settles_s
+    while time.monotonic() < until_s and not _is_off(domain):
         if _io_paused(domain):
             raise HypervisorError("it was resumed, and paused again at once")
         time.sleep(POLL_S)
+
+
+def _is_off(domain: Any) -> bool:
+    return events.power(domain.state()[0]) is Power.OFF
 
 
 def _io_paused(domain: Any) -> bool:

@@ -21,6 +21,7 @@ from haven.hypervisor.pools import missing_volume
 from haven.hypervisor.processes import Processes, boottime_s
 from haven.hypervisor.protocol import HypervisorError, LockedError, StartFailedError
 from haven.hypervisor.qemu_log import SignalReader
+from haven.hypervisor.servers import absent_server
 from haven.hypervisor.sizes import Sizes
 
 T = TypeVar("T")
@@ -197,12 +198,13 @@ def start(domain: Any) -> None:
 
 def _start_failed(domain: Any, said: str) -> StartFailedError:
     xml = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
-    missing = definition.first_missing(definition.needed_disks(xml) + definition.named_paths(said))
+    missing = definition.first_missing(definition.needed_disks(xml))
+    elsewhere = None if missing else missing_volume(domain.connect(), xml) or absent_server(xml)
+    if elsewhere is not None:
+        return StartFailedError(elsewhere)
+    missing = missing or definition.first_missing(definition.named_paths(said))
     if missing is not None:
         return DiskMissingError(missing)
-    volume = missing_volume(domain.connect(), xml)
-    if volume is not None:
-        return StartFailedError(volume)
     if domain.isPersistent() and domain.hasManagedSaveImage():
         said += (
             f"; it would resume from a saved state: `virsh managedsave-remove {quote(domain.name())}` drops that, "

@@ -135,8 +135,10 @@ def io_error(action: int) -> Moment:
     return IO_ERROR.get(action, Moment.OTHER)
 
 
-def io_error_words(action: int, disk: str) -> str:
-    """What became of an error after which the VM runs on."""
+def io_error_words(action: int, path: str, alias: str) -> str:
+    """What became of an error after which the VM runs on. A network disk's path is its export's name, which alone
+    says little."""
+    disk = path if path.startswith("/") else f"{path} ({alias})" if path else alias
     return f"an I/O error of {disk} {_IO_ERROR_WORDS.get(action, 'was told')}"
 
 

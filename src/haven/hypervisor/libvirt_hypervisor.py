@@ -23,6 +23,7 @@ from haven.hypervisor.outline import outline
 from haven.hypervisor.pools import missing_volume
 from haven.hypervisor.processes import Processes, boottime_s
 from haven.hypervisor.protocol import HypervisorError, UnreachableError
+from haven.hypervisor.servers import absent_server
 
 IO_ERROR_EVERY_S = 60.0
 """Errors after which a VM runs on are passed on so often."""
@@ -151,7 +152,7 @@ class LibvirtHypervisor:
             volume = missing_volume(raw, xml)
         needed = definition.needed_disks(xml) + tuple(filter(None, [self._missed.get(uuid)]))
         missing = definition.first_missing(needed)
-        return volume if missing is None else definition.disk_missing(missing)
+        return definition.disk_missing(missing) if missing else volume or absent_server(xml)
 
     def io_errors(self, uuid: str) -> tuple[DiskTrouble, ...]:
         with self._ordering(f"read the disk errors of VM {uuid}") as raw:
@@ -233,7 +234,7 @@ def _subscribe(connection: Connection, happened: Callable[[Happening], None], io
             tell(domain, moment)
         elif quiet_until_s.get(uuid, 0.0) <= boottime_s():  # they come by the hundred
             quiet_until_s[uuid] = boottime_s() + IO_ERROR_EVERY_S
-            tell(domain, moment, events.io_error_words(action, path or alias))
+            tell(domain, moment, events.io_error_words(action, path, alias))
 
     def job(_raw: Any, domain: Any, *_what: object) -> None:
         tell(domain, Moment.JOB)

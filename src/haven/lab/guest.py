@@ -21,9 +21,17 @@ UP_LINE = "haven-guest: up"
 MEMORY_MIB = 96
 BLANK_MEMORY_MIB = 16
 
-# What each is for: console and agent port, disk, power button (the driver and the reader's device), panic
+# What each is for: console and agent port, disk, network, power button (the driver and the reader's device), panic
 # notifier. `load_order` leaves out what a distribution built in.
-MODULES = ("virtio_pci", "virtio_console", "virtio_blk", "button", "evdev", "pvpanic_mmio")
+MODULES = ("virtio_pci", "virtio_console", "virtio_blk", "virtio_net", "button", "evdev", "pvpanic_mmio")
+
+# The host's end of a guest's cable, and the guest's, where it answers pings and serves HTTP.
+HOST_ADDRESS = "10.9.0.1"
+ADDRESS = "10.9.0.2"
+_CABLE = (
+    f"<interface type='ethernet'><source><ip address='{HOST_ADDRESS}' prefix='24'/></source>"
+    "<target dev='tap0'/><model type='virtio'/></interface>"
+)
 
 # Left out for speed: what a guest under TCG spends seconds on and a lab has no use for.
 _COMMAND_LINE = "console=ttyS0 quiet mitigations=off nokaslr cryptomgr.notests random.trust_cpu=on"
@@ -42,6 +50,12 @@ for module in /modules/*.ko; do insmod "$module"; done
 trap 'sync; poweroff -f' USR2
 trap 'sync; reboot -f' TERM
 acpid -l /dev/null -p /run/acpid.pid
+if [ -e /sys/class/net/eth0 ]; then
+    ip address add {ADDRESS}/24 dev eth0
+    ip link set eth0 up
+    echo serves > /tmp/index.html
+    httpd -h /tmp
+fi
 agent_port() {{
     for port in /sys/class/virtio-ports/*; do
         [ "$(cat "$port/name" 2>/dev/null)" = org.qemu.guest_agent.0 ] && echo "/dev/${{port##*/}}"
@@ -131,9 +145,11 @@ def domain_xml(
     memory_mib: int = MEMORY_MIB,
     on_crash: str = "destroy",
     panic_device: bool = True,
+    cable: bool = False,
 ) -> str:
     """The definition of a real guest: direct kernel boot, agent, console appended to a file, optional raw disk.
 
+    ``cable``: a network card, and its other end in the host; for one guest of a host, for its address is fixed.
     ``on_crash`` is libvirt's word for what follows a kernel panic; without the panic device libvirt never hears
     of one.
     """
@@ -144,6 +160,8 @@ def domain_xml(
     ]
     if disk is not None:
         devices.append(_disk_xml(disk))
+    if cable:
+        devices.append(_CABLE)
     if panic_device:
         devices.append("<panic model='isa'/>")
     boot = (

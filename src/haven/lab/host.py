@@ -117,6 +117,7 @@ class LabHost(Machine):
         *,
         on_crash: str = "destroy",
         memory_mib: int = guest.MEMORY_MIB,
+        cable: bool = False,
     ) -> None:
         """Defines a real guest with a disk of its own; it is not started."""
         disk = self.guest_disk(name)
@@ -125,7 +126,9 @@ class LabHost(Machine):
             image.truncate(DISK_BYTES)
         console = self.console_log(name)
         self.define(
-            guest.domain_xml(name, artifacts, console, disk=disk, memory_mib=memory_mib, on_crash=on_crash)
+            guest.domain_xml(
+                name, artifacts, console, disk=disk, memory_mib=memory_mib, on_crash=on_crash, cable=cable
+            )
         )
 
     def guest_disk(self, name: str) -> Path:

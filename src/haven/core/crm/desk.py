@@ -5,7 +5,7 @@ from typing import Any
 
 from haven.core import sentences
 from haven.core.brake import hold_length_s
-from haven.core.clock import Now, deadline_after
+from haven.core.clock import LATE_TICKS, Now, deadline_after
 from haven.core.contract import ManagerObservation
 from haven.core.crm.memory import ManagerMemory
 from haven.core.crm.node_states import Finding
@@ -329,10 +329,16 @@ class Desk:
         self.first_writes += transaction.writes
 
     def is_known(self) -> bool:
-        """Whether what the manager record says is what it would say now."""
+        """Whether what the manager record says is what it would say now, and was said lately: it is the sign of
+        life as well, and the first tick after a start goes into taking the lock."""
         record = self.view.manager()
         now = self.record()
-        return record is not None and replace(record, timestamp_wall_s=now.timestamp_wall_s) == now
+        if (
+            record is None
+            or now.timestamp_wall_s - record.timestamp_wall_s > LATE_TICKS * self.seen.settings.tick_s
+        ):
+            return False
+        return replace(record, timestamp_wall_s=now.timestamp_wall_s) == now
 
     def record(self) -> ManagerRecord:
         return ManagerRecord(

@@ -167,7 +167,7 @@ class Absorb:
         """The trail stays: a clean end announces itself a moment before the VM is off."""
         known = recovered_in_place(self.book, config, known)
         if io_paused(vm):
-            since_s = end_began_wall_s(last_sequence(known.trail)) or self._last_look_wall_s()
+            since_s = end_began_wall_s(last_sequence(known.trail)) or self._last_look_wall_s(known)
             known = paused(self.book, config, known, since_s)
         elif known.pause and vm.power is Power.RUNNING:
             known = resumed(self.book, config, known)
@@ -230,7 +230,7 @@ class Absorb:
         known = replace(known, trail=last_sequence(known.trail))
         seen = self._what_was_seen(config, known, vm)
         ending = classify(seen)
-        since_s = known.lifeless_wall_s or end_began_wall_s(known.trail) or self._last_look_wall_s()
+        since_s = known.lifeless_wall_s or end_began_wall_s(known.trail) or self._last_look_wall_s(known)
         down = replace(
             known,
             running=False,
@@ -285,16 +285,19 @@ class Absorb:
             drill=known.drill is not None and known.drill.ordered,
         )
 
-    def _last_look_wall_s(self) -> float:
+    def _last_look_wall_s(self, known: VmMemory) -> float:
         """When an end that no event told of began: now, for it is found at once, or at the latest one tick
-        later. But if haven, libvirt or the host was away, it may have been off ever since the last look."""
+        later. But if haven, libvirt or the host was away, it may have been off ever since the last look, or since
+        it was seen to start: looks are written down at ticks only."""
         looked_s = self.book.looked_wall_s
-        return looked_s if self._was_away and looked_s else self._now.wall_s
+        if not self._was_away or not looked_s:
+            return self._now.wall_s
+        return max(looked_s, min(known.since_wall_s, self._now.wall_s))
 
     def _alive_until_wall_s(self, known: VmMemory) -> float:
         """As above, of one that had been found without its process before: a libvirtd that has just returned takes
         a dead QEMU for running until it has found out."""
-        return known.lifeless_wall_s or self._last_look_wall_s()
+        return known.lifeless_wall_s or self._last_look_wall_s(known)
 
     def _is_meant(self, config: ServiceConfig, ending: Ending) -> bool:
         always = config.restart_on is RestartOn.ALWAYS or self._pve

@@ -6,7 +6,7 @@ committed records alone. So a refused commit, a lost event or a killed daemon on
 
 from dataclasses import replace
 
-from haven.core.clock import Now
+from haven.core.clock import LATE_TICKS, Now
 from haven.core.contract import Decision, NodeObservation
 from haven.core.hypervisor import Vm
 from haven.core.node.absorb import Absorb
@@ -16,9 +16,6 @@ from haven.core.node.standing import Standing, agent_key, stand
 from haven.core.records import FreeSpace, LrmRecord, Origin, PendingWork, VmIdentity
 from haven.core.transaction import Delete, Guard, Put, Transaction
 from haven.core.vmid import Unnumbered, assign_vmids, identity_writes
-
-LATE_TICKS = 1.5
-"""A sign of life older than so many ticks was missed."""
 
 
 def step(memory: NodeMemory, observation: NodeObservation, now: Now) -> Decision[NodeMemory]:
