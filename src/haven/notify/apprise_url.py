@@ -39,7 +39,7 @@ class AppriseUrl:
         """What it has said, and why it did not come to its end; empty when it did."""
         try:
             done = subprocess.run(
-                [sys.executable, "-m", "haven.notify.send"],
+                [sys.executable, "-P", "-m", "haven.notify.send"],
                 input=asked,
                 capture_output=True,
                 timeout=self._timeout_s + 5.0,
