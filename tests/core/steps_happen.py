@@ -250,6 +250,12 @@ def set_state(story: Story, sid: str, state: str) -> None:
     story.world.configure(sid, state=Wanted(state))
 
 
+@step("another client destroys <sid>, and root sets it started before anybody looks")
+def outvoted(story: Story, sid: str) -> None:
+    destroyed(story, sid)
+    set_state(story, sid, "started")
+
+
 @step("root runs: ha-manager set <sid> --max_restart (\\d+)")
 def set_max_restart(story: Story, sid: str, count: str) -> None:
     story.world.configure(sid, max_restart=int(count))

@@ -305,23 +305,21 @@ class Absorb:
         return ending.intended and (binding or not always)
 
     def _intended_end(self, config: ServiceConfig, down: VmMemory, ending: Ending, *, told: bool) -> VmMemory:
-        """An end that somebody meant becomes the wanted state; haven's own stop has its wanted state. Found
-        late (no event `told` it), it does not outrank what a person said after the last look."""
+        """An end that somebody meant becomes the wanted state; haven's own stop has its wanted state. It does not
+        outrank what a person said after it; found late (no event `told` it), after the last look."""
         if ending.cause is Cause.STOPPED_BY_HAVEN:
             return down
-        if not told and not ending.elsewhere and self._was_wanted_since(config):
-            since = f"but wanted started{by(config.origin)} since haven last looked: started again"
+        if not ending.elsewhere and _was_wanted_since(
+            config, down.since_wall_s if told else self.book.looked_wall_s
+        ):
+            when = "after that" if told else "since haven last looked"
+            since = f"but wanted started{by(config.origin)} {when}: started again"
             self.book.say(Kind.VM_NOTE, config.sid, f"{ending.sentence}, {since}", "intent", cause=ending.cause)
             return down
         sentence = f"{ending.sentence}: left off; to start it: qm start {config.sid.partition(':')[2]}"
         self.book.say(Kind.VM_INTENTION, config.sid, sentence, "intent", cause=ending.cause, wanted=Wanted.STOPPED)
         intention = Intention(Wanted.STOPPED, ending.sentence, down.since_wall_s, config.origin)
         return replace(down, intention=intention)
-
-    def _was_wanted_since(self, config: ServiceConfig) -> bool:
-        """A person said what is wanted after the hypervisor last answered."""
-        origin = config.origin
-        return origin is not None and not origin.automatic and origin.at_wall_s >= self.book.looked_wall_s
 
     def _failed(self, config: ServiceConfig, down: VmMemory) -> VmMemory:
         """Nobody meant it: a restart, as the brake allows."""
@@ -345,3 +343,9 @@ class Absorb:
         self.book.results[service.uid] = Result(
             config.sid, service.state, ExitCode.ERROR, HoldCause.CRASH_LOOP, detail, brake.hold_s
         )
+
+
+def _was_wanted_since(config: ServiceConfig, since_wall_s: float) -> bool:
+    """A person said what is wanted then, or later."""
+    origin = config.origin
+    return origin is not None and not origin.automatic and origin.at_wall_s >= since_wall_s
