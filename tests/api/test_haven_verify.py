@@ -100,6 +100,18 @@ def test_each_receiver_that_is_named_now_has_to_take_messages(world: World) -> N
     assert lines(world, "notifications") == [("fail", "webhook takes no messages: refused")]
 
 
+def test_secrets_that_every_user_may_read_are_warned_of(world: World, tmp_path: Path) -> None:
+    toml = tmp_path / "haven.toml"
+    toml.write_text(f'node = "{NODE}"\nwebhook_url = "http://hook.lan/token"\n')
+    toml.chmod(0o644)
+    assert lines(world, "settings") == [("warn", f"every user of this host can read the secrets in {toml}")]
+    toml.chmod(0o600)
+    assert lines(world, "settings") == [("pass", "haven.toml is valid")]
+    toml.write_text(f'node = "{NODE}"\n')
+    toml.chmod(0o644)
+    assert lines(world, "settings") == [("pass", "haven.toml is valid")]
+
+
 def test_settings_of_a_running_daemon_are_held_against_the_file(world: World, tmp_path: Path) -> None:
     daemons(world)
     old = SettingsInForce(NODE, "lrm", as_texts(Settings(node=NODE)), NOW_S)

@@ -257,6 +257,8 @@ def test_version_is_known_without_the_api(capsys: Output) -> None:
     assert run("version") == 0
     name, number = capsys.readouterr().out.split()
     assert name == "haven"
+    assert run("--version") == 0
+    assert capsys.readouterr().out == f"haven {number}\n"
     assert run("version", "--json") == 0
     assert json.loads(capsys.readouterr().out) == {"version": number}
 

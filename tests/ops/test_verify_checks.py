@@ -111,6 +111,11 @@ def test_settings_have_to_be_valid_and_in_force() -> None:
     assert one("settings", silent).seen == "haven.toml is valid"
 
 
+def test_secrets_are_not_for_every_user_of_the_host() -> None:
+    open_to_all = one("settings", replace(HEALTHY, settings_open="/etc/haven/haven.toml"))
+    assert (open_to_all.grade, open_to_all.mend) == (WARN, "chmod 600 /etc/haven/haven.toml")
+
+
 def test_somebody_has_to_be_told() -> None:
     nobody = one("notifications", replace(HEALTHY, told=Told()))
     assert (nobody.grade, nobody.seen) == (WARN, "nobody is told of an incident")

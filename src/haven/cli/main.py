@@ -212,6 +212,8 @@ for _name, _sentence in _ELSEWHERE.items():
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit status. Every error is one line on stderr."""
     words = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+    if words == ["--version"]:  # as every program has it
+        words = ["version"]
     return at_the_edge("haven", lambda: _answered(words))
 
 

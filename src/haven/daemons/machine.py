@@ -29,13 +29,18 @@ def utc_offset_s() -> int:
     return time.localtime().tm_gmtoff
 
 
+def settings_path() -> Path:
+    """$HAVEN_CONFIG, else /etc/haven/haven.toml."""
+    return Path(os.environ.get("HAVEN_CONFIG") or DEFAULT_CONFIG)
+
+
 def load_settings() -> Settings:
     """The settings of $HAVEN_CONFIG, else of /etc/haven/haven.toml, else the defaults.
 
     Raises SettingsError, whose text names the file.
     """
     given = os.environ.get("HAVEN_CONFIG")
-    path = Path(given) if given else DEFAULT_CONFIG
+    path = settings_path()
     try:
         settings = parse_settings(path.read_text())
     except FileNotFoundError as error:

@@ -43,7 +43,9 @@ class HavenHost(LabHost):
 
     def configure(self, text: str) -> None:
         """Writes the host's haven.toml; it counts from haven's next start on."""
-        (self.root / "etc/haven/haven.toml").write_text(text)
+        path = self.root / "etc/haven/haven.toml"
+        path.write_text(text)
+        path.chmod(0o600)
 
     def haven_start(self) -> str:
         """Starts `haven up`; returns its greeting. LabError with its last words if it does not come up."""

@@ -126,7 +126,8 @@ class Watched:
 class Facts:
     """Everything the checks may know. An empty `..._trouble` means that it works; None that it is not known.
 
-    `api_trouble`: who looks is not the API, and this is why. `view` is None while the store cannot be read;
+    `api_trouble`: who looks is not the API, and this is why. `settings_open`: the path of a haven.toml that holds
+    secrets and can be read by every user of the host. `view` is None while the store cannot be read;
     while libvirt does not answer, the VMs in `watched` are unseen. `newest_wall_s`: the newest record.
     """
 
@@ -139,6 +140,7 @@ class Facts:
     api_trouble: str = ""
     settings_trouble: str = ""
     settings_file: Mapping[str, str] = field(default_factory=dict)
+    settings_open: str = ""
     state_dir: str = ""
     state_space: Space | None = None
     daemons: tuple[Daemon, ...] = ()

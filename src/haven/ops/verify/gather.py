@@ -5,16 +5,17 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_IROTH
 
 from haven.core.clock import Now
 from haven.core.host import Space
-from haven.core.masking import masked
+from haven.core.masking import SECRET_KEYS, masked
 from haven.core.records import ServiceConfig
 from haven.core.settings import Settings, SettingsError
 from haven.core.settings_change import as_texts
 from haven.core.view import View
 from haven.core.words import Kind, Level
-from haven.daemons.machine import boot_id, load_settings
+from haven.daemons.machine import boot_id, load_settings, settings_path
 from haven.history.history import History
 from haven.history.model import Entry, HistoryError, Incident
 from haven.hypervisor.protocol import HypervisorError, Surveyed
@@ -73,6 +74,7 @@ def gather(sources: Sources) -> Facts:
         api_trouble=sources.api_trouble,
         settings_trouble=settings_trouble,
         settings_file=texts,
+        settings_open=_open_to_all(texts),
         state_dir=settings.state_dir,
         state_space=machine.space_of(settings.state_dir),
         daemons=_daemons(sources, view, wall_s),
@@ -113,6 +115,15 @@ def _settings_file() -> tuple[dict[str, str], str]:
         return as_texts(load_settings()), ""
     except SettingsError as error:
         return {}, str(error)
+
+
+def _open_to_all(texts: Mapping[str, str]) -> str:
+    """The path of haven.toml, if everybody may read the secrets in it."""
+    path, has_secrets = settings_path(), any(texts.get(key) for key in SECRET_KEYS)
+    try:
+        return str(path) if has_secrets and path.stat().st_mode & S_IROTH else ""
+    except OSError:
+        return ""
 
 
 def _story(sources: Sources, wall_s: float) -> _Story:

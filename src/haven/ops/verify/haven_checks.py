@@ -1,6 +1,7 @@
 """Checks of haven itself: can it do its work, and would a person hear of it?"""
 
 from collections.abc import Iterator
+from shlex import quote
 
 from haven.core.sentences import duration, size
 from haven.core.settings_change import difference
@@ -89,7 +90,7 @@ def store(facts: Facts) -> Iterator[Finding]:
 
 
 def settings(facts: Facts) -> Iterator[Finding]:
-    """haven.toml can be read, and the running processes read the same."""
+    """haven.toml can be read, by haven only if it holds secrets, and the running processes read the same."""
     if facts.settings_trouble:
         yield fail(f"{facts.settings_trouble}; what runs keeps the old settings", "haven config shows all keys")
         return
@@ -102,7 +103,10 @@ def settings(facts: Facts) -> Iterator[Finding]:
         names = each([name for name in stale if stale[name] == changed])
         seen = f"haven.toml was changed since {names} started: {changed}"
         yield warn(seen, f"restart haven, no VM is touched: {_start(facts)}")
-    if not stale:
+    if facts.settings_open:
+        seen = f"every user of this host can read the secrets in {facts.settings_open}"
+        yield warn(seen, f"chmod 600 {quote(facts.settings_open)}")
+    elif not stale:
         in_force = any(daemon.settings is not None for daemon in facts.daemons)
         yield good("haven.toml is valid and in force" if in_force else "haven.toml is valid")
 
