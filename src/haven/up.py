@@ -29,8 +29,8 @@ POLL_S = 0.1
 STOP_S = 5.0
 PR_SET_PDEATHSIG = 1
 HEAPS = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_MMAP_THRESHOLD_": "65536"}
-"""Of glibc, see mallopt(3): else up to 8 heaps for each core, one for each thread that waits for libvirt; and what a
-busy minute took is given back."""
+"""Of glibc, see mallopt(3): else up to 8 heaps for each core, one for each thread that waits for libvirt; and what
+a busy minute took is given back."""
 CANNOT_START = 78
 """EX_CONFIG of sysexits.h: trying again will not help."""
 
