@@ -251,7 +251,11 @@ def _names(key: RunKey, agent: AgentEpoch) -> bool:
 
 
 def _hands_off(view: View, sid: str) -> str:
-    """Why nobody may touch the service, by what the process has read; empty: it may be."""
+    """Why nobody may touch the service, by what the step had read that gave the order; empty: it may be.
+
+    What was committed before the step allows its orders (contract 4): a freeze that came meanwhile is seen by the
+    next step. HA counts as disarmed only once each host that is online has seen it (R-7.24).
+    """
     config, service, manager = view.configs().get(sid), view.services().get(sid), view.manager()
     if config is None:
         return "it is not protected"
