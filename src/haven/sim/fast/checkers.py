@@ -324,9 +324,10 @@ def _unsettled(world: World, sid: str, config: ServiceConfig) -> str:
     if runs_on:
         return "" if service.node in runs_on else "a service runs elsewhere than its record says"
     lrm = view.lrms().get(service.node)
-    if service.held or (lrm and (sid in lrm.waiting or sid in lrm.pending)):
+    recovers = service.state is ServiceState.RECOVERY  # who it was lost by, or waits for, answers by then
+    if service.held or (lrm and not recovers and (sid in lrm.waiting or sid in lrm.pending)):
         return ""
-    if service.state is ServiceState.RECOVERY and not placing.has_home(service, view):
+    if recovers and not placing.has_home(service, view):
         return ""
     return "a started service does not run, and nobody says why"
 
