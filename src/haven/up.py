@@ -118,7 +118,10 @@ class Supervisor:
 
 def up() -> int:
     """Run everything, by haven.toml. Raises StoreError as `run_up` does."""
-    asked = subprocess.run([sys.executable, "-P", "-m", "haven.terms"], stdout=subprocess.PIPE, text=True)
+    try:
+        asked = subprocess.run([sys.executable, "-P", "-m", "haven.terms"], stdout=subprocess.PIPE, text=True)
+    except OSError as error:
+        raise StoreError(f"cannot start {sys.executable}: {error.strerror}; is it run by root?") from error
     if asked.returncode:  # it has said why
         return asked.returncode
     run_dir, log_level = asked.stdout.splitlines()
