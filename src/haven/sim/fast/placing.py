@@ -11,6 +11,7 @@ from haven.sim.fast.store import Written
 from haven.sim.fast.world import World
 
 MOVES = (ServiceState.MIGRATE, ServiceState.RELOCATE, ServiceState.REQUEST_START_BALANCE)
+LOST = (ServiceState.FENCE, ServiceState.RECOVERY)  # often it has a new home in the round that ends the fencing
 PERSONS = (Verb.MIGRATE, Verb.RELOCATE)
 
 
@@ -22,7 +23,7 @@ def fault_of(old: ServiceStatus, new: ServiceStatus, written: Written, world: Wo
     allowed = strict_nodes(new.sid, written.before)
     if allowed is not None and chosen not in allowed:
         return f"a placement against a strict rule: {new.sid} to {chosen}, allowed are {sorted(allowed)}"
-    if old.state is ServiceState.RECOVERY and (other := _kept_apart_from(new, chosen, written)):
+    if old.state in LOST and (other := _kept_apart_from(new, chosen, written)):
         return f"recovered beside one that it is kept apart from: {new.sid} to {chosen}, where {other} is"
     return ""
 
