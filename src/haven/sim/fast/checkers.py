@@ -254,7 +254,11 @@ def _names(key: RunKey, agent: AgentEpoch) -> bool:
 
 
 def _hands_off(view: View, sid: str) -> str:
-    """Why nobody may touch the service, by what the process has read; empty: it may be."""
+    """Why nobody may touch the service, by what the step had read that gave the order; empty: it may be.
+
+    What was committed before the step allows its orders (contract 4): a freeze that came meanwhile is seen by the
+    next step. HA counts as disarmed only once each host that is online has seen it (R-7.24).
+    """
     config, service, manager = view.configs().get(sid), view.services().get(sid), view.manager()
     if config is None:
         return "it is not protected"
@@ -323,9 +327,10 @@ def _unsettled(world: World, sid: str, config: ServiceConfig) -> str:
     if runs_on:
         return "" if service.node in runs_on else "a service runs elsewhere than its record says"
     lrm = view.lrms().get(service.node)
-    if service.held or (lrm and (sid in lrm.waiting or sid in lrm.pending)):
+    recovers = service.state is ServiceState.RECOVERY  # who it was lost by, or waits for, answers by then
+    if service.held or (lrm and not recovers and (sid in lrm.waiting or sid in lrm.pending)):
         return ""
-    if service.state is ServiceState.RECOVERY and not placing.has_home(service, view):
+    if recovers and not placing.has_home(service, view):
         return ""
     return "a started service does not run, and nobody says why"
 
