@@ -274,6 +274,18 @@ def test_a_batch_that_is_refused_leaves_the_rest_to_the_next_look(crm: Crm) -> N
     assert crm.read("config/vm:103").comment == "x"
 
 
+def test_a_write_that_comes_true_late_does_not_undo_what_was_decided_since(crm: Crm) -> None:
+    """SAFETY 9: nobody heard of it, the next look decided anew. Then it arrives, with an old manager record."""
+
+    def decided_since() -> None:
+        crm.tell_record(maintenance=frozenset({NODE2}))
+
+    crm.store.once = decided_since
+    crm.rounds()
+    assert crm.store.refused == ["manager"]
+    assert crm.record().maintenance == {NODE2}
+
+
 def test_a_vm_that_runs_where_nobody_can_reach_it_is_waited_for(crm: Crm) -> None:
     """Its key passed to node2, which is alive but cannot be placed on."""
     moving_to(crm, NODE2)
