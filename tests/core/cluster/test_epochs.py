@@ -86,6 +86,25 @@ def test_a_node_that_takes_its_lock_again_just_in_time_is_not_fenced(crm: Crm) -
     assert isinstance(crm.read(f"run/{UUID}"), RunKey)
 
 
+@pytest.mark.parametrize("epoch", [None, {"released": True}, {"retired": True}])
+def test_a_node_that_takes_its_lock_before_its_services_have_left_keeps_them(
+    crm: Crm, epoch: dict[str, Any] | None
+) -> None:
+    """Also what was to be started there and has no run key yet (found by the search, seed 65686)."""
+    if epoch is None:
+        crm.write(Delete("agent/node3"))
+    else:
+        agent(crm, NODE3, locked=False, **epoch)
+    crm.write(Delete(f"run/{UUID}"))
+    lose(crm, NODE3)
+    crm.store.once = lambda: agent(crm, NODE3)
+    crm.step()
+    assert crm.store.refused[-1:] == ["agent/node3"]
+    crm.returns(NODE3)
+    crm.rounds(3)
+    assert (crm.state(SID), crm.status(SID).node) == (S.STARTED, NODE3)
+
+
 def test_a_fencing_that_was_cut_is_finished_by_whichever_manager_comes(crm: Crm) -> None:
     lose(crm, NODE3)
     retired = replace(crm.read("agent/node3"), retired=True)
@@ -287,6 +306,18 @@ def test_a_batch_that_is_refused_leaves_the_rest_to_the_next_look(crm: Crm) -> N
     crm.step()
     assert crm.status(SID).node == NODE1
     assert crm.read("config/vm:103").comment == "x"
+
+
+def test_a_write_that_comes_true_late_does_not_undo_what_was_decided_since(crm: Crm) -> None:
+    """SAFETY 9: nobody heard of it, the next look decided anew. Then it arrives, with an old manager record."""
+
+    def decided_since() -> None:
+        crm.tell_record(maintenance=frozenset({NODE2}))
+
+    crm.store.once = decided_since
+    crm.rounds()
+    assert crm.store.refused == ["manager"]
+    assert crm.record().maintenance == {NODE2}
 
 
 def test_a_vm_that_runs_where_nobody_can_reach_it_is_waited_for(crm: Crm) -> None:

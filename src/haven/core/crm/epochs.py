@@ -143,14 +143,17 @@ def _lift_mark(desk: Desk, node: str) -> None:
 
 
 def _move_on(desk: Desk, node: str) -> bool:
-    """Its services look for another home. A VM that ran on when the lock was given back stays with the node:
-    once it answers it goes on there, else a person has to say that it is off (SAFETY 3)."""
+    """Its services look for another home, guarded by the epoch that is over, even if none of them has a run key
+    yet: a node that took its lock anew meanwhile keeps them (SAFETY 4, 5). A VM that ran on when the lock was
+    given back stays with the node: once it answers it goes on there, else a person has to say that it is off
+    (SAFETY 3)."""
     moved = False
     for service in _waiting_on(desk, node):
         if not _still_runs(desk, service):
             config = desk.configs.get(service.sid)
             if config:
                 _void_run_key(desk, config.uuid, node)
+            desk.guarded.add(f"agent/{node}")
             desk.move(service, Trigger.FENCED)
         elif desk.is_member_online(node):
             desk.move(service, Trigger.NODE_BACK)
@@ -163,11 +166,9 @@ def _move_on(desk: Desk, node: str) -> bool:
 
 
 def _void_run_key(desk: Desk, uuid: str, node: str) -> None:
-    """Guarded by the epoch that is over: a node that took its lock anew meanwhile keeps its keys."""
     key = desk.run_key(uuid)
     if key is not None and key.node == node:
         desk.write_run_key(uuid, without_owner(key))
-        desk.guarded.add(f"agent/{node}")
 
 
 # What people are told while it lasts

@@ -13,7 +13,7 @@ Group = list[Put | Delete]
 
 
 def transactions(desk: Desk, lock: Guard) -> tuple[Transaction, ...]:
-    """Each is guarded by the manager lock and by its own records as they were read (SAFETY 8).
+    """Each is guarded by the manager lock and by its own records as they were read (SAFETY 8, 9).
 
     What is written about one service stays together. The manager record comes last, with what may only be
     true once all services are written (SAFETY 5). Empty: nothing is new.
@@ -35,7 +35,7 @@ def _transaction(desk: Desk, lock: Guard, number: int, batch: list[Write]) -> Tr
     view = desk.view
     guarded = {guard.key for guard in desk.first_guards}
     guards = [lock, *(desk.first_guards if number == 0 else ())]
-    keys = [*sorted(desk.guarded), *(write.key for write in batch if write.key != "manager")]
+    keys = [*sorted(desk.guarded), *(write.key for write in batch)]
     guards += [Guard(key, view.revision_of(key)) for key in keys if number or key not in guarded]
     return Transaction(view.incarnation, tuple(guards), tuple(batch))
 

@@ -175,11 +175,12 @@ def _back_later(world: World, node: str, role: str, seconds: float) -> None:
 
 
 def _freeze(world: World, words: list[str]) -> None:
+    """Within a longer freeze a shorter one changes nothing: each says how long nothing is done at least."""
     host, until_s = world.hosts[words[0]], world.agenda.now_s + float(words[2])
     if words[1] == "host":
-        host.frozen_until_s = until_s
+        host.frozen_until_s = max(host.frozen_until_s, until_s)
     elif process := _process(world, words[0], words[1]):
-        process.frozen_until_s = until_s
+        process.frozen_until_s = max(process.frozen_until_s, until_s)
 
 
 def _stall(world: World, words: list[str]) -> None:

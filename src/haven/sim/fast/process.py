@@ -81,7 +81,7 @@ class Process:
         """Go on, at once unless the process was to be frozen at this very point."""
         if self.stalls_at == name:
             self.stalls_at = ""
-            self.frozen_until_s = self.world.agenda.now_s + self.stall_s
+            self.frozen_until_s = max(self.frozen_until_s, self.world.agenda.now_s + self.stall_s)
         self.into(deed, *args)
 
     # Looking
