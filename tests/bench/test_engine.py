@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from bench import engine_figures
-from bench.engine import Costs, Way, measure
+from bench.engine import Costs, Way, _Cluster, measure
 from bench.engine_cluster import Size, node_names, records
 from bench.engine_figures import Engine, figures, growth_table
 from haven.core.records import NodeAffinityRule, ResourceAffinityRule, ServiceStatus
@@ -28,6 +29,34 @@ def test_a_round_of_every_kind_is_measured(way: Way) -> None:
     measured = measure(SIZE, way, rounds=1)
     assert 0 < measured.changed_ms < measured.full_ms
     assert measured.recovery_ms > 0
+
+
+def calls_by_service(size: Size) -> tuple[float, float]:
+    """What is called in a round: when every service is looked at, and when a hundredth changed."""
+    cluster, count = _Cluster(size, Way(Policy.HAVEN, SchedulerMode.STATIC)), 0
+
+    def called(_frame: object, event: str, _what: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    cluster.round_ms()
+    counts = []
+    for round_ms in (cluster.full_round_ms, cluster.changed_round_ms):
+        count = 0
+        sys.setprofile(called)
+        try:
+            round_ms()
+        finally:
+            sys.setprofile(None)
+        counts.append(count / size.services)
+    return counts[0], counts[1]
+
+
+def test_the_work_grows_with_the_services_and_not_with_the_nodes() -> None:
+    """What grows beyond that in the figures is the way through memory."""
+    few, many = calls_by_service(Size(1000, 10)), calls_by_service(Size(4000, 80))
+    assert many[0] <= 1.05 * few[0]
+    assert many[1] <= 1.05 * few[1]
 
 
 def test_a_tenth_of_the_services_is_bound_by_rules_that_do_not_contradict_each_other() -> None:
