@@ -4,8 +4,10 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from haven.core.settings import Settings, SettingsError, describe_settings
+if TYPE_CHECKING:  # `haven up` does without
+    from haven.core.settings import Settings
 
 DAEMONS = ("up", "lrm", "crm", "api")
 CANNOT_START = 78
@@ -28,6 +30,8 @@ def main() -> int:
 def _answered(words: list[str]) -> int:
     """What a person asked for; each branch imports only what it needs."""
     if words == ["config"]:
+        from haven.core.settings import describe_settings
+
         print(describe_settings(), end="")
         return 0
     if words[:1] == ["setup"]:
@@ -61,16 +65,32 @@ def _live_records() -> str:
 
 
 def _daemon(name: str) -> int:
-    from haven.daemons.machine import load_settings
     from haven.store.protocol import StoreError
 
     try:
-        return _runner(name)(load_settings())
-    except (SettingsError, StoreError) as error:
+        return _up() if name == "up" else _with_settings(name)
+    except StoreError as error:
         print(f"haven {name}: {error}", file=sys.stderr)
-        return _rest_before_the_next_try(str(error)) if isinstance(error, StoreError) else CANNOT_START
+        return _rest_before_the_next_try(str(error))
     except KeyboardInterrupt:
         return 130
+
+
+def _up() -> int:
+    from haven.up import up
+
+    return up()
+
+
+def _with_settings(name: str) -> int:
+    from haven.core.settings import SettingsError
+    from haven.daemons.machine import load_settings
+
+    try:
+        return _runner(name)(load_settings())
+    except SettingsError as error:
+        print(f"haven {name}: {error}", file=sys.stderr)
+        return CANNOT_START
 
 
 def _rest_before_the_next_try(why: str) -> int:
@@ -84,12 +104,8 @@ def _rest_before_the_next_try(why: str) -> int:
     return TRY_AGAIN
 
 
-def _runner(name: str) -> Callable[[Settings], int]:
+def _runner(name: str) -> "Callable[[Settings], int]":
     """Imports only what this daemon needs."""
-    if name == "up":
-        from haven.up import run_up
-
-        return run_up
     if name == "api":
         from haven.api.uvicorn_alone import load_uvicorn_alone
 

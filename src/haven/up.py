@@ -3,7 +3,6 @@
 Small on purpose: it opens no store and talks to no hypervisor, so that nothing but a signal ends it.
 """
 
-import ctypes
 import logging
 import os
 import select
@@ -14,7 +13,6 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from haven.core.settings import Settings
 from haven.daemons.logs import set_up_logging
 from haven.store.claim import claim_daemon
 from haven.store.protocol import StoreError
@@ -30,8 +28,9 @@ LOOK_S = 5.0
 POLL_S = 0.1
 STOP_S = 5.0
 PR_SET_PDEATHSIG = 1
-HEAPS = {"MALLOC_ARENA_MAX": "1"}
-"""Of glibc, see mallopt(3): else up to 8 heaps for each core, one for each thread that waits for libvirt."""
+HEAPS = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_MMAP_THRESHOLD_": "65536"}
+"""Of glibc, see mallopt(3): else up to 8 heaps for each core, one for each thread that waits for libvirt; and what
+a busy minute took is given back."""
 CANNOT_START = 78
 """EX_CONFIG of sysexits.h: trying again will not help."""
 
@@ -117,10 +116,21 @@ class Supervisor:
                 process.wait()
 
 
-def run_up(settings: Settings) -> int:
+def up() -> int:
+    """Run everything, by haven.toml. Raises StoreError as `run_up` does."""
+    try:
+        asked = subprocess.run([sys.executable, "-P", "-m", "haven.terms"], stdout=subprocess.PIPE, text=True)
+    except OSError as error:
+        raise StoreError(f"cannot start {sys.executable}: {error.strerror}; is it run by root?") from error
+    if asked.returncode:  # it has said why
+        return asked.returncode
+    run_dir, log_level = asked.stdout.splitlines()
+    return run_up(Path(run_dir), log_level)
+
+
+def run_up(run_dir: Path, log_level: str) -> int:
     """Run everything. Raises StoreError when another `haven up`, or what systemd started, runs on this host."""
-    set_up_logging(settings)
-    run_dir = Path(settings.run_dir)
+    set_up_logging(log_level)
     claim = claim_daemon(run_dir, "up")
     try:
         _wait_for_those_before(run_dir)
@@ -163,6 +173,8 @@ def _spawn(module: str, word: str) -> subprocess.Popen[bytes]:
 
 def _die_with_parent() -> None:
     """In the child: no orphans when `haven up` is killed. Ctrl-C reaches the supervisor only."""
+    import ctypes  # there only: it would stay in the supervisor
+
     os.setpgid(0, 0)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 

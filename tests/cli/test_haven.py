@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -256,7 +257,7 @@ def test_watch_as_json_is_one_object_a_line_and_ends_on_ctrl_c(api: FakeApi) -> 
 def test_version_is_known_without_the_api(capsys: Output) -> None:
     assert run("version") == 0
     name, number = capsys.readouterr().out.split()
-    assert name == "haven"
+    assert (name, number) == ("haven", version("haven"))
     assert run("--version") == 0
     assert capsys.readouterr().out == f"haven {number}\n"
     assert run("version", "--json") == 0

@@ -29,32 +29,33 @@ ENDS = [
     (off(Why.CRASHED, own_stop=True), 0, Cause.STOPPED_BY_HAVEN, True),
     (off(Why.SHUTDOWN, *GUEST, own_stop=True, booted=True), 0, Cause.STOPPED_BY_HAVEN, True),
     (gone(own_stop=True), 0, Cause.STOPPED_BY_HAVEN, True),
-    (off(Why.MIGRATED), 1, Cause.STOPPED_ELSEWHERE, True),
-    (gone(Moment.STOPPED_MIGRATED), 1, Cause.STOPPED_ELSEWHERE, True),
-    (off(Why.MIGRATED, host_stopping=True), 1, Cause.STOPPED_ELSEWHERE, True),
-    (off(Why.SHUTDOWN, *GUEST, host_stopping=True), 2, Cause.HOST_BOOT, False),
-    (off(Why.UNKNOWN, booted=True), 3, Cause.HOST_BOOT, False),
-    (off(Why.SHUTDOWN, *GUEST, booted=True), 3, Cause.HOST_BOOT, False),
-    (gone(), 4, Cause.UNKNOWN, False),
-    (off(Why.CRASHED, Moment.STOPPED_FAILED, own_reset=True), 5, Cause.HANG, False),
-    (off(Why.DESTROYED, Moment.SHUTDOWN_HOST, Moment.STOPPED_DESTROYED, own_reset=True), 5, Cause.HANG, False),
-    (off(Why.CRASHED, Moment.WATCHDOG_OFF, Moment.STOPPED_FAILED), 6, Cause.GUEST_WATCHDOG, False),
-    (off(Why.SHUTDOWN, Moment.WATCHDOG_OFF, *GUEST), 6, Cause.GUEST_WATCHDOG, False),
-    (off(Why.PANICKED, power=Power.CRASHED), 7, Cause.GUEST_PANIC, False),
-    (off(Why.CRASHED, Moment.PANICKED, Moment.STOPPED_CRASHED), 7, Cause.GUEST_PANIC, False),
-    (off(Why.CRASHED, Moment.STOPPED_FAILED, drill=True), 8, Cause.DRILL, False),
-    (off(Why.CRASHED, Moment.STOPPED_FAILED), 9, Cause.CRASH, False),
-    (off(Why.CRASHED), 9, Cause.CRASH, False),
-    (off(Why.SHUTDOWN, signal=15), 10, Cause.UNKNOWN, False),
-    (off(Why.SHUTDOWN, *GUEST, signal=15), 10, Cause.UNKNOWN, False),
-    (off(Why.SHUTDOWN, *HOST), 11, Cause.UNKNOWN, False),
-    (off(Why.SHUTDOWN, *GUEST), 12, Cause.GUEST_SHUTDOWN, True),
-    (off(Why.SHUTDOWN, Moment.SHUTDOWN_GUEST, *HOST), 12, Cause.GUEST_SHUTDOWN, True),
-    (off(Why.SHUTDOWN), 12, Cause.GUEST_SHUTDOWN, True),
-    (off(Why.DESTROYED, Moment.SHUTDOWN_HOST, Moment.STOPPED_DESTROYED), 13, Cause.STOPPED_ELSEWHERE, True),
-    (off(Why.SAVED, Moment.SUSPENDED_PAUSED, Moment.STOPPED_SAVED), 14, Cause.STOPPED_ELSEWHERE, True),
-    (off(Why.SNAPSHOT, Moment.STOPPED_SNAPSHOT), 15, Cause.STOPPED_ELSEWHERE, True),
-    (off(Why.USER, Moment.SUSPENDED_PAUSED, power=Power.PAUSED), 16, Cause.STOPPED_ELSEWHERE, True),
+    (off(Why.MIGRATED, Moment.STOPPED_MIGRATED, own_move=True), 1, Cause.UNKNOWN, False),
+    (off(Why.MIGRATED), 2, Cause.STOPPED_ELSEWHERE, True),
+    (gone(Moment.STOPPED_MIGRATED), 2, Cause.STOPPED_ELSEWHERE, True),
+    (off(Why.MIGRATED, host_stopping=True), 2, Cause.STOPPED_ELSEWHERE, True),
+    (off(Why.SHUTDOWN, *GUEST, host_stopping=True), 3, Cause.HOST_BOOT, False),
+    (off(Why.UNKNOWN, booted=True), 4, Cause.HOST_BOOT, False),
+    (off(Why.SHUTDOWN, *GUEST, booted=True), 4, Cause.HOST_BOOT, False),
+    (gone(), 5, Cause.UNKNOWN, False),
+    (off(Why.CRASHED, Moment.STOPPED_FAILED, own_reset=True), 6, Cause.HANG, False),
+    (off(Why.DESTROYED, Moment.SHUTDOWN_HOST, Moment.STOPPED_DESTROYED, own_reset=True), 6, Cause.HANG, False),
+    (off(Why.CRASHED, Moment.WATCHDOG_OFF, Moment.STOPPED_FAILED), 7, Cause.GUEST_WATCHDOG, False),
+    (off(Why.SHUTDOWN, Moment.WATCHDOG_OFF, *GUEST), 7, Cause.GUEST_WATCHDOG, False),
+    (off(Why.PANICKED, power=Power.CRASHED), 8, Cause.GUEST_PANIC, False),
+    (off(Why.CRASHED, Moment.PANICKED, Moment.STOPPED_CRASHED), 8, Cause.GUEST_PANIC, False),
+    (off(Why.CRASHED, Moment.STOPPED_FAILED, drill=True), 9, Cause.DRILL, False),
+    (off(Why.CRASHED, Moment.STOPPED_FAILED), 10, Cause.CRASH, False),
+    (off(Why.CRASHED), 10, Cause.CRASH, False),
+    (off(Why.SHUTDOWN, signal=15), 11, Cause.UNKNOWN, False),
+    (off(Why.SHUTDOWN, *GUEST, signal=15), 11, Cause.UNKNOWN, False),
+    (off(Why.SHUTDOWN, *HOST), 12, Cause.UNKNOWN, False),
+    (off(Why.SHUTDOWN, *GUEST), 13, Cause.GUEST_SHUTDOWN, True),
+    (off(Why.SHUTDOWN, Moment.SHUTDOWN_GUEST, *HOST), 13, Cause.GUEST_SHUTDOWN, True),
+    (off(Why.SHUTDOWN), 13, Cause.GUEST_SHUTDOWN, True),
+    (off(Why.DESTROYED, Moment.SHUTDOWN_HOST, Moment.STOPPED_DESTROYED), 14, Cause.STOPPED_ELSEWHERE, True),
+    (off(Why.SAVED, Moment.SUSPENDED_PAUSED, Moment.STOPPED_SAVED), 15, Cause.STOPPED_ELSEWHERE, True),
+    (off(Why.SNAPSHOT, Moment.STOPPED_SNAPSHOT), 16, Cause.STOPPED_ELSEWHERE, True),
+    (off(Why.USER, Moment.SUSPENDED_PAUSED, power=Power.PAUSED), 17, Cause.STOPPED_ELSEWHERE, True),
 ]
 
 UNOWNED = [off(Why.UNKNOWN), off(Why.OTHER), off(Why.IO_ERROR, power=Power.PAUSED)]
@@ -81,7 +82,7 @@ def test_an_end_that_nobody_owns_is_not_meant(seen: Seen) -> None:
 
 
 def test_only_a_migrated_vm_lives_elsewhere() -> None:
-    assert [row for row in ending._ROWS if row.ending.elsewhere] == [ending._ROWS[1]]
+    assert [row for row in ending._ROWS if row.ending.elsewhere] == [ending._ROWS[2]]
 
 
 def test_the_evidence_says_what_the_cause_was_read_from() -> None:

@@ -33,7 +33,7 @@ def test_a_daemon_loads_nothing_that_is_for_people(module: str) -> None:
 
 
 HEAVY = {
-    "up": ("asyncio", "sqlite3", "hashlib", "ssl", "socket", "haven.core.records"),
+    "up": ("asyncio", "sqlite3", "hashlib", "ssl", "socket", "tomllib", "haven.core.settings"),
     "lrm": ("hashlib", "ssl", "haven.core.manager"),
     "crm": ("hashlib", "ssl", "libvirt", "haven.daemons.lrm"),
     "api": ("click", "multiprocessing", "uvicorn.main", "prometheus_client", "apprise"),
@@ -41,6 +41,7 @@ HEAVY = {
 """What would cost each of them megabytes, and is of no use to it."""
 
 _AT_WORK = {
+    "up": "import haven.up",
     "lrm": "import haven.daemons.lrm, haven.hypervisor.libvirt_hypervisor, haven.hypervisor.life_signs",
     "crm": "import haven.daemons.crm",
     "api": "import haven.api.opening",
@@ -48,16 +49,23 @@ _AT_WORK = {
 """What it imports when it runs."""
 
 
+_READY = """
+from haven.core.settings import Settings
+from haven.core.settings_change import as_texts
+_runner({!r})
+as_texts(Settings(webhook_url="http://127.0.0.1/token"))
+"""
+"""One of those that read haven.toml."""
+
+
 @pytest.mark.parametrize("name", HEAVY)
 def test_a_daemon_leaves_out_what_it_does_not_use(name: str) -> None:
     """And TLS is there for a health check that wants it."""
     program = f"""
 import sys
-from haven.__main__ import Settings, _runner
-from haven.core.settings_change import as_texts
-run = _runner({name!r})
-as_texts(Settings(webhook_url="http://127.0.0.1/token"))
-{_AT_WORK.get(name, "")}
+from haven.__main__ import _runner
+{"" if name == "up" else _READY.format(name)}
+{_AT_WORK[name]}
 print(*sys.modules)
 import ssl
 ssl.create_default_context()

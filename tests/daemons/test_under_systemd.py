@@ -162,8 +162,8 @@ def test_only_what_a_person_must_mend_keeps_systemd_from_trying_again(
 
 def test_a_daemon_that_systemd_aborts_says_where_it_hung(tmp_path: Path) -> None:
     program = (
-        "import time\nfrom haven.core.settings import Settings\nfrom haven.daemons.logs import set_up_logging\n"
-        "set_up_logging(Settings())\ndef hangs_here(): print('up', flush=True); time.sleep(60)\nhangs_here()"
+        "import time\nfrom haven.daemons.logs import set_up_logging\n"
+        "set_up_logging('info')\ndef hangs_here(): print('up', flush=True); time.sleep(60)\nhangs_here()"
     )
     env = os.environ | {journal.UNIT_VARIABLE: "pve-ha-lrm"}
     with subprocess.Popen(

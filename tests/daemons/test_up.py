@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from haven import up
-from haven.core.settings import Settings
 from haven.store.claim import claim_daemon
 from haven.store.protocol import StoreError
 from haven.up import Child, Supervisor
@@ -41,7 +40,7 @@ def test_haven_up_beside_a_daemon_that_systemd_started_is_refused(
     claim = claim_daemon(tmp_path, "crm")
     try:
         with pytest.raises(StoreError, match=r"haven crm already runs on this host \(pid \d+\)"):
-            up.run_up(Settings(run_dir=str(tmp_path)))
+            up.run_up(tmp_path, "info")
     finally:
         claim.release()
 

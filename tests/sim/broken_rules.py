@@ -192,6 +192,7 @@ BROKEN: dict[str, Broken] = {
     ),
     "no epoch is ever retired": _idle(f"{CRM}.epochs", "_retire"),
     "no watchdog is as good as one": Broken(f"{CRM}.epochs.proof_of", _as_if_armed),
+    "a host is fenced for its services only": _says(f"{CRM}.epochs", "_awaited", frozenset()),
     "most hosts may be fenced at once": _says(f"{CRM}.epochs", "_storm", False),
     # moves
     "no lost move is looked into": _idle("haven.core.node.moves.Moves", "resolve"),

@@ -24,6 +24,7 @@ NOTICES = {
     "crash-is-restarted": "a result is for ever",
     "crash-loop-is-braked": "crash loops are not braked",
     "crash-runs-again-at-once": "the first crash waits, too",
+    "both-ends-of-a-move-die": "a host is fenced for its services only",
     "cut-off-host-stops-its-own-vms": "a host never lets go",
     "disarmed-ignore-lets-people-move": "arming takes no new node",
     "disarmed-means-hands-off": "disarming freezes nothing",

@@ -61,7 +61,7 @@ def run_api(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT. Raises StoreError when it cannot start, or another one runs already."""
     from haven.api.opening import open_state  # libvirt's library only where it is used
 
-    set_up_logging(settings)
+    set_up_logging(settings.log_level)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its own chatter
     run_dir = Path(settings.run_dir)
     with ExitStack() as stack:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
+from haven import __version__
 from haven.api.client import ApiError, ApiUnreachable
 from haven.cli import care_commands, hands, notify
 from haven.cli.arguments import AnySid, OneSid
@@ -170,13 +171,10 @@ app.add_typer(care_commands.checks, name="checks")
 @app.command()
 def version(as_json: Json = False) -> int:
     """Show haven's version."""
-    from importlib.metadata import version as installed_version
-
-    number = installed_version("haven")
     if as_json:
-        _print_json({"version": number})
+        _print_json({"version": __version__})
     else:
-        print(f"haven {number}")
+        print(f"haven {__version__}")
     return 0
 
 

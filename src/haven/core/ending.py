@@ -18,7 +18,8 @@ class Seen:
     """Everything known about an end.
 
     `vm` is None when its definition is gone from libvirt. `trail`: the happenings since it last ran, in
-    order. `own_stop`: haven had ordered a stop; `own_reset`: it had ended its QEMU, which hung.
+    order. `own_stop`: haven had ordered a stop; `own_reset`: it had ended its QEMU, which hung; `own_move`: it
+    had moved it away, and the target has not got it.
     `booted`: the VM was last seen running in another boot of the host. `host_stopping`: the host is on its
     way down. `drill`: haven had it killed.
     """
@@ -27,6 +28,7 @@ class Seen:
     trail: tuple[Happening, ...] = ()
     own_stop: bool = False
     own_reset: bool = False
+    own_move: bool = False
     booted: bool = False
     host_stopping: bool = False
     drill: bool = False
@@ -57,6 +59,10 @@ def _off_with(seen: Seen, *whys: Why) -> bool:
     return seen.vm is not None and seen.vm.power is Power.OFF and seen.vm.why in whys
 
 
+def _left(seen: Seen) -> bool:
+    return seen.had(Moment.STOPPED_MIGRATED) or _off_with(seen, Why.MIGRATED)
+
+
 def _power(seen: Seen) -> Power | None:
     return seen.vm.power if seen.vm else None
 
@@ -71,7 +77,11 @@ _ROWS = (
         Ending(Cause.STOPPED_BY_HAVEN, True, "stopped by haven, as ordered"),
     ),
     _Row(
-        lambda seen: seen.had(Moment.STOPPED_MIGRATED) or _off_with(seen, Why.MIGRATED),
+        lambda seen: seen.own_move and _left(seen),
+        Ending(Cause.UNKNOWN, False, "it left in a move, and the other host has not got it"),
+    ),
+    _Row(
+        _left,
         Ending(
             Cause.STOPPED_ELSEWHERE,
             True,

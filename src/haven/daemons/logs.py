@@ -5,11 +5,10 @@ import logging
 import os
 import sys
 
-from haven.core.settings import Settings
 from haven.daemons.journal import UNIT_VARIABLE, JournalHandler
 
 
-def set_up_logging(settings: Settings) -> None:
+def set_up_logging(level: str) -> None:
     """Entries of the journal below haven's own units; else plain lines on stderr, with the time unless a journal
     adds its own."""
     handlers: list[logging.Handler]
@@ -19,4 +18,4 @@ def set_up_logging(settings: Settings) -> None:
     else:
         stamp = "" if "JOURNAL_STREAM" in os.environ else "%(asctime)s "
         handlers, form = [logging.StreamHandler(sys.stderr)], f"{stamp}%(name)s %(levelname)s: %(message)s"
-    logging.basicConfig(handlers=handlers, level=settings.log_level.upper(), format=form)
+    logging.basicConfig(handlers=handlers, level=level.upper(), format=form)

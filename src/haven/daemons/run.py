@@ -59,7 +59,7 @@ Work = Callable[[str, BoundedStore, Story, Waker], Awaitable[None]]
 
 
 def _run(name: str, settings: Settings, work: Work) -> int:
-    set_up_logging(settings)
+    set_up_logging(settings.log_level)
     state_dir, run_dir = Path(settings.state_dir), Path(settings.run_dir)
     with ExitStack() as stack:
         claim = claim_daemon(run_dir, name)

@@ -51,8 +51,8 @@ StartLimitIntervalSec=0
 Type=notify
 ExecStart={program} {unit.word}
 Environment={variable}=%N
-# glibc's heaps (mallopt(3)): else one for each thread that waits for libvirt.
-Environment=MALLOC_ARENA_MAX=1
+# Of glibc (mallopt(3)): else a heap for each thread that waits for libvirt. What a busy minute took is given back.
+Environment=MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=65536 MALLOC_MMAP_THRESHOLD_=65536
 Restart=always
 RestartSec=1
 # A haven.toml that cannot be used: nothing but a person can mend that. Then: systemctl start {unit.name}

@@ -213,6 +213,40 @@ def test_it_goes_elsewhere_once_the_target_is_fenced_too(crm: Crm) -> None:
     assert (crm.state(SID), crm.status(SID).node) == (S.STARTED, NODE1)
 
 
+def test_a_target_that_is_lost_is_fenced_for_what_may_be_running_there_alone(crm: Crm) -> None:
+    """SAFETY 6. Nothing else is on node2, so no service waits for it to be fenced."""
+    moving_to(crm, NODE2)
+    lose(crm, NODE3)
+    crm.rounds(3)
+    lose(crm, NODE2)
+    told = crm.rounds()
+    assert crm.read("agent/node2").retired
+    assert not any("fence_without_services" in line for line in told)
+    assert (crm.state(SID), crm.status(SID).node) == (S.STARTED, NODE1)
+
+
+def test_a_target_that_was_asked_by_the_source_and_is_lost_is_fenced(crm: Crm) -> None:
+    run_key(crm, target=NODE2, target_epoch="e-node2", asks=True)
+    lose(crm, NODE2)
+    crm.rounds()
+    assert crm.read("agent/node2").retired
+    assert (crm.state(SID), crm.status(SID).node) == (S.STARTED, NODE3)
+
+
+def test_a_target_that_is_lost_without_a_watchdog_waits_for_a_person(crm: Crm) -> None:
+    agent(crm, NODE2, armed=False)
+    moving_to(crm, NODE2)
+    lose(crm, NODE3)
+    crm.rounds(3)
+    lose(crm, NODE2)
+    crm.rounds(20)
+    assert crm.state(SID) is S.RECOVERY
+    assert "haven fence confirm node2" in crm.status(SID).reason
+    agent(crm, NODE2, locked=False, armed=False, retired=True)  # what a person's confirmation writes
+    crm.rounds()
+    assert (crm.state(SID), crm.status(SID).node) == (S.STARTED, NODE1)
+
+
 def test_a_move_is_done_when_the_configuration_is_on_the_target(crm: Crm) -> None:
     moving_to(crm, NODE2)
     crm.rounds()

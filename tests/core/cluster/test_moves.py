@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from haven.core.hypervisor import Power
+from haven.core.hypervisor import Power, Why
 from haven.core.order import Move, Order, Start
 from haven.core.records import RunKey
 from haven.core.transaction import Put
@@ -207,6 +207,31 @@ def test_a_vm_that_left_is_no_incident_and_nobodys_intention(lrm: Lrm) -> None:
     lrm.pass_time(1.0)
     lrm.look()
     assert not {"vm_down", "vm_intention"} & set(lrm.kinds)
+
+
+@pytest.mark.parametrize("end", ["refused", "fenced"])
+def test_a_vm_that_left_for_nowhere_is_started_here_again_and_nobody_meant_it_to_be_off(
+    lrm: Lrm, end: str
+) -> None:
+    """libvirt says that it migrated away: it did, by haven, and the target has not got it."""
+    move = begin(lrm)
+    result = lrm.done(move, unreachable=True)
+    lrm.pass_time(0.5)
+    lrm.runs(Power.OFF)
+    assert lrm.vms is not None
+    lrm.vms[UUID] = replace(lrm.vms[UUID], why=Why.MIGRATED, instance=None)
+    lrm.look(result)
+    key = lrm.key()
+    assert key and key.asks
+    if end == "refused":
+        lrm.write(Put(f"run/{UUID}", replace(key, target=None, target_epoch=None, asks=False)))
+    else:
+        lrm.other(retired=True)
+    lrm.look()
+    assert result_code(lrm) is ExitCode.ERROR
+    lrm.service(S.STARTED)
+    assert starts(lrm.look())
+    assert "vm_intention" not in lrm.kinds
 
 
 # Moves of what is off

@@ -246,6 +246,23 @@ def test_while_a_move_keeps_the_node_from_disarming_nothing_else_is_touched(lrm:
     assert not any(isinstance(order, Start) for order in lrm.look())
 
 
+@pytest.mark.parametrize("disarming", [True, False])
+def test_a_node_that_is_asked_after_a_boot_takes_its_lock_to_answer(lrm: Lrm, *, disarming: bool) -> None:
+    """Found by the search: nothing else needed the lock there, and disarming waited for the answer for ever."""
+    epoch = "epoch-before-the-boot"
+    lrm.write(
+        Put("agent/node1", AgentEpoch(NODE1, epoch, "boot-0", "lrm-0", armed=True)),
+        Put("run/other", RunKey("other", "", "", "u", NODE1, epoch, asks=True)),
+    )
+    if disarming:
+        lrm.manager(disarm=Disarm(DisarmMode.FREEZE, DisarmState.DISARMING))
+    lrm.look()
+    key = lrm.read("run/other")
+    assert lrm.agent().epoch != epoch
+    assert (key.target, key.asks) == (None, False)
+    assert lrm.agent().released is disarming
+
+
 @pytest.mark.parametrize("same_boot", [True, False])
 def test_a_vm_that_ended_after_the_lock_was_given_back_is_taken_off_the_list(lrm: Lrm, *, same_boot: bool) -> None:
     lrm.running()

@@ -193,6 +193,13 @@ MUTANTS = (
         ("power", "network"),
     ),
     Mutant(
+        "a rule that keeps nobody apart",
+        (Words(select, "select_node", "separate(", "(lambda *_given: frozenset())("),),
+        ("recovered beside one that it is kept apart from",),
+        ("power", "network"),
+        scope=replace(DENSE, nodes=(3, 3), guests=(4, 6)),
+    ),
+    Mutant(
         "a lock whose lifetime is shorter than the watchdog's, in pve pacing",
         (Value(cluster, "LOCK_LIFETIME_S", lambda _old: 40.0),),
         (TWICE,),

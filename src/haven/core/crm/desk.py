@@ -71,6 +71,7 @@ class Desk:
         self.taken_locks: set[str] = set()
         self.retiring: set[str] = set()
         self.fenced: set[str] = set()
+        self.awaited: set[str] = set()
         self.guarded: set[str] = set()
         self.changed_runs: dict[str, RunKey | None] = {}
         self.ttl_s = observation.terms.ttl_s

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from haven.core import locks
-from haven.core.crm.claims import without_owner
+from haven.core.crm.claims import may_run, without_owner
 from haven.core.crm.desk import Desk
 from haven.core.crm.node_states import Finding
 from haven.core.records import AgentEpoch, FenceMark, ServiceStatus
@@ -32,6 +32,7 @@ def fence_lost_nodes(desk: Desk, sids: Iterable[str]) -> bool:
     waiting = {service.node for service in services if service.state is ServiceState.FENCE}
     waiting |= {node for node, state in desk.nodes.items() if state is NodeState.FENCE}
     waiting |= desk.view.fences().keys() - desk.fenced
+    waiting |= _awaited(desk)
     if not waiting or _storm(desk):
         return False
     moved = [_fence(desk, node) for node in sorted(waiting)]
@@ -63,6 +64,19 @@ def _fence(desk: Desk, node: str) -> bool:
 def _waiting_on(desk: Desk, node: str) -> list[ServiceStatus]:
     services = (desk.services[sid] for sid in sorted(desk.services))
     return [service for service in services if service.state is ServiceState.FENCE and service.node == node]
+
+
+def _awaited(desk: Desk) -> set[str]:
+    """Lost nodes that may be running a VM since a move, which recovery waits for, or which were asked and cannot
+    answer: fenced even if no service is there, or the VM would wait for ever (SAFETY 6)."""
+    keys = (key for key in desk.view.runs().values() if key.asks)
+    asked = {key.target for key in keys if key.target and may_run(desk, key.uuid, key.target, key.target_epoch)}
+    return desk.awaited | set(filter(desk.is_offline_for, asked))
+
+
+def _was_moved_to(desk: Desk, node: str) -> bool:
+    """A VM that is recovered elsewhere may have been running there."""
+    return any(key.target == node for key in desk.view.runs().values())
 
 
 def _still_runs(desk: Desk, service: ServiceStatus) -> bool:
@@ -112,7 +126,7 @@ def _retired(agent: AgentEpoch) -> AgentEpoch:
 
 def _acknowledge(desk: Desk, node: str) -> bool:
     sentence = f"{node} is fenced: its epoch is over, it runs nothing any more"
-    if not _waiting_on(desk, node):
+    if not _waiting_on(desk, node) and not _was_moved_to(desk, node):
         words = f"{node} is to be fenced although no service waits for it"
         desk.tell(Kind.FENCE_WITHOUT_SERVICES, words, "R-3.8", Level.NOTICE, node=node)
     desk.tell(Kind.FENCE_ACKNOWLEDGED, sentence, "SAFETY 5", node=node)

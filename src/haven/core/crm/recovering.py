@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from haven.core.crm import epochs
 from haven.core.crm.claims import Claim, claim_on
 from haven.core.crm.desk import Desk
 from haven.core.order import RemoveLock
@@ -36,7 +37,13 @@ def recovery(desk: Desk, service: ServiceStatus, config: ServiceConfig) -> None:
 
 
 def _wait_for(desk: Desk, service: ServiceStatus, node: str) -> None:
-    sentence = f"waits: {node} may be running it since the move from {service.node}; it was asked"
+    """It answers, or is fenced like any node that is lost: nothing else of it may be there to fence it for."""
+    then = "it was asked"
+    if desk.is_offline_for(node):
+        desk.awaited.add(node)
+        if epochs.proof_of(desk, node) is not epochs.Proof.EXPIRED:
+            then = f"once {node} is off for certain: haven fence confirm {node}"
+    sentence = f"waits: {node} may be running it since the move from {service.node}; {then}"
     if desk.explain(service, sentence, "SAFETY 6"):
         desk.say(Kind.VM_NOTE, service.sid, sentence, "SAFETY 6", Level.WARN)
 

@@ -275,11 +275,13 @@ class Absorb:
     def _what_was_seen(self, config: ServiceConfig, known: VmMemory, vm: Vm | None) -> Seen:
         service = self.book.services.get(config.sid)
         stopping = service is not None and service.state is ServiceState.REQUEST_STOP
+        moved = known.move_ended
         return Seen(
             vm=vm,
             trail=known.trail,
             own_stop=stopping or config.wanted in (Wanted.STOPPED, Wanted.DISABLED),
             own_reset=hang.ended_by_haven(known, self._now),
+            own_move=bool(moved and moved.live and service and moved.uid == service.uid),
             booted=known.boot_id != self._now.boot_id,
             host_stopping=self._seen.host_stopping,
             drill=known.drill is not None and known.drill.ordered,

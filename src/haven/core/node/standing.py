@@ -19,6 +19,7 @@ from haven.core.lrm.reading import active_services, has_services, mode_after, re
 from haven.core.node.memory import NodeMemory, occupied
 from haven.core.order import CloseWatchdog, Duty, Exit, Move, Start
 from haven.core.records import AgentEpoch, Lock, RunKey
+from haven.core.run_keys import may_be_running
 from haven.core.transaction import ABSENT, Delete, Guard, Put, Transaction
 from haven.core.words import LrmMode, LrmState, ServiceState, ShutdownKind
 
@@ -126,17 +127,26 @@ class _Stand:
         memory, reading = self._memory, self._reading
         workers = any(vm.inflight for vm in memory.vms.values()) or self._is_moving()
         idle = self._seen.tick and not has_services(reading) and not workers
+        asked = self._questions()
+        moves = asked > 0 or self._has_moves()
         return LrmFacts(
             to_be_fenced=to_be_fenced(reading) or fence_key(self._seen.node) in self._seen.view.entries,
-            active=active_services(reading) if self._mode is LrmMode.MAINTENANCE else _attended(reading),
+            active=asked + (active_services(reading) if self._mode is LrmMode.MAINTENANCE else _attended(reading)),
             workers=workers,
-            mode=LrmMode.ACTIVE if self._mode is LrmMode.DISARM and self._has_moves() else self._mode,
+            mode=LrmMode.ACTIVE if self._mode is LrmMode.DISARM and moves else self._mode,
             idle_rounds=memory.idle_rounds + 1 if idle else 0 if has_services(reading) else memory.idle_rounds,
         )
 
     def _has_moves(self) -> bool:
         """Disarming waits for moves (R-7.21): who has one to do, from or to here, needs the lock for it."""
         return any(service.state in MOVES for service in self._reading.services.values())
+
+    def _questions(self) -> int:
+        """Of how many VMs it is asked whether they are here, since a move whose end nobody knows. Only who holds
+        the lock answers (SAFETY 6), even if there is nothing else to do here, as after a boot."""
+        agent, node = self._seen.view.agents().get(self._seen.node), self._seen.node
+        asking = (key for key in self._keys_under_way() if key.asks and key.target == node)
+        return sum(may_be_running(agent, key.target_epoch, key.uuid) for key in asking)
 
     def _is_moving(self) -> bool:
         """A move from or to here is not finished: the lock is not given back before (SAFETY 6)."""

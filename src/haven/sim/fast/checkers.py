@@ -22,6 +22,7 @@ from haven.core.view import View
 from haven.core.words import DisarmState, ServiceState, ShutdownKind, Wanted
 from haven.sim.fast import placing
 from haven.sim.fast.host import Host
+from haven.sim.fast.short import short
 from haven.sim.fast.store import Written
 from haven.sim.fast.world import Watch, World
 
@@ -83,12 +84,12 @@ class Checkers(Watch):
         view = self._at.store.view
         agent = view.agents().get(host.name)
         if agent is None or agent.released or agent.retired or agent.boot_id != host.boot.id:
-            raise self._broken(f"{does} without a live epoch: {uuid} on {host.name}, {agent}")
+            raise self._broken(f"{does} without a live epoch: {uuid} on {host.name}, {short(agent)}")
         if self._at.is_cluster and (lock := view.lock(f"agent/{host.name}")) is None:
-            raise self._broken(f"{does} without its lock: {uuid} on {host.name}, {lock}")
+            raise self._broken(f"{does} without its lock: {uuid} on {host.name}, {short(lock)}")
         key = view.runs().get(uuid)
         if key is None or not _names(key, agent):
-            raise self._broken(f"{does} without its run key: {uuid} on {host.name} in {agent.epoch}, {key}")
+            raise self._broken(f"{does} without its run key: {uuid} on {host.name} in {agent.epoch}, {short(key)}")
 
     # In time
 
@@ -135,7 +136,7 @@ class Checkers(Watch):
             return
         not_after_s = None if isinstance(order, Stop) else order.not_after_s
         if not_after_s is not None and host.boottime_s(self._at.agenda.now_s) >= not_after_s:
-            raise self._broken(f"an order is given too late: {order} on {host.name}")
+            raise self._broken(f"an order is given too late: {short(order)} on {host.name}")
         if isinstance(order, Start) or (isinstance(order, Move) and order.live):
             self._may_run(host, order.uuid, "orders a start or a move")
         reason = _hands_off(view, order.sid)
@@ -146,7 +147,7 @@ class Checkers(Watch):
             raise self._broken(f"a service is touched although {reason}: {name} of {order.sid} on {host.name}")
         service = view.services().get(order.sid)
         if order.uid and service and service.uid != order.uid and not isinstance(order, Stop):
-            raise self._broken(f"acts on an old uid: {order} but {service}")
+            raise self._broken(f"acts on an old uid: {short(order)} but {short(service)}")
 
     # What is written
 
@@ -167,7 +168,8 @@ class Checkers(Watch):
     def _is_by_the_manager(self, written: Written, key: str) -> None:
         lock = written.before.manager_lock()
         if lock is None or lock.holder != written.writer:
-            raise self._broken(f"only the manager decides: {key} written by {written.writer}, the lock is {lock}")
+            by = f"{key} written by {written.writer}"
+            raise self._broken(f"only the manager decides: {by}, the lock is {short(lock)}")
 
     def _epoch_changed(self, written: Written, key: str) -> None:
         """An epoch is retired only once nothing of it can run any more (SAFETY 3, 5)."""
@@ -178,20 +180,20 @@ class Checkers(Watch):
             self._is_over(old)
         if new.epoch != old.epoch and f"fence/{new.node}" in written.before.entries:
             mark = _record(written.before, f"fence/{new.node}", FenceMark)
-            raise self._broken(f"a lock is taken while its node is fenced: {new} beside {mark}")
+            raise self._broken(f"a lock is taken while its node is fenced: {short(new)} beside {short(mark)}")
         if new.released and not old.released:
             running = {uuid for uuid, nodes in self._at.truth.runs_on.items() if new.node in nodes}
             keys = {uuid for uuid in running if (k := written.after.runs().get(uuid)) and _names(k, old)}
             if not keys <= set(new.running):
-                raise self._broken(f"a release that hides running VMs: {keys} on {new}")
+                raise self._broken(f"a release that hides running VMs: {keys} on {short(new)}")
 
     def _is_over(self, agent: AgentEpoch) -> None:
         host = self._at.hosts[agent.node]
         runs = [uuid for uuid, nodes in self._at.truth.runs_on.items() if agent.node in nodes]
         if runs and host.boot.id == agent.boot_id:
-            raise self._broken(f"an epoch is retired while its VMs run: {runs} of {agent}")
+            raise self._broken(f"an epoch is retired while its VMs run: {runs} of {short(agent)}")
         if not agent.armed and not agent.released:
-            raise self._broken(f"an epoch without a watchdog is retired without proof: {agent}")
+            raise self._broken(f"an epoch without a watchdog is retired without proof: {short(agent)}")
 
     def _run_key_changed(self, written: Written, key: str) -> None:
         """Who is taken out of a run key does not run the VM any more (SAFETY 1, 6)."""
@@ -201,7 +203,7 @@ class Checkers(Watch):
         left = {old.node, old.target} - ({new.node, new.target} if new else set()) - {None, ""}
         runs = self._at.truth.runs_on.get(old.uuid, set()) & left
         if runs:
-            raise self._broken(f"a run key is given up while the VM runs there: {old} became {new}")
+            raise self._broken(f"a run key is given up while the VM runs there: {short(old)} became {short(new)}")
 
     def _fenced_first(self, old: ServiceStatus, new: ServiceStatus, written: Written) -> None:
         """A service leaves its node by a move that its LRM told of, or once the node's epoch is retired or was
@@ -215,7 +217,8 @@ class Checkers(Watch):
             return
         agent = written.before.agents().get(left)
         if agent and not agent.retired and not agent.released:
-            raise self._broken(f"a service leaves a node whose epoch lives: {old} became {new} but {agent}")
+            change = f"{short(old)} became {short(new)}"
+            raise self._broken(f"a service leaves a node whose epoch lives: {change} but {short(agent)}")
 
     def _placed(self, written: Written) -> None:
         settled = written.at_s - self._rules_changed_s > 3.0
@@ -251,7 +254,11 @@ def _names(key: RunKey, agent: AgentEpoch) -> bool:
 
 
 def _hands_off(view: View, sid: str) -> str:
-    """Why nobody may touch the service, by what the process has read; empty: it may be."""
+    """Why nobody may touch the service, by what the step had read that gave the order; empty: it may be.
+
+    What was committed before the step allows its orders (contract 4): a freeze that came meanwhile is seen by the
+    next step. HA counts as disarmed only once each host that is online has seen it (R-7.24).
+    """
     config, service, manager = view.configs().get(sid), view.services().get(sid), view.manager()
     if config is None:
         return "it is not protected"
@@ -299,12 +306,12 @@ def dead_ends(world: World) -> Iterator[str]:
     """Every started service that has a home runs, or its reason is recorded; whatever is to be off is off."""
     manager = world.store.view.manager()
     if manager and manager.disarm and manager.disarm.state is DisarmState.DISARMING:
-        yield f"disarming does not end: {manager}"
+        yield f"disarming does not end: {short(manager)}"
     for sid, config in world.store.view.configs().items():
         what = _unsettled(world, sid, config)
         if what:
             service = world.store.view.services().get(sid)
-            yield f"{what}: {sid} wanted {config.wanted} on {config.node}, {service}"
+            yield f"{what}: {sid} wanted {config.wanted} on {config.node}, {short(service)}"
 
 
 def _unsettled(world: World, sid: str, config: ServiceConfig) -> str:
@@ -320,9 +327,10 @@ def _unsettled(world: World, sid: str, config: ServiceConfig) -> str:
     if runs_on:
         return "" if service.node in runs_on else "a service runs elsewhere than its record says"
     lrm = view.lrms().get(service.node)
-    if service.held or (lrm and (sid in lrm.waiting or sid in lrm.pending)):
+    recovers = service.state is ServiceState.RECOVERY  # who it was lost by, or waits for, answers by then
+    if service.held or (lrm and not recovers and (sid in lrm.waiting or sid in lrm.pending)):
         return ""
-    if service.state is ServiceState.RECOVERY and not placing.has_home(service, view):
+    if recovers and not placing.has_home(service, view):
         return ""
     return "a started service does not run, and nobody says why"
 

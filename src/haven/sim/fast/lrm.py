@@ -168,7 +168,7 @@ class Lrm(Process):
         if is_late(order, now.boottime_s):
             self.take_result(OrderResult(order, False, now.wall_s, now.wall_s, now.boottime_s, late=True))
             return
-        self.world.watch.ordered(self.host, order, self.view)
+        self.world.watch.ordered(self.host, order, self._decided_on)
         libvirt = self.host.libvirt
         job = libvirt.perform(order, self, lambda result: self.into(self.take_result, result))
         if job and isinstance(order, Move):

@@ -11,6 +11,7 @@ from haven.sim.fast.store import Written
 from haven.sim.fast.world import World
 
 MOVES = (ServiceState.MIGRATE, ServiceState.RELOCATE, ServiceState.REQUEST_START_BALANCE)
+LOST = (ServiceState.FENCE, ServiceState.RECOVERY)  # often it has a new home in the round that ends the fencing
 PERSONS = (Verb.MIGRATE, Verb.RELOCATE)
 
 
@@ -22,7 +23,7 @@ def fault_of(old: ServiceStatus, new: ServiceStatus, written: Written, world: Wo
     allowed = strict_nodes(new.sid, written.before)
     if allowed is not None and chosen not in allowed:
         return f"a placement against a strict rule: {new.sid} to {chosen}, allowed are {sorted(allowed)}"
-    if old.state is ServiceState.RECOVERY and (other := _kept_apart_from(new, chosen, written.before)):
+    if old.state in LOST and (other := _kept_apart_from(new, chosen, written)):
         return f"recovered beside one that it is kept apart from: {new.sid} to {chosen}, where {other} is"
     return ""
 
@@ -59,16 +60,20 @@ def strict_nodes(sid: str, view: View) -> frozenset[str] | None:
 
 
 def _partners(sid: str, view: View, affinity: Affinity) -> set[str]:
-    """Whom its rules name with it. Who was taken out of HA binds nobody, though its service may still be there."""
+    """Whom its rules name with it, whether they are in HA or not: homes are shared by the rules alone (6.3)."""
     found: set[str] = set()
     for rule in view.rules():
         if isinstance(rule, ResourceAffinityRule) and rule.affinity is affinity and not rule.disabled:
             found |= set(rule.resources) if sid in rule.resources else set()
-    return (found & view.configs().keys()) - {sid}
+    return found - {sid}
 
 
-def _kept_apart_from(service: ServiceStatus, chosen: str, view: View) -> str:
-    others = (view.services().get(sid) for sid in _partners(service.sid, view, Affinity.NEGATIVE))
+def _kept_apart_from(service: ServiceStatus, chosen: str, written: Written) -> str:
+    """Only services keep others away (6.4), and a round lets go of those that are ignored or taken out of HA
+    before it places (4.1, steps 6 and 11): who leaves by this very writing binds nobody any more. While HA is
+    being disarmed nobody leaves; who is ignored then counts like all others."""
+    before, stays = written.before.services(), written.after.services().keys()
+    others = (before.get(sid) for sid in _partners(service.sid, written.before, Affinity.NEGATIVE) if sid in stays)
     there = [o.sid for o in others if o and o.node == chosen and o.state is ServiceState.STARTED]
     return there[0] if there else ""
 

@@ -10,6 +10,7 @@ from haven.sim.commands import CommandError
 from haven.sim.fast.checkers import Violation
 from haven.sim.fast.let_go import LetGo
 from haven.sim.fast.plan import Plan
+from haven.sim.fast.short import short
 from haven.sim.fast.trial import Outcome, figures_of, records_of
 from haven.sim.inputs import Inputs, NodeInput
 from haven.sim.rounds import Rounds
@@ -62,7 +63,7 @@ class PveCheckers:
         for node, sid in begun:
             lock = view.lock(f"agent/{node}")
             if lock is None or lock.node != node:
-                raise Violation(now_s, f"runs a VM without its lock: {sid} on {node}, {lock}")
+                raise Violation(now_s, f"runs a VM without its lock: {sid} on {node}, {short(lock)}")
 
     def _bounded(self, cluster: Cluster, now_s: float) -> None:
         view = cluster.store.read(now_s)
@@ -75,7 +76,7 @@ class PveCheckers:
                 raise Violation(now_s, f"a record grows: {len(record.results)} results of {record.node}")
         for service in view.services().values():
             if service.state is ServiceState.FREEZE and service.node not in cluster.hosts:
-                raise Violation(now_s, f"frozen nowhere: {service}")
+                raise Violation(now_s, f"frozen nowhere: {short(service)}")
 
 
 def carry_out(plan: Plan) -> Outcome:
