@@ -68,7 +68,7 @@ def test_a_round_is_guarded_by_the_incarnation_the_lock_and_every_record_it_writ
     decision = decide(configured(), service(S.REQUEST_START))
     [transaction] = decision.transactions
     assert transaction.incarnation == "incarnation"
-    guards = {Guard("lock/manager", 7), Guard("service/vm:102", 10), Guard("manager", ABSENT)}
+    guards = {Guard("lock/manager", 7), Guard("service/vm:102", 10), Guard("manager", 8)}
     assert set(transaction.guards) == guards
     assert [write.key for write in transaction.writes] == ["service/vm:102", "manager"]
 
