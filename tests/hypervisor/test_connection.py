@@ -83,19 +83,19 @@ def test_after_a_failed_attempt_the_next_one_is_fresh(sockets: dict[str, Path]) 
             opener.open()
 
 
+def words_of(said: str) -> str:
+    """In a thread of its own: libvirt keeps a thread's last error, and makes later ones of it."""
+    with ThreadPoolExecutor(1) as apart:
+        return apart.submit(lambda: connection.words(libvirt.libvirtError(said))).result()
+
+
 def test_libvirts_words_come_on_one_bounded_line() -> None:
-    error = libvirt.libvirtError("two\n  lines " + "x" * 10_000)
-    said = connection.words(error)
+    said = words_of("two\n  lines " + "x" * 10_000)
     assert said.startswith("two lines x")
     assert len(said) == connection.MAX_WORDS
 
 
 def test_of_many_connections_at_once_a_few_stay_open() -> None:
-    with ThreadPoolExecutor(1) as apart:  # libvirt keeps a thread's last error, and makes later ones of it
-        apart.submit(_use_three_of_two_spares).result()
-
-
-def _use_three_of_two_spares() -> None:
     spares = Spares(Opener("test:///default"), kept=2)
     with ExitStack() as stack:
         first = [stack.enter_context(spares.one()) for _ in range(3)]
@@ -113,7 +113,7 @@ def test_of_a_qemu_that_ended_at_once_the_option_is_left_out_and_what_was_wrong_
         'qemu-system-x86_64: -blockdev {"driver":"nbd","server":{"host":"h"},"export":"x"}: '
         "Failed to connect to 'h:10809': Connection refused"
     )
-    assert connection.words(libvirt.libvirtError(said)) == (
+    assert words_of(said) == (
         "internal error: process exited while connecting to monitor: qemu: a warning "
         "Failed to connect to 'h:10809': Connection refused"
     )

@@ -49,6 +49,7 @@ NOTICES = {
     "host-without-watchdog-waits-for-a-person": "no watchdog is as good as one",
     "idle-host-is-not-reset": "an idle node daemon holds its lock",
     "ignored-and-moved-by-hand": "nothing is taken out of HA",
+    "ignored-keeps-nobody-away": "nothing is taken out of HA",
     "ignored-is-left-alone": "nothing is taken out of HA",
     "leftover-backup-lock-is-removed": "a lock of a backup stays",
     "locked-vm-cannot-move": "a user's moves are not carried out",
