@@ -49,64 +49,60 @@ def main(argv: list[str]) -> int:
 
 def _measure_restarts(options: argparse.Namespace) -> int:
     """Restarts beside what else one could pick, and haven at rest; about six minutes."""
-    project = artifacts.project_root()
-    folder = project / "build/bench/restart"
-    _make_room(folder)
-    target = project / "build/bench/restart.json" if options.quick else project / "bench/latest.json"
-    chosen = plan.QUICK if options.quick else plan.full(machine.available_mib(), machine.cores())
-    facts = machine.facts(_accel(), project)
+    chosen = _plan(options)
+    folder, facts = _folder("restart"), machine.facts(_accel(), artifacts.project_root())
     measured = Bench(folder, _accel(), chosen).run()
     figures = results.figures(measured, chosen.guests, chosen.guests_many)
-    rivals = results.rivals(measured, chosen.poll_period_s)
-    known = json.loads(target.read_text()) if target.exists() else {}
-    target.write_text(flat_json(figures, rivals, known | facts))
-    _show(figures, rivals, facts, target, "")
-    return _status(figures, options)
+    return _keep_part("restart", figures, facts, options, results.rivals(measured, chosen.poll_period_s))
 
 
 def _measure_engine(options: argparse.Namespace) -> int:
     """The manager's rounds alone; about three minutes."""
     project = artifacts.project_root()
-    folder = project / "build/bench"
-    target = folder / "engine.json" if options.quick else project / "bench/latest.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
     facts = part_facts("engine", machine.facts(Accel.TCG, project))
     measured = engine_figures.measured(project, quick=options.quick)
-    figures = engine_figures.figures(measured)
-    known = json.loads(target.read_text()) if target.exists() else {}
-    target.write_text(flat_json(figures, [], known | facts))
-    _show(figures, [], facts, target, measured.skipped)
-    return _status(figures, options)
+    return _keep_part("engine", engine_figures.figures(measured), facts, options, skipped=measured.skipped)
 
 
 def _measure_notify(options: argparse.Namespace) -> int:
     """How soon people are told; about a minute."""
-    project = artifacts.project_root()
-    folder = project / "build/bench/notify"
-    _make_room(folder)
-    target = project / "build/bench/notify.json" if options.quick else project / "bench/latest.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    facts = part_facts("notify", machine.facts(_accel(), project))
+    folder, facts = _folder("notify"), part_facts("notify", machine.facts(_accel(), artifacts.project_root()))
     figures = notify_figures.figures(notify_figures.measured(folder, _accel(), quick=options.quick))
-    known = json.loads(target.read_text()) if target.exists() else {}
-    target.write_text(flat_json(figures, [], known | facts))
-    _show(figures, [], facts, target, "")
-    return _status(figures, options)
+    return _keep_part("notify", figures, facts, options)
 
 
 def _measure_hangs(options: argparse.Namespace) -> int:
     """What a VM that hangs costs; about a minute and a half."""
+    folder, facts = _folder("hang"), part_facts("hang", machine.facts(_accel(), artifacts.project_root()))
+    return _keep_part("hang", hangs.figures(hangs.measured(folder, quick=options.quick)), facts, options)
+
+
+def _keep_part(
+    part: str,
+    figures: Sequence[Figure],
+    facts: Facts,
+    options: argparse.Namespace,
+    rivals: Sequence[Rival] = (),
+    skipped: str = "",
+) -> int:
+    """Show a part, and write it into the file, with the other figures as they are."""
     project = artifacts.project_root()
-    folder = project / "build/bench/hang"
-    _make_room(folder)
-    target = project / "build/bench/hang.json" if options.quick else project / "bench/latest.json"
+    target = project / (f"build/bench/{part}.json" if options.quick else "bench/latest.json")
     target.parent.mkdir(parents=True, exist_ok=True)
-    facts = part_facts("hang", machine.facts(_accel(), project))
-    figures = hangs.figures(hangs.measured(folder, quick=options.quick))
     known = json.loads(target.read_text()) if target.exists() else {}
-    target.write_text(flat_json(figures, [], known | facts))
-    _show(figures, [], facts, target, "")
+    target.write_text(flat_json(figures, rivals, known | facts))
+    _show(figures, rivals, facts, target, skipped)
     return _status(figures, options)
+
+
+def _folder(part: str) -> Path:
+    folder = artifacts.project_root() / "build/bench" / part
+    _make_room(folder)
+    return folder
+
+
+def _plan(options: argparse.Namespace) -> plan.Plan:
+    return plan.QUICK if options.quick else plan.full(machine.available_mib(), machine.cores())
 
 
 def _accel() -> Accel:
@@ -115,10 +111,9 @@ def _accel() -> Accel:
 
 def _measure(options: argparse.Namespace) -> int:
     project = artifacts.project_root()
-    folder = project / "build/bench" / ("quick" if options.quick else "full")
-    _make_room(folder)
+    folder = _folder("quick" if options.quick else "full")
     runs_on = _accel()
-    chosen = plan.QUICK if options.quick else plan.full(machine.available_mib(), machine.cores())
+    chosen = _plan(options)
     facts = machine.facts(runs_on, project)
     began_s = time.monotonic()
     measured = Bench(folder, runs_on, chosen).run()

@@ -119,7 +119,9 @@ class Supervisor:
 def up() -> int:
     """Run everything, by haven.toml. Raises StoreError as `run_up` does."""
     try:
-        asked = subprocess.run([sys.executable, "-P", "-m", "haven.terms"], stdout=subprocess.PIPE, text=True)
+        asked = subprocess.run(
+            [sys.executable, "-P", "-m", "haven.up_settings"], stdout=subprocess.PIPE, text=True
+        )
     except OSError as error:
         raise StoreError(f"cannot start {sys.executable}: {error.strerror}; is it run by root?") from error
     if asked.returncode:  # it has said why

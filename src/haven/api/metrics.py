@@ -21,6 +21,7 @@ from haven.api.telling.outbox import Standing
 from haven.api.telling.outbox_file import OutboxError
 from haven.api.telling.standing import VmStanding, standings
 from haven.api.versions import HAVEN_VERSION
+from haven.core.ending import MEANT
 from haven.core.records import LrmRecord
 from haven.core.view import View
 from haven.core.words import Cause, HoldCause
@@ -48,7 +49,6 @@ TOTALS_OF_VMS = (
     (teller.RESTARTS, "How often the VM was brought back."),
     (teller.OUTAGE_SECONDS, "Seconds that the VM was down and nobody meant it; of outages that are over."),
 )
-MEANT = (Cause.GUEST_SHUTDOWN, Cause.STOPPED_BY_HAVEN, Cause.STOPPED_ELSEWHERE)
 TOTALS_BY_CAUSE: tuple[tuple[str, str, tuple[StrEnum, ...]], ...] = (
     (
         teller.INCIDENTS,

@@ -1,4 +1,4 @@
-"""uvicorn without its command line: 3 MiB that a process which is no command line can do without."""
+"""uvicorn without its command line: 2 MiB that a process which is no command line can do without."""
 
 import sys
 from importlib import import_module

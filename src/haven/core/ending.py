@@ -155,6 +155,9 @@ _ROWS = (
     ),
 )
 
+MEANT = frozenset(row.ending.cause for row in _ROWS if row.ending.intended)
+"""Causes that are no incidents: somebody meant the end."""
+
 _NOBODY = Ending(Cause.UNKNOWN, False, "it stopped, and nobody says why")
 
 

@@ -40,9 +40,8 @@ def paused(book: Book, config: ServiceConfig, known: VmMemory, since_wall_s: flo
     pause = known.pause or _begun(known, since_wall_s, now_s)
     if not pause.told and in_maintenance(book.view, config.sid, book.now, pause.since_wall_s):
         return replace(known, pause=_noted(book, config, pause))
-    is_known = (
-        bool(pause.disks) and not pause.noted
-    )  # one that was noted is to run on before it becomes an incident
+    # One that was noted is given the time to run on before it becomes an incident.
+    is_known = bool(pause.disks) and not pause.noted
     if not pause.told and (is_known or now_s >= pause.seen_s + TELL_WITHIN_S):
         return _told(book, config, known, pause)
     return replace(known, pause=pause)

@@ -311,9 +311,8 @@ class Absorb:
         outrank what a person said after it; found late (no event `told` it), after the last look."""
         if ending.cause is Cause.STOPPED_BY_HAVEN:
             return down
-        if not ending.elsewhere and _was_wanted_since(
-            config, down.since_wall_s if told else self.book.looked_wall_s
-        ):
+        found_s = down.since_wall_s if told else self.book.looked_wall_s
+        if not ending.elsewhere and _was_wanted_since(config, found_s):
             when = "after that" if told else "since haven last looked"
             since = f"but wanted started{by(config.origin)} {when}: started again"
             self.book.say(Kind.VM_NOTE, config.sid, f"{ending.sentence}, {since}", "intent", cause=ending.cause)

@@ -1,5 +1,6 @@
 """What every daemon's process is: something that can be killed, frozen, and that looks when there is reason."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ class BusyError(AssertionError):
     """A daemon looks again and again at one moment."""
 
 
-class Process:
+class Process(ABC):
     """One life of a daemon. `ended`: as it was asked to. `view`: what it last read; `wake_at_s` and `next_tick_s`
     are true times."""
 
@@ -119,8 +120,9 @@ class Process:
         if self._looks_now[1] > MAX_LOOKS:
             raise BusyError(f"{self.holder} looks more than {MAX_LOOKS} times within {MOMENT_S:g} s")
 
+    @abstractmethod
     def look(self, *, tick: bool) -> None:
-        raise NotImplementedError
+        """What this daemon does when there is reason to look; it ends with `looked`."""
 
     def looked(self, wake_at_s: float | None) -> None:
         """The look is over; `wake_at_s`: true time of the next one at the latest."""
@@ -165,5 +167,7 @@ class Process:
 
         self.world.calls.commit(self, transaction, COMMIT_S, answered)
 
-    def was_answered(self, transaction: Transaction, outcome: Outcome, sent_s: float) -> None:
+    def was_answered(  # noqa: B027 - not every daemon wants to know
+        self, transaction: Transaction, outcome: Outcome, sent_s: float
+    ) -> None:
         """Hear of the outcome of one transaction of the core."""

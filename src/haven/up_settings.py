@@ -1,4 +1,4 @@
-"""What `haven up` has to know of haven.toml: `python -m haven.terms` prints where it runs and what it logs.
+"""What `haven up` has to know of haven.toml: `python -m haven.up_settings` prints where it runs and what it logs.
 
 A process of its own reads the file: what that takes would stay for good in one that does nothing but wait.
 """
