@@ -5,6 +5,7 @@ A window that ends by itself, and a drill, are scenes of the demo.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -90,3 +91,21 @@ def test_an_observed_vm_is_told_about_and_not_touched(vm: TestVm) -> None:
     assert "haven would have had it back" in vm.host.incidents(vm.sid)[0]["evidence"][-1]
     typed(vm.host, "haven", "protect", vm.sid)
     vm.runs_anew(vm.kill())
+
+
+UPTIME_S = 600.0
+"""Before that haven begins no drill by itself after a boot of the machine."""
+
+
+@pytest.mark.skipif(
+    time.clock_gettime(time.CLOCK_BOOTTIME) < UPTIME_S, reason="no scheduled drill just after a boot"
+)
+def test_a_scheduled_drill_begins_by_itself_in_its_hours_and_once(vm: TestVm) -> None:
+    life = vm.life
+    hour = time.localtime().tm_hour
+    typed(vm.host, "haven", "drill", "--schedule", vm.sid, "daily", "--window", f"{hour}-{(hour + 2) % 24}")
+    assert "passed" in told(vm, "drill_done")
+    vm.runs_anew(life)
+    incidents = vm.host.incidents(vm.sid)
+    assert [(one["cause"], one["state"]) for one in incidents] == [("drill", "recovered")]
+    assert "drill passed: noticed after" in typed(vm.host, "haven", "status", "--json")
