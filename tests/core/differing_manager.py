@@ -22,6 +22,7 @@ from tests.core.crm.rig import NODE1, NODE2, NODE3, NODES, Crm, uuid_of
 S = ServiceState
 PVE = Policy.PVE
 SID = "vm:101"
+OTHER = "vm:102"
 HAVEN = Policy.HAVEN
 
 
@@ -204,6 +205,20 @@ def a_recovery_without_a_home(policy: Policy) -> None:
     crm.prefers("home", SID, node4=1, strict=True)
     crm.rounds(5)
     assert crm.told.count("recovery_failed vm:101 node1") == (5 if policy is PVE else 1)
+
+
+def two_kept_apart_whose_host_is_back(policy: Policy) -> None:
+    """They were on node1 when it was fenced, and no other host may have them."""
+    crm = manager(policy, S.RECOVERY)
+    crm.config(OTHER)
+    crm.service(OTHER, S.RECOVERY)
+    crm.apart("r", f"{SID} {OTHER}")
+    for node in (NODE2, NODE3):
+        crm.node(node, NodeState.MAINTENANCE)
+        crm.lrm(node, LrmMode.MAINTENANCE)
+    crm.rounds(3)
+    assert crm.state(SID) is (S.RECOVERY if policy is PVE else S.STARTED)
+    assert crm.state(OTHER) is S.RECOVERY
 
 
 def a_frozen_service_on_a_node_in_maintenance(policy: Policy) -> None:

@@ -116,6 +116,11 @@ DIFFERENCES = (
         differing_host.how_soon_a_failed_start_is_tried_again,
     ),
     Difference(
+        "6.4",
+        "a fenced service that waits for a host keeps its opponents from its old one, once that is back",
+        differing_manager.two_kept_apart_whose_host_is_back,
+    ),
+    Difference(
         "R-6.13",
         "groups become rules when every node has version 9.0.0~16",
         differing_manager.groups_on_nodes_of_an_old_version,

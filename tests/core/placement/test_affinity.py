@@ -34,6 +34,14 @@ def test_nodes_that_are_not_online_do_not_count() -> None:
     assert used_nodes(moving, ONLINE) == (None, None)
 
 
+def test_who_was_fenced_keeps_its_opponents_away_unless_that_is_not_to_count() -> None:
+    fenced, there = service("vm:102", NODE, ServiceState.RECOVERY), service("vm:103", TARGET)
+    apart = CompiledRules(negative={"vm:101": frozenset({"vm:102", "vm:103"})})
+    services = by_sid(fenced, there)
+    assert separate("vm:101", apart, services, ONLINE) == {NODE, TARGET}
+    assert separate("vm:101", apart, services, ONLINE, fenced_count=False) == {TARGET}
+
+
 def test_partners_count_where_they_go_and_opponents_where_they_are_too() -> None:
     moving = service("vm:102", NODE, ServiceState.MIGRATE, target=TARGET)
     lost = service("vm:103", NODE, ServiceState.MIGRATE, target="node4")

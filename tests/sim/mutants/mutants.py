@@ -194,7 +194,7 @@ MUTANTS = (
     ),
     Mutant(
         "a rule that keeps nobody apart",
-        (Words(select, "select_node", "separate(", "(lambda *_given: frozenset())("),),
+        (Words(select, "select_node", "placement.kept_from(", "(lambda *_given: frozenset())("),),
         ("recovered beside one that it is kept apart from",),
         ("power", "network"),
         scope=replace(DENSE, nodes=(3, 3), guests=(4, 6)),

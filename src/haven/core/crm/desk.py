@@ -164,7 +164,9 @@ class Desk:
         """4.1 step 7: the usage table, as the data are now."""
         online = frozenset(node for node, state in self.nodes.items() if state is NodeState.ONLINE)
         self.usage = Usage(self.options.scheduler, online, dict(self.services), self.seen.figures)
-        self._placement = Placement(self.rules, self.usage, online, self.services, self.configs)
+        self._placement = Placement(
+            self.rules, self.usage, online, self.services, self.configs, fenced_count=self.pve
+        )
         return self.usage
 
     def use_rules(self, rules: CompiledRules) -> None:

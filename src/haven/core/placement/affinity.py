@@ -57,10 +57,27 @@ def together(sid: str, rules: CompiledRules, services: Services, online: Set[str
     return counts
 
 
-def separate(sid: str, rules: CompiledRules, services: Services, online: Set[str]) -> Set[str]:
-    """The nodes that opponents of a service are on; one on the move keeps both its nodes."""
+def separate(
+    sid: str, rules: CompiledRules, services: Services, online: Set[str], *, fenced_count: bool = True
+) -> Set[str]:
+    """The nodes that opponents of a service are on; one on the move keeps both its nodes.
+
+    `fenced_count`: one in recovery keeps its old node once that is online again, as in the table of 6.4.
+    """
     opponents = rules.negative.get(sid)
     if not opponents:
         return _NOWHERE
-    used = (used_nodes(services[opponent], online) for opponent in opponents if opponent in services)
-    return {node for nodes in used for node in nodes if node}
+    there = (services[opponent] for opponent in opponents if opponent in services)
+    return {
+        node
+        for opponent in there
+        for node in kept_nodes(opponent, online, fenced_count=fenced_count)
+        if node is not None
+    }
+
+
+def kept_nodes(opponent: ServiceStatus, online: Set[str], *, fenced_count: bool) -> tuple[str | None, str | None]:
+    """The nodes that a service keeps its opponents from."""
+    if opponent.state is ServiceState.RECOVERY and not fenced_count:
+        return None, None
+    return used_nodes(opponent, online)

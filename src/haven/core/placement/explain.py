@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 
-from haven.core.placement.affinity import allowed_and_preferred, separate, together, used_nodes
+from haven.core.placement.affinity import allowed_and_preferred, kept_nodes, used_nodes
 from haven.core.placement.select import (
     Placement,
     best_by_score,
@@ -58,22 +58,22 @@ def _by_rules(sid: str, preference: Preference, placement: Placement, chosen: st
 
 
 def _stays(sid: str, preference: Preference, placement: Placement, allowed: Set[str]) -> bool:
-    rules, services, online = placement.rules, placement.services, placement.online
-    partners, opponents = together(sid, rules, services, online), separate(sid, rules, services, online)
-    config = placement.configs.get(sid)
-    stays = preference is Preference.NONE
-    return stays and stays_without_failback(services[sid], config, allowed, partners, opponents)
+    if preference is not Preference.NONE:
+        return False
+    service, config = placement.services[sid], placement.configs.get(sid)
+    partners, opponents = placement.partners_of(sid), placement.kept_from(sid)
+    return stays_without_failback(service, config, allowed, partners, opponents)
 
 
 def _by_others(sid: str, preference: Preference, placement: Placement, preferred: Set[str]) -> Told:
     """Steps 5 and 6: opponents and partners; then the rest."""
-    rules, services, online = placement.rules, placement.services, placement.online
-    opponents = separate(sid, rules, services, online)
+    rules = placement.rules
+    opponents = placement.kept_from(sid)
     for node in preferred & opponents:
-        apart = [other for other in rules.negative[sid] if _uses(other, node, placement)]
+        apart = [other for other in rules.negative[sid] if _keeps(other, node, placement)]
         yield {node}, f"kept apart from {_names(apart)}"
     left = preferred - opponents
-    partners = together(sid, rules, services, online)
+    partners = placement.partners_of(sid)
     followed = with_most_partners(left, partners)
     for node in followed & partners.keys():
         names = _names([other for other in rules.positive[sid] if _goes_to(other, node, placement)])
@@ -128,9 +128,11 @@ def _range(scores: list[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _uses(sid: str, node: str, placement: Placement) -> bool:
+def _keeps(sid: str, node: str, placement: Placement) -> bool:
     service = placement.services.get(sid)
-    return service is not None and node in used_nodes(service, placement.online)
+    if service is None:
+        return False
+    return node in kept_nodes(service, placement.online, fenced_count=placement.fenced_count)
 
 
 def _goes_to(sid: str, node: str, placement: Placement) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import sqrt
 
 from haven.core.load import Load
-from haven.core.placement.affinity import Services, allowed_and_preferred, separate
+from haven.core.placement.affinity import Services, allowed_and_preferred
 from haven.core.placement.select import Placement
 from haven.core.placement.spread import Measure, NodeLoad, imbalance
 from haven.core.placement.topsis import closeness
@@ -93,9 +93,8 @@ def uncounted(together: Mapping[str, tuple[str, ...]], placement: Placement) -> 
 
 def _targets(leader: str, placement: Placement) -> Set[str]:
     """The nodes that a bundle may move to, by its leader (R-6.4)."""
-    rules, services, online = placement.rules, placement.services, placement.online
-    _, preferred = allowed_and_preferred(leader, rules, online)
-    return preferred - separate(leader, rules, services, online) - {services[leader].node}
+    _, preferred = allowed_and_preferred(leader, placement.rules, placement.online)
+    return preferred - placement.kept_from(leader) - {placement.services[leader].node}
 
 
 def movable_bundles(

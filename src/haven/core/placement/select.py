@@ -13,13 +13,26 @@ from haven.core.words import Preference
 @dataclass(frozen=True, slots=True)
 class Placement:
     """What a node is selected by. `online`: the nodes in state online, the only candidates. `services` and
-    `configs` are read as they are at the moment of each selection."""
+    `configs` are read as they are at the moment of each selection.
+
+    `fenced_count`: a service in recovery keeps its opponents from its old node once that is back (6.4). Not in
+    `haven` policy: it runs nowhere, and two of them would keep each other from the only host for ever.
+    """
 
     rules: CompiledRules
     usage: Usage
     online: frozenset[str]
     services: Services
     configs: Mapping[str, ServiceConfig]
+    fenced_count: bool = True
+
+    def partners_of(self, sid: str) -> Mapping[str, int]:
+        """How many of those it is kept together with are on each node, or will be."""
+        return together(sid, self.rules, self.services, self.online)
+
+    def kept_from(self, sid: str) -> Set[str]:
+        """The nodes that those it is kept apart from are on, or go to."""
+        return separate(sid, self.rules, self.services, self.online, fenced_count=self.fenced_count)
 
 
 def select_node(sid: str, preference: Preference, placement: Placement) -> str | None:
@@ -27,11 +40,10 @@ def select_node(sid: str, preference: Preference, placement: Placement) -> str |
 
     Raises KeyError for a service without an entry in `placement.services`.
     """
-    rules, online, services = placement.rules, placement.online, placement.services
-    service = services[sid]
-    allowed, preferred = allowed_and_preferred(sid, rules, online)
-    partners = together(sid, rules, services, online)
-    opponents = separate(sid, rules, services, online)
+    service = placement.services[sid]
+    allowed, preferred = allowed_and_preferred(sid, placement.rules, placement.online)
+    partners = placement.partners_of(sid)
+    opponents = placement.kept_from(sid)
     stays = preference is Preference.NONE
     if stays and stays_without_failback(service, placement.configs.get(sid), allowed, partners, opponents):
         return service.node

@@ -37,6 +37,7 @@ MOST_TRAIL = 32
 LOOK_S = 1.0
 OWN_RECORDS = 7  # of a guest: config, service, journal, run, vm, and vmid twice when it was given a new one
 NODE_RECORDS = 4  # lrm, agent, lock, fence
+UNDER_WAY = (ServiceState.FENCE, ServiceState.RECOVERY, ServiceState.MIGRATE, ServiceState.RELOCATE)
 FEW_RECORDS = 16  # manager and its lock, options, rules, the commands of a moment
 
 
@@ -304,14 +305,26 @@ def _grown_memory(lrm: "Lrm", guests: int) -> Iterator[str]:
 
 def dead_ends(world: World) -> Iterator[str]:
     """Every started service that has a home runs, or its reason is recorded; whatever is to be off is off."""
-    manager = world.store.view.manager()
-    if manager and manager.disarm and manager.disarm.state is DisarmState.DISARMING:
-        yield f"disarming does not end: {short(manager)}"
+    if _disarms_for_ever(world.store.view):
+        yield f"disarming does not end: {short(world.store.view.manager())}"
     for sid, config in world.store.view.configs().items():
         what = _unsettled(world, sid, config)
         if what:
             service = world.store.view.services().get(sid)
             yield f"{what}: {sid} wanted {config.wanted} on {config.node}, {short(service)}"
+
+
+def _disarms_for_ever(view: View) -> bool:
+    """Disarming waits for what is being recovered (R-7.21), so for as long as that has no home."""
+    manager = view.manager()
+    if not (manager and manager.disarm and manager.disarm.state is DisarmState.DISARMING):
+        return False
+    under_way = [service for service in view.services().values() if service.state in UNDER_WAY]
+    return not under_way or not all(_has_no_home(service, view) for service in under_way)
+
+
+def _has_no_home(service: ServiceStatus, view: View) -> bool:
+    return service.state is ServiceState.RECOVERY and not placing.has_home(service, view)
 
 
 def _unsettled(world: World, sid: str, config: ServiceConfig) -> str:
@@ -330,7 +343,7 @@ def _unsettled(world: World, sid: str, config: ServiceConfig) -> str:
     recovers = service.state is ServiceState.RECOVERY  # who it was lost by, or waits for, answers by then
     if service.held or (lrm and not recovers and (sid in lrm.waiting or sid in lrm.pending)):
         return ""
-    if recovers and not placing.has_home(service, view):
+    if _has_no_home(service, view):
         return ""
     return "a started service does not run, and nobody says why"
 

@@ -79,8 +79,8 @@ def _kept_apart_from(service: ServiceStatus, chosen: str, written: Written) -> s
 
 
 def has_home(service: ServiceStatus, view: View) -> bool:
-    """Whether some node could take it: online, allowed, and without one that it is kept apart from. Those that
-    are bound to others by more than one rule are not judged."""
+    """Whether some node could take it: online, allowed, and without one that it is kept apart from (in recovery
+    that one runs nowhere). Those that are bound to others by more than one rule are not judged."""
     manager = view.manager()
     if _partners(service.sid, view, Affinity.POSITIVE):
         return False
@@ -91,7 +91,7 @@ def has_home(service: ServiceStatus, view: View) -> bool:
     apart = {
         node
         for sid in _partners(service.sid, view, Affinity.NEGATIVE)
-        if (other := view.services().get(sid))
+        if (other := view.services().get(sid)) and other.state is not ServiceState.RECOVERY
         for node in (other.node, other.target)
     }
     tried = service.failed_nodes
