@@ -266,6 +266,13 @@ def a_stop_while_a_stop_is_under_way(policy: Policy) -> None:
     assert crm.status(SID).timeout_s == (180 if policy is PVE else 0)
 
 
+def a_disarm_that_waits(policy: Policy) -> None:
+    crm = manager(policy, S.MIGRATE, node=NODE2, target=NODE3)
+    crm.command(Verb.DISARM, mode=DisarmMode.FREEZE)
+    crm.rounds(5)
+    assert crm.told.count("disarm_deferred vm:101 migrate") == (5 if policy is PVE else 1)
+
+
 def a_hold_while_services_are_ignored(policy: Policy) -> None:
     """By pve there are no holds: an error lasts, before and after."""
     crm = manager(policy, S.REQUEST_STOP, Wanted.STOPPED)

@@ -135,6 +135,11 @@ DIFFERENCES = (
         "R-7.5", "a stopped service that runs is stopped again", differing_host.a_stopped_vm_that_somebody_starts
     ),
     Difference(
+        "R-7.21",
+        "that disarming waits for a service is told in every round",
+        differing_manager.a_disarm_that_waits,
+    ),
+    Difference(
         "R-7.23",
         "a disarm that ignores services forgets all but state and node",
         differing_manager.a_hold_while_services_are_ignored,
