@@ -220,8 +220,8 @@ _MAX_LIST = 65536
 RULE = Parameter(required=True, max_length=128, check=_rule_format)
 _TYPE = Parameter(words=TYPES)
 _OPTIONS = {
-    "resources": Parameter(max_length=_MAX_LIST, check=_resources_format),
-    "nodes": Parameter(max_length=_MAX_LIST, check=nodes_format),
+    "resources": Parameter(max_length=_MAX_LIST, many=True, check=_resources_format),
+    "nodes": Parameter(max_length=_MAX_LIST, many=True, check=nodes_format),
     "strict": Parameter(bool),
     "affinity": Parameter(words=tuple(Affinity)),
     "disable": Parameter(bool),
@@ -229,7 +229,7 @@ _OPTIONS = {
     "rule": RULE,
     "type": replace(_TYPE, required=True),
 }
-_CHANGES = {"delete": Parameter(max_length=4096), "digest": Parameter(max_length=64)}
+_CHANGES = {"delete": Parameter(max_length=4096, many=True), "digest": Parameter(max_length=64)}
 _PATH = "/cluster/ha/rules"
 _NAMED = _PATH + "/{rule}"
 _FILTERS = {"type": _TYPE, "resource": replace(SID, required=False)}
