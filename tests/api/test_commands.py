@@ -188,3 +188,16 @@ def test_a_change_of_settings_leaves_a_move_that_waits_and_removal_takes_it_back
     assert len(waiting(world)) == 1
     world.api.delete(VM)
     assert waiting(world) == []
+
+
+def test_a_move_to_where_it_is_concerns_nobody_else(world: World) -> None:
+    # the manager ignores it; to say that a partner comes along would not be true
+    grow(world, 201, 202, 203)
+    world.put("rule/pair", ResourceAffinityRule("pair", 1, ("vm:201", "vm:202"), Affinity.POSITIVE))
+    world.put("rule/apart", ResourceAffinityRule("apart", 2, ("vm:201", "vm:203"), Affinity.NEGATIVE))
+    place(world, "vm:201", NODE)
+    place(world, "vm:202", "beta")
+    place(world, "vm:203", NODE)
+    answer = world.api.post(f"{VM}/migrate", node=NODE)
+    assert answer == {"sid": "vm:201", "requested-node": NODE}
+    assert [command.node for command in waiting(world)] == [NODE]

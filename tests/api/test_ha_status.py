@@ -130,6 +130,7 @@ def test_an_armed_watchdog_is_told(world: World) -> None:
         ("started", ServiceState.STARTED, True, "started"),
         ("stopped", ServiceState.STARTED, True, "stopping"),
         ("disabled", ServiceState.STARTED, True, "stopping"),
+        ("stopped", ServiceState.STARTED, False, "starting"),
         ("stopped", ServiceState.REQUEST_STOP, False, "request_stop"),
         ("stopped", ServiceState.STOPPED, False, "stopped"),
         ("started", ServiceState.STOPPED, False, "starting"),

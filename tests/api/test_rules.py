@@ -95,6 +95,21 @@ def test_disable_0_enables_a_rule_again(world: World) -> None:
     assert "disable" not in world.api.get(f"{RULES}/home")
 
 
+def test_a_rule_that_names_what_has_gone_can_be_switched_off(world: World) -> None:
+    grow(world, *VMIDS)
+    world.api.post(RULES, rule="home", **{**HOME, "resources": "vm:201,vm:202"})
+    world.put(
+        "rule/home", NodeAffinityRule("home", 1, ("vm:201", "vm:202"), {"beta": 0, "delta": 0})
+    )  # it has left
+    world.api.delete(f"{RESOURCES}/vm:202", purge=0)
+    world.api.put(f"{RULES}/home", type="node-affinity", disable=1, comment="beta only")
+    assert world.api.get(f"{RULES}/home")["disable"] == 1
+    world.api.put(f"{RULES}/home", type="node-affinity", nodes="beta,delta,gamma")
+    for wrong in ({"nodes": "beta,omega"}, {"resources": "vm:201,vm:101"}):
+        with pytest.raises(ApiError, match=r"cannot use (non-existent node\(s\) omega|unmanaged .* vm:101)"):
+            world.api.put(f"{RULES}/home", type="node-affinity", **wrong)
+
+
 def test_deleting_is_told_and_deleting_what_is_not_there_succeeds(world: World) -> None:
     grow(world, *VMIDS)
     world.api.post(RULES, rule="apart", **APART)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from haven.api.client import ApiClient, ApiUnreachable
+from tests.api.cluster import grow
 from tests.api.world import World
 
 
@@ -116,6 +117,25 @@ def test_other_bodies_are_refused(world: World, method: str, content_type: str, 
 def test_a_repeated_parameter_is_refused(world: World) -> None:
     answer = Raw(world, "POST", "/api2/json/cluster/ha/resources", "sid=101&sid=102")
     assert answer.json["errors"] == {"sid": "type check ('string') failed - given 2 times"}
+
+
+def test_a_list_may_come_as_the_same_name_several_times(world: World) -> None:
+    rules = "/cluster/ha/rules"  # as proxmoxer sends Python's lists
+    grow(world, 201, 202)
+    form = "rule=pair&type=node-affinity&resources=vm:202&resources=201&nodes=beta&nodes=gamma:2&comment=x"
+    assert Raw(world, "POST", f"/api2/json{rules}", form).status == 200
+    entry = world.api.get(f"{rules}/pair")
+    assert (entry["resources"], entry["nodes"]) == ("vm:201,vm:202", "beta,gamma:2")
+    body = '{"type": "node-affinity", "nodes": ["beta"], "delete": ["comment", "strict"]}'
+    assert Raw(world, "PUT", f"/api2/json{rules}/pair", body, content_type="application/json").status == 200
+    entry = world.api.get(f"{rules}/pair")
+    assert (entry["nodes"], "comment" in entry) == ("beta", False)
+
+
+def test_an_empty_list_is_no_value(world: World) -> None:
+    target = "/api2/json/cluster/ha/resources"
+    answer = Raw(world, "POST", target, '{"sid": "101", "comment": []}', content_type="application/json")
+    assert answer.json["errors"] == {"comment": "type check ('string') failed - given 0 times"}
 
 
 def test_who_asks_must_be_short_and_printable(world: World) -> None:

@@ -19,6 +19,7 @@ TOOL = Tool(
                 Param("failback", "back", Kind.BOOLEAN),
                 Param("forceStop", "hard", Kind.BOOLEAN),
                 Param("comment", "text", may_be_empty=True, max_chars=30),
+                Param("delete", "defaults", many=True),
             ),
         ),
         Command(("start",), "Start.", (SID,)),
@@ -161,3 +162,17 @@ def test_help_shows_usage_meaning_and_every_option() -> None:
     assert text.startswith("USAGE: tool add <sid> [OPTIONS]\n\n  Add one.\n")
     assert "--state          <started | stopped>" in text
     assert all(TOOL.usage(command) in "\n".join(TOOL.help([])) for command in TOOL.commands)
+
+
+def test_a_list_may_be_given_piece_by_piece() -> None:
+    call = parse("add vm:1 --delete comment --comment a --delete=state,failback --comment b")
+    assert call.values["delete"] == "comment,state,failback"
+    assert call.values["comment"] == "b"
+
+
+@pytest.mark.parametrize("words", [["crm-command"], ["crm"], ["crm-command", "--verbose"]])
+def test_help_for_the_first_words_of_several_commands_shows_them(words: list[str]) -> None:
+    assert TOOL.help(words) == (
+        "USAGE: tool crm-command stop <sid> <timeout>",
+        "USAGE: tool crm-command migrate <sid>",
+    )

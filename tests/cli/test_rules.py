@@ -37,6 +37,13 @@ def test_adding_asks_for_what_was_typed_and_is_silent(api: FakeApi, capsys: Outp
     assert api.requests[0].headers["X-Haven-Via"] == "ha-manager rules add"
 
 
+def test_no_resources_and_no_nodes_are_refused_in_the_api_s_words(api: FakeApi, capsys: Output) -> None:
+    said = "create ha rule failed: no resources were specified"
+    api.fail(f"POST {RULES}", 500, said)
+    assert ha_manager.main(["rules", "add", "node-affinity", "home", "--resources", "", "--nodes", ""]) == 255
+    assert capsys.readouterr() == ("", said + "\n")
+
+
 def test_changing_names_the_type_and_removing_does_not(api: FakeApi, capsys: Output) -> None:
     api.answer(f"PUT {RULES}/home", None)
     api.answer(f"DELETE {RULES}/home", None)

@@ -1,12 +1,15 @@
 """A scenario that cannot be used is one clear line: file, line, what is wrong, what is known or expected."""
 
 import contextlib
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from haven.sim.commands import FORMS, KNOWN
 from haven.sim.errors import CaseError
 from haven.sim.main import main
 from haven.sim.scenario.read import read_scenario
@@ -136,6 +139,59 @@ def wrong(text: str) -> str:
             "at 100 s: vm:101 crashes\nexpect: vm:101 runs within 60 s\nend: 150 s",
             "FILE:8: cannot be judged: 100 s + 60 s is behind the end at 150 s",
         ),
+        # what is said twice
+        ("  vm:103 on node2: stopped, disabled", "FILE:7: 'disabled': 'stopped' is said already"),
+        ("  vm:103 on node2: 2 cpus, uses 1 cpu, 4 cpus", "FILE:7: '4 cpus': '2 cpus' is said already"),
+        ("cluster:\n  node4: 8 cpus, off, off", "FILE:8: 'off': 'off' is said already"),
+        ("options:\n  scheduler: static\n  scheduler: basic", "FILE:9: option 'scheduler' is there twice"),
+        ("groups:\n  web: node1\n  web: node2", "FILE:9: group 'web' is there twice"),
+        ("groups:\n  web: node1:1, node1:2", "FILE:8: 'node1' is named twice"),
+        ("rules:\n  a: vm:101 prefers node1:1, node1:2", "FILE:8: 'node1' is named twice"),
+        ("rules:\n  a: vm:101 and vm:101 stay together", "FILE:8: 'vm:101' is named twice"),
+        ("end: 100 s\nend: 200 s", "FILE:8: end: is there twice"),
+        ("pacing: pve\npacing: fast", "FILE:8: pacing: is there twice"),
+        ("scenario: another", "FILE:7: scenario: is there twice"),
+        # what cannot be
+        ("  vm:103 on node1: 0 cpus", "FILE:7: '0 cpus': a guest is given more than that"),
+        (f"  vm:103 on node1: {'9' * 400} GiB", f"FILE:7: '{'9' * 80}...' says nothing about a guest"),
+        (
+            "  vm:\uff11\uff10\uff13 on node1",
+            "FILE:7: 'vm:\uff11\uff10\uff13' is no guest; expected vm:NUMBER or ct:NUMBER",
+        ),
+        ("  vm:0103 on node1", "FILE:7: 'vm:0103' is no guest"),
+        ("cluster:\n  node4: \uff18 cpus", "FILE:8: '\uff18 cpus' says nothing about a node"),
+        ("cluster:\n  node4: version banana", "FILE:8: 'banana' is no version; expected for example 9.0.0"),
+        ("at 60 s: haven on node1 is version 9", "FILE:7: '9' is no version; expected for example 9.0.0"),
+        (
+            "options:\n  ha-auto-rebalance-threshold: nan",
+            "FILE:8: ha-auto-rebalance-threshold = 'nan': expected a",
+        ),
+        (
+            "options:\n  ha-auto-rebalance-margin: 1.5",
+            "FILE:8: ha-auto-rebalance-margin = '1.5': expected a number",
+        ),
+        ("options:\n  ha-auto-rebalance-hold-duration: -3", "FILE:8: ha-auto-rebalance-hold-duration = '-3'"),
+        ("at 60 s: vm:101 is removed\nat 90 s: vm:101 is set to stopped", "FILE:8: vm:101 was removed in line 7"),
+        (
+            "rules:\n  a: vm:101 prefers node1\nat 60 s: rule a is removed\n30 s later: rule a is enabled",
+            "FILE:10: a was removed in line 9",
+        ),
+        # lines that belong elsewhere
+        (
+            "expects: vm:101 runs",
+            (
+                'FILE:7: expected for example: vm:101 "router" on node1: 2 cpus, 4 GiB, started; not'
+                " 'expects: vm:101 runs'; or, outside of guests: did you mean expect:?"
+            ),
+        ),
+        ("At 60 s: vm:101 crashes", "FILE:7: expected for example: vm:101"),
+        # names of different things
+        (
+            "groups:\n  web: node1\nrules:\n  web: vm:101 prefers node1\n  b: vm:101 prefers node2",
+            "FILE:11: rule 'b' cannot be used: vm:101 is in more than one node affinity rule",
+        ),
+        # other ends of lines do not count
+        ("# one\u2028line\x0bof\x85text\nat 60 s: boom", "FILE:8: 'boom' is no step"),
         ("expect: vm:101 is in state happy", "FILE:7: state 'happy' is not known; known are request_start"),
     ],
 )
@@ -213,3 +269,87 @@ def test_the_command_says_it_in_one_line_and_exits_with_2(
         assert err.count("\n") == 1
         assert said in err, words
         assert "Traceback" not in out + err
+
+
+CASE: dict[str, Any] = {
+    "hardware_status": {"node1": {"power": "off", "network": "off"}},
+    "service_config": {"vm:101": {"node": "node1", "state": "started"}},
+    "cmdlist": [["power node1 on"]],
+}
+HOME = {"id": "r1", "type": "node-affinity", "resources": ["vm:101"], "nodes": {"node1": 1}}
+
+
+def case(**changed: object) -> bytes:
+    """A case, every value in a line of its own."""
+    return json.dumps({"inputs": CASE | changed}, indent=1).encode()
+
+
+def commands(*lines: str) -> bytes:
+    return case(cmdlist=[["power node1 on"], list(lines)])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        # as editors save it
+        (("\ufeff" + BASE + "at 60 s: boom\n").encode(), "7: 'boom' is no step"),
+        ((BASE + "at 60 s: boom\n").replace("\n", "\r\n").encode(), "7: 'boom' is no step"),
+        (BASE.encode() + b'  vm:103 "k\xfcche" on node1\n', "7: byte 0xfc is not UTF-8: save the file as UTF-8"),
+        (BASE.encode("utf-16"), "1: byte 0xff is not UTF-8"),
+        (BASE.replace("  ", "\t").encode() + b"\tvm:103 on node9\n", "7: node 'node9' does not exist"),
+        (BASE.encode() + b"  vm:103\0 on node1\n", "7: 'vm:103\\x00' is no guest"),
+        # JSON
+        (case()[:120], "9: not valid JSON: "),
+        (case().replace(b'"off"', b"9" * 5000, 1), "5: a number has more than 4300 digits"),
+        (case().replace(b'"network"', b'"power"'), "6: 'power' is there twice in one object"),
+        (case(rules_config=[HOME | {"resources": ["vm:999"]}]), "25: rule r1: service vm:999 does not exist"),
+        (case(rules_config=[HOME, HOME]), "22: rule r1 is there twice"),
+        (case(rules_config=[HOME | {"id": None}]), "20: a rule has no id"),
+        (commands("service vm:999 stopped"), "20: 'service vm:999 stopped': service vm:999 does not exist"),
+        (commands("power node1"), "20: 'power node1': expected power NODE on|off"),
+        (commands("power node1 maybe"), "20: 'power node1 maybe': expected power NODE on|off"),
+        (commands("delay -5"), "20: 'delay -5': expected delay SECONDS"),
+        (commands("delay 999999"), "20: 'delay 999999': expected delay SECONDS"),
+        (
+            commands("service vm:101 stop -5"),
+            "20: 'service vm:101 stop -5': expected service SID and one of started",
+        ),
+        (commands("crm node1 dance"), "20: 'crm node1 dance': expected crm NODE stop|start|"),
+        (commands(""), "20: '': unknown command"),
+    ],
+)
+def test_a_file_that_cannot_be_used_leaves_nothing_behind(
+    tmp_path: Path, content: bytes, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, events, saved = tmp_path / "bad.txt", tmp_path / "events", tmp_path / "saved"
+    path.write_bytes(content)
+    for words in (
+        ["run", str(path)],
+        ["run", "--events", "-", str(path)],
+        ["run", "--events", str(events), str(path)],
+        ["explain", str(path), "vm:101", "--at", "500"],
+        ["what-if", "--case", str(path), "--at", "500", "--save", str(saved)],
+    ):
+        assert main(words) == 2
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1)
+        assert err.startswith(f"haven sim: {path}:{said}"), words
+    assert not events.exists()
+    assert not saved.exists()
+
+
+def test_a_mark_at_the_beginning_of_a_file_is_no_fault(tmp_path: Path) -> None:
+    path = tmp_path / "good.txt"
+    path.write_bytes("\ufeff".encode() + STARTER.replace("\n", "\r\n").encode())
+    assert main(["run", str(path)]) == 0
+
+
+def test_a_rule_may_name_a_service_that_comes_later(tmp_path: Path) -> None:
+    path = tmp_path / "good.json"
+    rules = [HOME | {"resources": ["vm:999"]}]
+    path.write_bytes(case(rules_config=rules, cmdlist=[["power node1 on"], ["service vm:999 add node1"]]))
+    assert main(["run", str(path)]) == 0
+
+
+def test_every_command_has_a_form() -> None:
+    assert FORMS.keys() == KNOWN

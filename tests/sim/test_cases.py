@@ -234,10 +234,8 @@ def test_a_file_that_is_not_there_or_not_text_is_named(tmp_path: Path) -> None:
     with pytest.raises(CaseFileError, match=f"{tmp_path}: cannot be read: Is a directory"):
         read_case(tmp_path)
     (tmp_path / "bytes.json").write_bytes(b'{"name": "\xff"}')
-    with pytest.raises(
-        CaseFileError, match=r"bytes.json: not valid JSON: .*can't decode byte 0xff in position 10"
-    ):
+    with pytest.raises(CaseFileError, match=r"bytes.json:1: byte 0xff is not UTF-8: save the file as UTF-8"):
         read_case(tmp_path / "bytes.json")
     (tmp_path / "deep.json").write_text("[" * 100_000)
-    with pytest.raises(CaseFileError, match=r"deep.json: not valid JSON: maximum recursion depth"):
+    with pytest.raises(CaseFileError, match=r"deep.json: not valid JSON: nested too deeply"):
         read_case(tmp_path / "deep.json")

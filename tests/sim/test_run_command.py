@@ -316,11 +316,26 @@ def test_a_case_can_be_explained_as_well(case: Path, capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("part", "said"),
     [
-        ({"service_status": {"node1": 5}}, "not a valid case: 'int' object has no attribute 'items'"),
-        ({"manager_status": {"disarm": {"a": 1}}}, "not a complete case: 'mode' is missing or unknown"),
-        ({"groups": [{"id": "g", "nodes": {"node1": "x"}}]}, "not a valid case: invalid literal for int()"),
+        ({"service_status": {"node1": 5}}, "node1: expected an object, got 5"),
+        ({"service_status": {"node9": {"vm:101": 1}}}, "node 'node9' is not in hardware_status"),
+        ({"manager_status": {"disarm": {"a": 1}}}, "disarm: mode = null: expected freeze or ignore"),
+        ({"manager_status": {"disarm": "freeze"}}, "disarm: expected an object"),
+        ({"manager_status": {"node_request": {"node1": 5}}}, "node1: expected an object, got 5"),
+        (
+            {"manager_status": {"service_status": {"vm:101": {"state": "started", "failed_nodes": 5}}}},
+            "failed_nodes: expected a list, got 5",
+        ),
+        ({"groups": [{"id": "g", "nodes": {"node1": "x"}}]}, 'g: node1 = "x": expected a number'),
+        ({"groups": [{"nodes": {"node1": 1}}]}, "a group has no id"),
+        ({"hardware_status": {"node 1": {}}}, "'node 1' is no name for a node"),
+        ({"service_config": {"vm:²": {"node": "node1"}}}, "service 'vm:²': expected vm:NUMBER"),
+        (
+            {"service_config": {"vm:101": {"node": "node1", "max_restart": -1}}},
+            "max_restart = -1: expected a number",
+        ),
         ({"rules_config": [{"id": "r", "type": "resource-affinity", "resources": [1]}]}, "1: expected a service"),
-        ({"static_service_stats": {"vm:101": {"maxmem": 1e308}}}, "expected a number up to 1e+18"),
+        ({"static_service_stats": {"vm:101": {"maxmem": 1e308}}}, "expected a number from 0 to 1e+18"),
+        ({"static_service_stats": {"vm:101": {"maxmem": -5}}}, "expected a number from 0 to 1e+18"),
     ],
 )
 def test_a_case_that_is_not_whole_is_one_line(

@@ -106,6 +106,7 @@ NOTICES = {
     "taken-out-of-ha-runs-on": "the lease does not hear that its lock was given back",
     "target-dies-during-a-move": "no lost move is looked into",
     "together-after-recovery": "guests together may part",
+    "two-apart-whose-only-host-returns": "guests apart may meet",
     "two-hosts-of-five-die": "recovery finds no home",
     "two-of-four-are-no-majority": "every part of the cluster reaches the store",
     "update-of-the-node-daemon": "nothing freezes with its node daemon",

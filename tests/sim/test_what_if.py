@@ -136,6 +136,10 @@ def test_a_node_that_does_not_exist_is_a_clear_line() -> None:
         ask("node4")
 
 
+def test_a_node_that_is_named_twice_dies_once() -> None:
+    assert ask("node3", "node3") == ask("node3")
+
+
 # The command
 
 

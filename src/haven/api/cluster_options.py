@@ -154,7 +154,7 @@ _STRING = Parameter(max_length=1024)
 _SCHEMA = {
     **dict.fromkeys(_STRINGS, _STRING),
     "max_workers": Parameter(int, minimum=1, maximum=MAX_WORKERS),
-    "delete": Parameter(max_length=1024),
+    "delete": Parameter(max_length=1024, many=True),
 }
 
 ROUTES = (

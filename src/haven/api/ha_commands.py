@@ -61,25 +61,34 @@ def arm(call: Call) -> None:
 
 
 def _move(call: Call, verb: Verb) -> dict[str, object]:
-    """Queue the move, and say who comes along. Who must be kept apart and is there blocks it: it is not queued."""
+    """Queue the move, and say who comes along. Who must be kept apart and is there blocks it: it is not queued.
+    A move to where it is already is ignored by the manager (R-7.1): nobody comes along, nobody is in the way."""
     sid = known_sid(call.state, call.params.text("sid"))
     command = new_command(call, verb, sid=sid, node=_node(call))
     answer: dict[str, object] = {}
 
     def plan(view: View) -> Change:
         _check_movable(call, view, command)
-        rules = compiled(call.state.node, view).rules
         answer.clear()
         answer.update({"sid": sid, "requested-node": command.node})
-        if blocking := blockers(rules, view.services(), sid, command.node):
-            answer["blocking-resources"] = [{"sid": other.sid, "cause": "resource-affinity"} for other in blocking]
+        service = view.services().get(sid)
+        if service is None or service.node != command.node:
+            answer.update(_company(call, view, command))
+        if "blocking-resources" in answer:
             return Change(())
-        if along := companions(rules, view.services(), sid, command.node):
-            answer["comigrated-resources"] = [other.sid for other in along]
         return _queued(call, view, command, f"{verb} to {command.node}")
 
     make_change(call.state, plan)
     return answer
+
+
+def _company(call: Call, view: View, command: Command) -> dict[str, object]:
+    """Whom a move concerns besides the VM (R-7.2)."""
+    rules, services = compiled(call.state.node, view).rules, view.services()
+    if blocking := blockers(rules, services, command.sid, command.node):
+        return {"blocking-resources": [{"sid": other.sid, "cause": "resource-affinity"} for other in blocking]}
+    along = companions(rules, services, command.sid, command.node)
+    return {"comigrated-resources": [other.sid for other in along]} if along else {}
 
 
 def _check_movable(call: Call, view: View, command: Command) -> None:

@@ -118,12 +118,12 @@ def _change(call: Call, group: Group, text: str) -> Change:
 
 _OPTIONS = {
     "group": RULE,
-    "nodes": Parameter(max_length=65536, check=nodes_format),
+    "nodes": Parameter(max_length=65536, many=True, check=nodes_format),
     "restricted": Parameter(bool),
     "nofailback": Parameter(bool),
     "comment": Parameter(max_length=4096, check=one_line),
 }
-_CHANGES = {"delete": Parameter(max_length=4096), "digest": Parameter(max_length=64)}
+_CHANGES = {"delete": Parameter(max_length=4096, many=True), "digest": Parameter(max_length=64)}
 _TYPE = {"type": Parameter(words=("group",))}
 _PATH = "/cluster/ha/groups"
 _NAMED = _PATH + "/{group}"

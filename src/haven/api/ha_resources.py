@@ -29,6 +29,7 @@ _OPTIONS = {
     "restart_on": Parameter(words=tuple(RestartOn)),
     "group": Parameter(max_length=128),
 }
+_CHANGES = {"delete": Parameter(max_length=4096, many=True), "digest": Parameter(max_length=64)}
 _DELETABLE = ("state", "max_restart", "max_relocate", "failback", "comment", "restart_on", "group")
 
 
@@ -245,7 +246,7 @@ ROUTES = (
         "/cluster/ha/resources/{sid}",
         "Sys.Console",
         update,
-        {**_OPTIONS, "sid": SID, "delete": Parameter(max_length=4096), "digest": Parameter(max_length=64)},
+        {**_OPTIONS, **_CHANGES, "sid": SID},
     ),
     Route("DELETE", "/cluster/ha/resources/{sid}", "Sys.Console", delete, {"sid": SID, "purge": Parameter(bool)}),
 )

@@ -88,7 +88,7 @@ def update(call: Call) -> None:
         _check_type(params, kind_of(before))
         check_digest(params, rules_digest(view.rules()))
         after = replace(before, **deleted, **_given(call.state, params))
-        _check(call.state, view, after)
+        _check(call.state, view, after, before)
         text = f"rule {name} changed: {difference(rule_options(before), rule_options(after))}"
         return _change(call, view, after, text)
 
@@ -162,18 +162,22 @@ def _check_type(params: Params, kind: str) -> None:
         raise failed("no such option 'strict'")
 
 
-def _check(state: State, view: View, rule: Rule) -> None:
-    """Raises RefusedError when the rule names nothing, or what is not there, or contradicts others."""
+def _check(state: State, view: View, rule: Rule, before: Rule | None = None) -> None:
+    """Raises RefusedError when the rule names nothing, or what is not there, or contradicts others.
+
+    What it named before may have gone since: that must not keep anybody from switching it off.
+    """
     if view.groups():
         raise failed("ha groups have not been migrated to rules yet: rules can be changed when they are")
     if not rule.resources:
         raise failed("no resources were specified")
-    if unmanaged := sorted(set(rule.resources) - set(view.configs())):
+    if unmanaged := sorted(set(rule.resources) - set(before.resources if before else ()) - set(view.configs())):
         raise failed(f"cannot use unmanaged resource(s) {shown(', '.join(unmanaged))}")
     if isinstance(rule, NodeAffinityRule):
         if not rule.nodes:
             raise failed("no nodes were specified")
-        if absent := missing_nodes(state.node, view, rule.nodes):
+        known = before.nodes if isinstance(before, NodeAffinityRule) else {}
+        if absent := missing_nodes(state.node, view, set(rule.nodes) - set(known)):
             raise failed(f"cannot use non-existent node(s) {shown(', '.join(absent))}")
     if problem := refusal(state.node, view, rule):
         raise problem
@@ -220,8 +224,8 @@ _MAX_LIST = 65536
 RULE = Parameter(required=True, max_length=128, check=_rule_format)
 _TYPE = Parameter(words=TYPES)
 _OPTIONS = {
-    "resources": Parameter(max_length=_MAX_LIST, check=_resources_format),
-    "nodes": Parameter(max_length=_MAX_LIST, check=nodes_format),
+    "resources": Parameter(max_length=_MAX_LIST, many=True, check=_resources_format),
+    "nodes": Parameter(max_length=_MAX_LIST, many=True, check=nodes_format),
     "strict": Parameter(bool),
     "affinity": Parameter(words=tuple(Affinity)),
     "disable": Parameter(bool),
@@ -229,7 +233,7 @@ _OPTIONS = {
     "rule": RULE,
     "type": replace(_TYPE, required=True),
 }
-_CHANGES = {"delete": Parameter(max_length=4096), "digest": Parameter(max_length=64)}
+_CHANGES = {"delete": Parameter(max_length=4096, many=True), "digest": Parameter(max_length=64)}
 _PATH = "/cluster/ha/rules"
 _NAMED = _PATH + "/{rule}"
 _FILTERS = {"type": _TYPE, "resource": replace(SID, required=False)}

@@ -102,10 +102,10 @@ def _verbose(service: ServiceStatus, wanted: Wanted) -> str:
     state, off = service.state, wanted in (Wanted.STOPPED, Wanted.DISABLED)
     if state is ServiceState.STOPPED and not off:
         return "starting"
-    if state is ServiceState.STARTED and off:
-        return "stopping"
     if state is ServiceState.STARTED and not service.running:
         return "starting"
+    if state is ServiceState.STARTED and off:
+        return "stopping"
     if state is ServiceState.STOPPED and wanted is Wanted.DISABLED:
         return "disabled"
     if state is ServiceState.ERROR and wanted is Wanted.DISABLED:

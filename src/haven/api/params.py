@@ -19,7 +19,8 @@ Given = dict[str, list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """What one parameter may be. `check` returns a text when a well-formed value is still wrong."""
+    """What one parameter may be. `check` returns a text when a well-formed value is still wrong. `many`: a list,
+    which some clients send as the same name several times."""
 
     kind: type[str] | type[int] | type[bool] = str
     required: bool = False
@@ -27,6 +28,7 @@ class Parameter:
     minimum: int | None = None
     maximum: int | None = None
     max_length: int | None = None
+    many: bool = False
     check: Callable[[str], str | None] | None = None
 
 
@@ -123,7 +125,9 @@ def one_line(text: str) -> str | None:
 
 
 def _take(name: str, spec: Parameter, texts: list[str], values: dict[str, Value], errors: dict[str, str]) -> None:
-    if len(texts) > 1:
+    if spec.many:
+        texts = [",".join(texts)]
+    if len(texts) != 1:
         errors[name] = f"type check ('{_KIND_NAMES[spec.kind]}') failed - given {len(texts)} times"
         return
     try:

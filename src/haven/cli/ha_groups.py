@@ -40,14 +40,14 @@ def _group(call: Call) -> str:
 
 _GROUP = Param("group", "the group's name", max_chars=128)
 _OPTIONS = (
-    Param("nodes", "the nodes with their priorities: node1:2,node2", max_chars=65536),
+    Param("nodes", "the nodes with their priorities: node1:2,node2", max_chars=65536, many=True),
     Param("restricted", "nowhere else (default: 0)", Kind.BOOLEAN),
     Param("nofailback", "not back to a node of higher priority (default: 0)", Kind.BOOLEAN),
     Param("comment", "a description", may_be_empty=True),
 )
 _NAMES = tuple(param.name for param in _OPTIONS)
 _CHANGES = (
-    Param("delete", "settings to put back to their defaults, separated by commas"),
+    Param("delete", "settings to put back to their defaults, separated by commas", many=True),
     Param("digest", "refuse when the groups changed since they had this digest", max_chars=64),
 )
 _LEGACY = "(only while groups wait to become rules)"

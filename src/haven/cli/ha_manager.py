@@ -31,7 +31,7 @@ _SETTINGS = (
 )  # fmt: skip
 _NAMES = tuple(param.name for param in _SETTINGS)
 _CHANGES = (
-    Param("delete", "settings to put back to their defaults, separated by commas"),
+    Param("delete", "settings to put back to their defaults, separated by commas", many=True),
     Param("digest", "refuse when the configuration changed since it had this digest", max_chars=64),
 )
 _NOT_SHOWN = ("sid", "type", "digest")

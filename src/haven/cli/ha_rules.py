@@ -54,9 +54,10 @@ def _rule(call: Call) -> str:
 
 _RULE = Param("rule", "the rule's name: a letter, then letters, digits, '_' or '-'", max_chars=128)
 _TYPE = Param("type", "about VMs and nodes, or about VMs among each other", choices=TYPES)
+_LIST: dict[str, Any] = {"max_chars": MAX_LIST, "may_be_empty": True, "many": True}  # the API refuses none at all
 _OPTIONS = (
-    Param("resources", "the VMs, separated by commas: vm:101,vm:102", max_chars=MAX_LIST),
-    Param("nodes", "node-affinity: where; a higher number is preferred: node1:2,node2", max_chars=MAX_LIST),
+    Param("resources", "the VMs, separated by commas: vm:101,vm:102", **_LIST),
+    Param("nodes", "node-affinity: where; a higher number is preferred: node1:2,node2", **_LIST),
     Param("strict", "node-affinity: nowhere else (default: 0)", Kind.BOOLEAN),
     Param("affinity", "resource-affinity: together or apart", choices=("positive", "negative")),
     Param("disable", "keep the rule, but do not use it", Kind.BOOLEAN),
@@ -64,7 +65,7 @@ _OPTIONS = (
 )
 _NAMES = tuple(param.name for param in _OPTIONS)
 _CHANGES = (
-    Param("delete", "settings to put back to their defaults, separated by commas"),
+    Param("delete", "settings to put back to their defaults, separated by commas", many=True),
     Param("digest", "refuse when the rules changed since they had this digest", max_chars=64),
 )
 _FILTERS = (

@@ -34,7 +34,8 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """An argument or option: its name, what it takes and within which limits."""
+    """An argument or option: its name, what it takes and within which limits. `many`: a list, which may also be
+    given piece by piece: `--resources vm:101 --resources vm:102`."""
 
     name: str
     meaning: str
@@ -44,6 +45,7 @@ class Param:
     maximum: int | None = None
     max_chars: int = 4096
     may_be_empty: bool = False
+    many: bool = False
     prefix: str = ""  # may stand before the value and means nothing: `current=` of qm's memory
 
 
@@ -113,24 +115,35 @@ class Tool:
         return Call(self.name, command, _checked([*zip(command.arguments, words, strict=True), *raw], usage))
 
     def help(self, words: Sequence[str]) -> tuple[str, ...]:
-        """The text of `help [COMMAND]`. Raises UsageError for a command that does not exist."""
+        """The text of `help [COMMAND]`, also for the first words of several commands (`help rules`). Raises
+        UsageError for a command that does not exist."""
         words = [word for word in words if not word.startswith("-")]
         if not words:
             return self.overview()
-        command, _ = self._command(words)
+        candidates, rest = self._candidates(words)
+        if rest is None:
+            return tuple(f"USAGE: {self.usage(command)}" for command in candidates)
+        [command] = candidates
         return (f"USAGE: {self.usage(command)}", "", f"  {command.meaning}", *_describe(command))
 
     def _command(self, argv: Sequence[str]) -> tuple[Command, Sequence[str]]:
         """The command that the first words name, and the rest."""
         if not argv:
             raise UsageError("ERROR: no command specified", *self.overview())
+        candidates, rest = self._candidates(argv)
+        if rest is not None:
+            return candidates[0], rest
+        missing = ", ".join(sorted({command.words[len(argv)] for command in candidates}))
+        raise UsageError(f"ERROR: no command specified after '{self.name} {' '.join(argv)}': one of {missing}")
+
+    def _candidates(self, argv: Sequence[str]) -> tuple[Sequence[Command], Sequence[str] | None]:
+        """The command that the first words name, and the rest; or all that begin with them, and None."""
         candidates: Sequence[Command] = self.commands
         for depth, word in enumerate(argv):
             candidates = self._narrowed(candidates, depth, word, argv)
             if len(candidates) == 1 and len(candidates[0].words) == depth + 1:
-                return candidates[0], argv[depth + 1 :]
-        missing = ", ".join(sorted({command.words[len(argv)] for command in candidates}))
-        raise UsageError(f"ERROR: no command specified after '{self.name} {' '.join(argv)}': one of {missing}")
+                return candidates, argv[depth + 1 :]
+        return candidates, None
 
     def _narrowed(self, among: Sequence[Command], depth: int, word: str, argv: Sequence[str]) -> Sequence[Command]:
         names = {command.words[depth] for command in among}
@@ -212,7 +225,9 @@ def _checked(raw: Sequence[Raw], usage: str) -> dict[str, Value]:
     errors: dict[str, str] = {}
     for param, word in raw:
         try:
-            values[param.name] = _value(param, word)
+            value = _value(param, word)
+            more = param.many and param.name in values
+            values[param.name] = f"{values[param.name]},{value}" if more else value
         except ValueError as error:
             errors[param.name] = str(error)
     if errors:

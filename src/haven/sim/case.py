@@ -1,6 +1,7 @@
 """The conformance case format (spec 10.1) read into inputs. Only `inputs` of a case is looked at."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -33,6 +34,7 @@ from haven.core.words import (
     Wanted,
 )
 from haven.sim.errors import CaseError
+from haven.sim.files import line_of, read_json
 from haven.sim.inputs import DEFAULT_CONFIGURED, DEFAULT_MEASURED, DEFAULT_VERSION, Inputs, NodeInput
 
 E = TypeVar("E", bound=StrEnum)
@@ -59,12 +61,7 @@ KNOWN = frozenset(
 
 def read_case(text: str) -> Inputs:
     """The inputs of a case file. Raises CaseError, with the line where it can be told."""
-    try:
-        whole = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise CaseError(f"not valid JSON: {error.msg}", line=error.lineno) from error
-    except RecursionError as error:
-        raise CaseError("not valid JSON: nested too deeply") from error
+    whole = read_json(text)
     try:
         inputs = _mapping(_mapping(whole, "the file").get("inputs"), "inputs")
         return _inputs(inputs)
@@ -84,14 +81,6 @@ class _WrongError(Exception):
         self.what, self.names = what, names
 
 
-def line_of(text: str, names: Iterable[str]) -> int | None:
-    """The line of the last name (in quotes), searched behind the line of the one before it."""
-    lines, found = text.splitlines(), 0
-    for name in names:
-        found = next((n for n, line in enumerate(lines[found:], found) if f'"{name}"' in line), found)
-    return found + 1
-
-
 def _inputs(inputs: Entry) -> Inputs:
     for key in inputs:
         if key not in KNOWN:
@@ -102,8 +91,14 @@ def _inputs(inputs: Entry) -> Inputs:
     configs = {sid: _config(sid, entry, nodes) for sid, entry in _part(inputs, "service_config").items()}
     static, dynamic = _part(inputs, "static_service_stats"), _part(inputs, "dynamic_service_stats")
     records: dict[str, Record] = {f"config/{sid}": config for sid, config in configs.items()}
-    records |= {f"rule/{rule.id}": rule for rule in _rules(inputs, nodes)}
-    records |= {f"group/{group.id}": group for group in _groups(inputs, nodes)}
+    command_lists = _command_lists(inputs.get("cmdlist", []))
+    known = configs.keys() | _added(command_lists)
+    for rule in _rules(inputs, nodes):
+        if unknown := [sid for sid in rule.resources if sid not in known]:
+            raise _WrongError(f"rule {rule.id}: service {unknown[0]} does not exist", "rules_config", unknown[0])
+        _put(records, "rule", rule)
+    for group in _groups(inputs, nodes):
+        _put(records, "group", group)
     records["options"] = _options(_part(inputs, "datacenter_cfg"))
     records |= _manager(_part(inputs, "manager_status"))
     _check_groups(configs, records)
@@ -111,9 +106,23 @@ def _inputs(inputs: Entry) -> Inputs:
         nodes=nodes,
         records=records,
         guests={sid: _figures(sid, static.get(sid), dynamic.get(sid)) for sid in configs},
-        running=_running(_part(inputs, "service_status")),
-        command_lists=_command_lists(inputs.get("cmdlist", [])),
+        running=_running(_part(inputs, "service_status"), nodes),
+        command_lists=command_lists,
     )
+
+
+def _put(records: dict[str, Record], what: str, record: Rule | Group) -> None:
+    if not record.id:
+        raise _WrongError(f"a {what} has no id", "rules_config" if what == "rule" else "groups")
+    if f"{what}/{record.id}" in records:
+        raise _WrongError(f"{what} {record.id} is there twice", record.id)
+    records[f"{what}/{record.id}"] = record
+
+
+def _added(command_lists: Iterable[Iterable[str]]) -> frozenset[str]:
+    """Services that come later: `service SID add NODE`."""
+    words = (line.split() for lines in command_lists for line in lines)
+    return frozenset(found[1] for found in words if found[:1] == ["service"] and found[2:3] == ["add"])
 
 
 # Parts
@@ -131,6 +140,8 @@ def _part(inputs: Entry, name: str) -> Entry:
 
 def _node(name: str, entry: object) -> NodeInput:
     given = _mapping(entry, name)
+    if not re.fullmatch(r"\S+", name):
+        raise _WrongError(f"{name!r} is no name for a node", name)
     on = {key: _one_of(given.get(key, "off"), ("on", "off"), key, name) == "on" for key in ("power", "network")}
     capacity = None
     if "maxcpu" in given or "maxmem" in given:
@@ -140,8 +151,7 @@ def _node(name: str, entry: object) -> NodeInput:
 
 def _config(sid: str, entry: object, nodes: Mapping[str, NodeInput]) -> ServiceConfig:
     given = _mapping(entry, sid)
-    kind, _, number = sid.partition(":")
-    if kind not in ("vm", "ct", "fa") or not number.isdigit():
+    if not re.fullmatch("(vm|ct|fa):[0-9]{1,9}", sid):
         raise _WrongError(f"service {sid!r}: expected vm:NUMBER, ct:NUMBER or fa:NUMBER", sid)
     node = given.get("node")
     if node not in nodes:
@@ -151,8 +161,8 @@ def _config(sid: str, entry: object, nodes: Mapping[str, NodeInput]) -> ServiceC
         uuid=sid,
         node=str(node),
         state=wanted(given.get("state", "disabled"), sid),
-        max_restart=_optional(given, "max_restart", sid, int),
-        max_relocate=_optional(given, "max_relocate", sid, int),
+        max_restart=_optional(given, "max_restart", sid, _count),
+        max_relocate=_optional(given, "max_relocate", sid, _count),
         failback=_optional(given, "failback", sid, _flag),
         group=given.get("group"),
         comment=given.get("comment"),
@@ -166,6 +176,13 @@ def wanted(word: object, sid: str) -> Wanted:
 
 def _flag(value: object) -> bool:
     return str(value) not in ("0", "False", "")
+
+
+def _count(value: object) -> int:
+    number = int(value)  # type: ignore[call-overload]
+    if not 0 <= number <= MOST:
+        raise ValueError(value)
+    return int(number)
 
 
 def _optional(given: Entry, key: str, where: str, read: Callable[[Any], T]) -> T | None:
@@ -182,8 +199,8 @@ def _number(value: object, key: str, where: str) -> float:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
         raise _WrongError(f"{where}: {key} = {_short(value)}: expected a number", where, key) from error
-    if not abs(number) <= MOST:
-        raise _WrongError(f"{where}: {key} = {_short(value)}: expected a number up to {MOST:g}", where, key)
+    if not 0 <= number <= MOST:
+        raise _WrongError(f"{where}: {key} = {_short(value)}: expected a number from 0 to {MOST:g}", where, key)
     return number
 
 
@@ -203,7 +220,7 @@ def _enum(kind: type[E], value: object, key: str, where: str) -> E:
 def _rules(inputs: Entry, nodes: Mapping[str, NodeInput]) -> Iterable[Rule]:
     for order, entry in enumerate(_list(inputs, "rules_config"), start=1):
         given = _mapping(entry, "rules_config")
-        name = str(given.get("id", ""))
+        name = str(given.get("id") or "")
         yield _rule(given, name, order, nodes)
 
 
@@ -230,13 +247,13 @@ def _priorities(given: Entry, name: str, nodes: Mapping[str, NodeInput]) -> dict
     for node in named:
         if node not in nodes:
             raise _WrongError(f"{name}: node {node!r} is not in hardware_status", name, node)
-    return {node: int(priority or 0) for node, priority in named.items()}
+    return {node: _optional(named, node, name, _count) or 0 for node in named}
 
 
 def _groups(inputs: Entry, nodes: Mapping[str, NodeInput]) -> Iterable[Group]:
     for entry in _list(inputs, "groups"):
         given = _mapping(entry, "groups")
-        name = str(given.get("id", ""))
+        name = str(given.get("id") or "")
         restricted, nofailback = _flag(given.get("restricted", 0)), _flag(given.get("nofailback", 0))
         yield Group(name, _priorities(given, name, nodes), restricted, nofailback, given.get("comment"))
 
@@ -296,9 +313,11 @@ def _load(sid: str, entry: object, cpus: str, memory: str, default: Load) -> Loa
     )
 
 
-def _running(status: Entry) -> frozenset[tuple[str, str]]:
-    pairs = ((node, sid) for node, flags in status.items() for sid, flag in flags.items() if _flag(flag))
-    return frozenset(pairs)
+def _running(status: Entry, nodes: Mapping[str, NodeInput]) -> frozenset[tuple[str, str]]:
+    if strange := [node for node in status if node not in nodes]:
+        raise _WrongError(f"node {strange[0]!r} is not in hardware_status", "service_status", strange[0])
+    parts = {node: _mapping(flags, node) for node, flags in status.items()}
+    return frozenset((node, sid) for node, flags in parts.items() for sid, flag in flags.items() if _flag(flag))
 
 
 def _command_lists(lists: object) -> tuple[tuple[str, ...], ...]:
@@ -317,17 +336,24 @@ def _manager(status: Entry) -> dict[str, Record]:
     services = _mapping(status.get("service_status") or {}, "service_status")
     nodes = _mapping(status.get("node_status") or {}, "node_status")
     requests = _mapping(status.get("node_request") or {}, "node_request")
-    disarm = status.get("disarm")
+    disarm = _mapping(status.get("disarm") or {}, "disarm")
     record = ManagerRecord(
         master_node=str(status.get("master_node", "")),
         timestamp_wall_s=_number(status.get("timestamp", 0), "timestamp", "manager_status"),
         state=CrmState.MASTER,
         node_status={node: _enum(NodeState, state, node, "node_status") for node, state in nodes.items()},
-        maintenance=frozenset(node for node, what in requests.items() if what.get("maintenance")),
-        disarm=Disarm(DisarmMode(disarm["mode"]), DisarmState(disarm["state"])) if disarm else None,
+        maintenance=frozenset(node for node, what in requests.items() if _mapping(what, node).get("maintenance")),
+        disarm=_disarm(disarm) if disarm else None,
     )
     records: dict[str, Record] = {f"service/{sid}": _service(sid, entry) for sid, entry in services.items()}
     return records | {"manager": record}
+
+
+def _disarm(given: Entry) -> Disarm:
+    return Disarm(
+        _enum(DisarmMode, given.get("mode"), "mode", "disarm"),
+        _enum(DisarmState, given.get("state"), "state", "disarm"),
+    )
 
 
 def _service(sid: str, entry: object) -> ServiceStatus:
@@ -339,7 +365,7 @@ def _service(sid: str, entry: object) -> ServiceStatus:
         uid=str(given.get("uid", f"given-{sid}")),
         timeout_s=_optional(given, "timeout", sid, int),
         running=_flag(given.get("running", 0)),
-        failed_nodes=tuple(given.get("failed_nodes") or ()),
+        failed_nodes=tuple(_list(given, "failed_nodes")),
         target=given.get("target"),
         maintenance_node=given.get("maintenance_node"),
         cmd=_pending(given.get("cmd")),

@@ -1,15 +1,13 @@
 """`haven sim cases FILE...`: case files of every kind, each told by what is in it, and how the core does."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from haven.sim import bundle_cases, conformance, fence_cases, rules_cases, scheduler_cases, selection_cases
-from haven.sim.commands import CommandError
 from haven.sim.errors import CaseError
-from haven.sim.rounds import RunError
+from haven.sim.files import read_json, read_text
 
 Json = Mapping[str, Any]
 _SHOWN = 3
@@ -64,7 +62,7 @@ def _run(path: Path) -> tuple[CaseKind, list[str]]:
         raise CaseFileError(f"{path}: not a case of any known kind ({known}): it has {_short(_keys_of(case))}")
     try:
         return kind, kind.differences(case)
-    except (CaseError, CommandError, RunError) as error:
+    except CaseError as error:
         raise CaseFileError(f"{path}: {error}") from error
     except KeyError as error:
         raise CaseFileError(f"{path}: not a complete {kind.name} case: {error} is missing or unknown") from error
@@ -75,13 +73,9 @@ def _run(path: Path) -> tuple[CaseKind, list[str]]:
 def read_case(path: Path) -> Json:
     """The content of a case file. Raises CaseFileError when it is not a readable JSON object."""
     try:
-        case = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CaseFileError(f"{path}: cannot be read: {error.strerror}") from error
-    except json.JSONDecodeError as error:
-        raise CaseFileError(f"{path}:{error.lineno}: not valid JSON: {error.msg}") from error
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise CaseFileError(f"{path}: not valid JSON: {error}") from error
+        case = read_json(read_text(path))
+    except CaseError as error:
+        raise CaseFileError(error.at(str(path))) from error
     if not isinstance(case, dict):
         raise CaseFileError(f"{path}: a case is a JSON object, this is a {type(case).__name__}")
     return case

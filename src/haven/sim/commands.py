@@ -1,5 +1,6 @@
 """What happens to a simulated cluster, as lines of text (spec 10.3)."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -12,7 +13,12 @@ from haven.sim.inputs import DEFAULT_CONFIGURED, DEFAULT_MEASURED, MIB
 
 
 class CommandError(Exception):
-    """The line is no command of chapter 10.3; the text says what is wrong with it."""
+    """The line is no command of chapter 10.3; the text says what is wrong with it. `command` is the line, when it
+    is one of a case."""
+
+    def __init__(self, text: str, command: str | None = None) -> None:
+        super().__init__(text)
+        self.command = command
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +47,23 @@ def execute(cluster: Cluster, line: str, source: str) -> Wish:
     try:
         return _TABLE[words[0]](cluster, words[1:])
     except KeyError as error:
-        raise CommandError(f"{line!r}: unknown {'command' if words[0] not in _TABLE else error}") from error
+        what = "command" if words[0] not in _TABLE else error
+        raise CommandError(f"{line!r}: unknown {what}", line) from error
     except (IndexError, ValueError) as error:
-        raise CommandError(f"{line!r}: {error}") from error
+        raise CommandError(f"{line!r}: {error}", line) from error
 
 
 def check(line: str, nodes: set[str]) -> None:
-    """Whether the line names a command and a node that exists. Raises CommandError."""
+    """Whether the line is a command as it is written, for a node that exists. Raises CommandError."""
     words = line.split()
     if not words or words[0] not in _TABLE:
-        raise CommandError(f"{line!r}: unknown command; known: {', '.join(sorted(_TABLE))}")
+        raise CommandError(f"{line!r}: unknown command; known: {', '.join(sorted(_TABLE))}", line)
     if words[0] in _NODE_FIRST and (len(words) < 2 or words[1] not in nodes):
-        raise CommandError(f"{line!r}: {words[0]} needs a node that exists; there are {', '.join(sorted(nodes))}")
+        there = ", ".join(sorted(nodes))
+        raise CommandError(f"{line!r}: {words[0]} needs a node that exists; there are {there}", line)
+    usage, pattern = FORMS[words[0]]
+    if not re.fullmatch(pattern, " ".join(words[1:])):
+        raise CommandError(f"{line!r}: expected {words[0]} {usage}", line)
 
 
 # Hardware
@@ -271,3 +282,30 @@ _SERVICE: dict[str, Callable[[Cluster, str, list[str]], None]] = {
     "set-static-stats": _static_stats,
     "set-dynamic-stats": _dynamic_stats,
 }
+_STATES = "started|stopped|disabled|ignored"
+_CRM = "stop|start|enable-node-maintenance|disable-node-maintenance|arm-ha"
+_N, _X = r"[0-9]{1,9}", r"[0-9]{1,15}(\.[0-9]{1,15})?"
+_SERVICE_FORMS = {
+    _STATES: f"{_STATES}|enabled",
+    "migrate|relocate|manual-migrate NODE": r"(migrate|relocate|manual-migrate) \S+",
+    "stop SECONDS": f"stop {_N}",
+    "add NODE [STATE [0|1]]": rf"add \S+( ({_STATES})( [01])?)?",
+    "delete": "delete",
+    "lock|unlock [NAME]": r"(lock|unlock)( \S+)?",
+    "set-static-stats [maxcpu X] [maxmem MIB]": rf"set-static-stats( (maxcpu|maxmem) {_X})*",
+    "set-dynamic-stats [cpu X] [mem MIB]": rf"set-dynamic-stats( (cpu|mem) {_X})*",
+}
+FORMS = {
+    "power": ("NODE on|off", r"\S+ (on|off)"),
+    "network": ("NODE on|off", r"\S+ (on|off)"),
+    "delay": ("SECONDS, at most 9999", "[0-9]{1,4}"),
+    "skip-round": ("crm|lrm [ROUNDS]", f"(crm|lrm)( {_N})?"),
+    "cfs": ("NODE rw|update work|fail", r"\S+ (rw|update) (work|fail)"),
+    "reboot": ("NODE", r"\S+"),
+    "shutdown": ("NODE", r"\S+"),
+    "restart-lrm": ("NODE", r"\S+"),
+    "crm": (f"NODE {_CRM}|disarm-ha freeze|ignore", rf"\S+ ({_CRM}|disarm-ha (freeze|ignore))"),
+    "pve-manager-version": ("NODE set VERSION", r"\S+ set \S+"),
+    "service": (f"SID and one of {', '.join(_SERVICE_FORMS)}", rf"\S+ ({'|'.join(_SERVICE_FORMS.values())})"),
+}
+"""How each command is written (10.3), for people and as a pattern."""

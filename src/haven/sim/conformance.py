@@ -1,19 +1,45 @@
 """A whole case of the conformance format: run it, and hold it against what is expected."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from haven.sim.case import read_case
 from haven.sim.cluster import Cluster
-from haven.sim.rounds import Run
+from haven.sim.commands import CommandError, check
+from haven.sim.errors import CaseError
+from haven.sim.files import line_of
+from haven.sim.inputs import Inputs
+from haven.sim.rounds import Run, RunError
 from haven.sim.told import Told
 
 
 def run_case(text: str, tell: Callable[[Told], None]) -> None:
-    """Run the inputs of a case file, telling every event. Raises CaseError, CommandError, RunError."""
+    """Run the inputs of a case file, telling every event. Raises CaseError."""
     inputs = read_case(text)
-    Run(Cluster(inputs, tell), inputs.command_lists).run()
+    with complaining(text):
+        check_commands(inputs)
+        Run(Cluster(inputs, tell), inputs.command_lists).run()
+
+
+def check_commands(inputs: Inputs) -> None:
+    """Raises CommandError for the first line that is no command, before anything happens."""
+    nodes = set(inputs.nodes)
+    for line in (line for one in inputs.command_lists for line in one):
+        check(line, nodes)
+
+
+@contextmanager
+def complaining(text: str) -> Iterator[None]:
+    """What goes wrong in a run is wrong with the file: a CaseError, with the command's line."""
+    try:
+        yield
+    except CommandError as error:
+        line = line_of(text, ("cmdlist", error.command)) if error.command is not None else None
+        raise CaseError(str(error), line=line) from error
+    except RunError as error:
+        raise CaseError(str(error)) from error
 
 
 def differences(case: Mapping[str, Any]) -> list[str]:

@@ -9,9 +9,9 @@ from haven.core.load import Figures, NodeFigures
 from haven.core.placement.select import Placement
 from haven.core.snapshot import Snapshot
 from haven.core.words import Pacing
-from haven.sim import commands
-from haven.sim.case import line_of, read_case
+from haven.sim.case import read_case
 from haven.sim.cluster import Cluster
+from haven.sim.conformance import check_commands, complaining
 from haven.sim.errors import CaseError
 from haven.sim.inputs import DEFAULT_CAPACITY, Inputs
 from haven.sim.judge import Story, run_scenario
@@ -54,7 +54,7 @@ def run_file(
     """Run what the file says; `tell` hears every event as it comes. `pacing` None: the one that the file asks for,
     or fast (a case: pve). `until_s`: no further than that.
 
-    Raises CaseError, CommandError, RunError.
+    Raises CaseError.
     """
     track = Track()
 
@@ -65,10 +65,12 @@ def run_file(
 
     if is_scenario(text):
         scenario = read_scenario(text)
-        return _run_own(scenario, _pacing_of(scenario, pacing), seed, track, hear, until_s)
+        with complaining(text):
+            return _run_own(scenario, _pacing_of(scenario, pacing), seed, track, hear, until_s)
     if pacing not in (None, Pacing.PVE):
         raise CaseError(f"a conformance case runs in pve pacing only, not in {pacing}")
-    return _run_case(text, track, hear, until_s)
+    with complaining(text):
+        return _run_case(text, track, hear, until_s)
 
 
 def _run_own(
@@ -92,18 +94,9 @@ def _pacing_of(scenario: Scenario, asked: Pacing | None) -> Pacing:
 
 def _run_case(text: str, track: Track, tell: Tell, until_s: float | None) -> Ran:
     inputs = read_case(text)
-    check_commands(text, inputs)
+    check_commands(inputs)
     cluster = Cluster(inputs, tell)
     track.world = PveScene(cluster)
     track.look(0.0)
     Run(cluster, inputs.command_lists, track.look).run(math.inf if until_s is None else until_s)
     return Ran(Story(track, cluster.now_s), inputs, placement_of(cluster))
-
-
-def check_commands(text: str, inputs: Inputs) -> None:
-    """Raises CaseError for the first line that is no command, before anything happens."""
-    for line in (line for one in inputs.command_lists for line in one):
-        try:
-            commands.check(line, set(inputs.nodes))
-        except commands.CommandError as error:
-            raise CaseError(str(error), line=line_of(text, ("cmdlist", line))) from error

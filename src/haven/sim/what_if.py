@@ -113,6 +113,7 @@ class Outcome:
 
 def what_if(snapshot: Snapshot, lost: Sequence[str]) -> Outcome:
     """What becomes of every guest once `lost` have died for good. Raises WordsError for a node that is none."""
+    lost = sorted(set(lost))
     for node in lost:
         if node not in snapshot.members:
             known = sorted(snapshot.members)
@@ -128,7 +129,7 @@ def what_if(snapshot: Snapshot, lost: Sequence[str]) -> Outcome:
     _carry_out(world, (f"power {node} off" for node in lost))
     _settle(world)
     return Outcome(
-        tuple(sorted(lost)),
+        tuple(lost),
         tuple(_fates(snapshot, inputs, world)),
         tuple(_burdens(snapshot, world, left)),
         _trouble(world, snapshot, left),

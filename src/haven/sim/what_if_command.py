@@ -11,6 +11,7 @@ from rich.text import Text
 from haven.core.codec import CodecError, decode, encode
 from haven.core.snapshot import Snapshot
 from haven.sim.errors import CaseError, LiveError, WordsError
+from haven.sim.files import read_json
 from haven.sim.running import run_file
 from haven.sim.screen import open_screen
 from haven.sim.what_if import Burden, Fate, Outcome, each_node, what_if
@@ -49,11 +50,7 @@ def _snapshot(options: argparse.Namespace, read: Callable[[Path], str]) -> Snaps
 def read_snapshot(text: str) -> Snapshot:
     """What the API tells at /haven/records. Raises CaseError."""
     try:
-        return decode(Snapshot, json.loads(text))
-    except json.JSONDecodeError as error:
-        raise CaseError(f"not valid JSON: {error.msg}", line=error.lineno) from error
-    except RecursionError as error:
-        raise CaseError("not valid JSON: nested too deeply") from error
+        return decode(Snapshot, read_json(text))
     except CodecError as error:
         raise CaseError(f"these are no records of haven: {error}") from error
 

@@ -9,7 +9,7 @@ from haven.sim import commands
 from haven.sim.errors import CaseError, WordsError
 from haven.sim.fast import lines
 from haven.sim.fast.plan import FIRST_LINE, Event, Plan, PlannedGuest
-from haven.sim.scenario.names import hint
+from haven.sim.scenario.names import hint, shown
 from haven.sim.scenario.options import checked_option
 
 LONGEST_S = 1_000_000.0
@@ -42,14 +42,16 @@ def read_plan(text: str) -> Plan:
         except (ValueError, IndexError, KeyError) as error:
             example = _EXAMPLES.get(words[0])
             expected = f"expected for example: {example}" if example else f"expected {', '.join(_EXAMPLES)}"
-            raise CaseError(f"{' '.join(words)!r}: {expected}", line=number) from error
+            raise CaseError(f"{shown(' '.join(words))}: {expected}", line=number) from error
+        except WordsError as error:
+            raise CaseError(f"{shown(' '.join(words))}: {error}", line=number) from error
     if not plan.nodes:
         raise CaseError("the plan names no nodes")
     for number, words in found:
         try:
             _check(plan, words)
         except WordsError as error:
-            raise CaseError(f"{' '.join(words)!r}: {error}", line=number) from error
+            raise CaseError(f"{shown(' '.join(words))}: {error}", line=number) from error
     return replace(plan, events=tuple(sorted(plan.events, key=lambda event: event.at_s)))
 
 
@@ -72,7 +74,7 @@ def _with(plan: Plan, words: list[str]) -> Plan:
         case ["pacing", name]:
             return replace(plan, pacing=Pacing(name))
         case ["node", name, *rest] if rest in ([], ["no-watchdog"]):
-            return replace(plan, nodes=plan.nodes | {name: not rest})
+            return replace(plan, nodes=_nodes(plan, name, armed=not rest))
         case ["guest", *rest]:
             return replace(plan, guests=(*plan.guests, _guest(rest)))
         case ["rule", *rest]:
@@ -86,6 +88,13 @@ def _with(plan: Plan, words: list[str]) -> Plan:
         case ["at", time, _, *_]:
             return replace(plan, events=(*plan.events, Event(_time(time), " ".join(words[2:]))))
     raise ValueError
+
+
+def _nodes(plan: Plan, name: str, *, armed: bool) -> dict[str, bool]:
+    """Those of the plan and this one."""
+    if name in plan.nodes:
+        raise WordsError(f"node {name} is there twice")
+    return {**plan.nodes, name: armed}
 
 
 def _time(text: str) -> float:
@@ -130,7 +139,9 @@ def _check(plan: Plan, words: list[str]) -> None:
             _known([node], nodes, "node")
             if sids.count(sid) > 1:
                 raise WordsError(f"guest {sid} is there twice")
-        case ["rule", _, _, resources, *rest]:
+        case ["rule", _, name, resources, *rest]:
+            if [rule.id for rule in plan.rules].count(name) > 1:
+                raise WordsError(f"rule {name} is there twice")
             _known(resources.split(","), sids, "guest")
             _known(rest[0].split(",") if rest else [], nodes, "node")
         case ["options", name, value]:

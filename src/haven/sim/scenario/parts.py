@@ -21,7 +21,7 @@ from haven.sim.errors import WordsError
 from haven.sim.inputs import DEFAULT_CAPACITY, DEFAULT_CONFIGURED, DEFAULT_MEASURED, Inputs, NodeInput
 from haven.sim.scenario.names import Names, hint, one_of, shown
 from haven.sim.scenario.options import checked_option
-from haven.sim.scenario.phrases import Phrase, Phrasebook, check_sid
+from haven.sim.scenario.phrases import NUMBER, Phrase, Phrasebook, check_sid, once, read_version
 
 MAX_NODES = 29
 """With more, a round of the simulator would be longer than a watchdog waits (10.2)."""
@@ -32,7 +32,7 @@ VERSION = "9.1.0"
 
 @dataclass(slots=True)
 class Parts:
-    """What was read so far. `lines`: where each rule and guest stands; `unarmed`: the lines of hosts without
+    """What was read so far. `lines`: where what stands, by section and name; `unarmed`: the lines of hosts without
     a watchdog."""
 
     names: Names = field(default_factory=Names)
@@ -62,8 +62,8 @@ class Parts:
 
 # Fields: "8 cpus, 32 GiB, off"
 
-_CPUS = re.compile(r"(\d+(?:\.\d+)?) cpus?")
-_MEMORY = re.compile(r"(\d+(?:\.\d+)?) ([MGT]iB)")
+_CPUS = re.compile(rf"({NUMBER}) cpus?")
+_MEMORY = re.compile(rf"({NUMBER}) ([MGT]iB)")
 _BYTES = {"MiB": 1024.0**2, "GiB": 1024.0**3, "TiB": 1024.0**4}
 
 
@@ -86,10 +86,10 @@ def _unknown(text: str, what: str, known: str) -> WordsError:
 def read_node(parts: Parts, line: str) -> None:
     names, _, rest = line.partition(":")
     for name in (one.strip() for one in names.split(",")):
-        if not re.fullmatch(r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?", name):
+        if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?", name):
             raise WordsError(f"{shown(name)} is no name for a node; expected for example node1")
         if name in parts.nodes:
-            raise WordsError(f"node {name!r} is there twice")
+            raise WordsError(f"node {shown(name)} is there twice")
         parts.nodes[name] = _node(rest)
         parts.names.nodes.append(name)
     if len(parts.nodes) > MAX_NODES:
@@ -103,22 +103,45 @@ def _node(rest: str) -> NodeInput:
         capacity = _sized(text, node.capacity)
         word, _, value = text.partition(" ")
         if capacity:
-            if not capacity.cpus or not capacity.memory_bytes:
-                raise WordsError(f"{text!r}: a node has more than that")
-            node = replace(node, capacity=capacity)
+            node = replace(node, capacity=_some(capacity, text, "a node has"))
         elif text == "off":
             node = replace(node, power=False)
         elif text == "no watchdog":
             node = replace(node, watchdog=False)
         elif word == "version" and value:
-            node = replace(node, version=value)
+            node = replace(node, version=read_version(value))
         else:
             raise _unknown(text, "node", "8 cpus, 32 GiB, off, no watchdog, version 9.0.0")
     return node
 
 
+def _some(load: Load, text: str, has: str) -> Load:
+    if not load.cpus or not load.memory_bytes:
+        raise WordsError(f"{shown(text)}: {has} more than that")
+    return load
+
+
 def _fields(rest: str) -> list[str]:
-    return [text.strip() for text in rest.split(",") if text.strip()]
+    """What is said, each thing once. Raises WordsError."""
+    found = [text.strip() for text in rest.split(",") if text.strip()]
+    subjects = [_subject(text) for text in found]
+    for place, subject in enumerate(subjects):
+        if subject in subjects[:place]:
+            before = found[subjects.index(subject)]
+            raise WordsError(f"{shown(found[place])}: {shown(before)} is said already")
+    return found
+
+
+def _subject(text: str) -> str:
+    """What the text says something about."""
+    word, _, value = text.partition(" ")
+    if word == "uses":
+        return f"uses {_subject(value)}"
+    if _CPUS.fullmatch(text):
+        return "cpus"
+    if _MEMORY.fullmatch(text):
+        return "memory"
+    return "state" if text in list(Wanted) else word
 
 
 # guests
@@ -149,7 +172,7 @@ def _guest_field(parts: Parts, sid: str, text: str) -> None:
     word, _, value = text.partition(" ")
     size, used = _sized(text, figures.configured), _sized(value, figures.measured)
     if size:
-        parts.figures[sid] = replace(figures, configured=size)
+        parts.figures[sid] = replace(figures, configured=_some(size, text, "a guest is given"))
     elif word == "uses" and used:
         parts.figures[sid] = replace(figures, measured=used)
     elif word in _GUEST_FIELDS and value:
@@ -166,8 +189,8 @@ def _guest_field(parts: Parts, sid: str, text: str) -> None:
 
 def _count(key: str) -> Callable[[Parts, str], dict[str, Any]]:
     def read(_parts: Parts, value: str) -> dict[str, Any]:
-        if not value.isdecimal() or int(value) > 10:
-            raise WordsError(f"{key} {value}: expected a number from 0 to 10")
+        if not re.fullmatch("[0-9]|10", value):
+            raise WordsError(f"{key} {shown(value)[1:-1]}: expected a number from 0 to 10")
         return {key: int(value)}
 
     return read
@@ -214,7 +237,7 @@ RULES: Phrasebook[dict[str, Any]] = Phrasebook(
         ),
     ),
 )
-_RULE = re.compile(r"([\w.-]+):\s*(.+?)(, disabled)?")
+_RULE = re.compile(r"([\w.-]+):\s*(.+?)(, disabled)?", re.ASCII)
 
 
 def read_rule(parts: Parts, line: str) -> None:
@@ -223,7 +246,7 @@ def read_rule(parts: Parts, line: str) -> None:
         raise WordsError(f"expected for example: apart: vm:101 and vm:102 stay apart; not {shown(line)}")
     name, text, disabled = found.groups()
     if name in parts.rules:
-        raise WordsError(f"rule {name!r} is there twice")
+        raise WordsError(f"rule {shown(name)} is there twice")
     _, said = RULES.read(text, parts.names)
     kind: type[Rule] = said.pop("kind")
     parts.rules[name] = kind(id=name, order=len(parts.rules) + 1, disabled=bool(disabled), **said)
@@ -235,19 +258,24 @@ def read_rule(parts: Parts, line: str) -> None:
 
 def read_group(parts: Parts, line: str) -> None:
     name, _, rest = line.partition(":")
-    if not re.fullmatch(r"[\w.-]+", name):
+    if not re.fullmatch(r"[\w.-]+", name, re.ASCII):
         raise WordsError(f"expected for example: web: node1:2, node2, restricted; not {shown(line)}")
+    if name in parts.groups:
+        raise WordsError(f"group {shown(name)} is there twice")
     words = _fields(rest)
+    once([word.partition(":")[0] for word in words])
     flags = {word for word in words if word in ("restricted", "nofailback")}
     nodes = {}
     for word in words:
         if word not in flags:
             node, colon, priority = word.partition(":")
-            if colon and not re.fullmatch(r"\d{1,9}", priority):
+            if colon and not re.fullmatch(r"[0-9]{1,9}", priority):
                 raise WordsError(f"{shown(word)}: expected a node and its priority, as node1:2")
             nodes[parts.names.node(node)] = int(priority or 0)
     if not nodes:
-        raise WordsError(f"group {name!r} names no node; expected for example: web: node1:2, node2, restricted")
+        raise WordsError(
+            f"group {shown(name)} names no node; expected for example: web: node1:2, node2, restricted"
+        )
     parts.groups[name] = Group(name, nodes, "restricted" in flags, "nofailback" in flags)
     parts.names.groups.append(name)
 
@@ -257,6 +285,8 @@ def read_option(parts: Parts, line: str) -> None:
     if not separator:
         raise WordsError(f"expected for example: shutdown_policy: migrate; not {shown(line)}")
     key, read = checked_option(name, value)
+    if key in parts.options:
+        raise WordsError(f"option {shown(name)} is there twice")
     parts.options[key] = read
 
 
@@ -269,16 +299,16 @@ def check_whole(parts: Parts) -> None:
         raise WordsError("the scenario has no cluster; it begins with cluster: and a line for each node")
     for sid, config in parts.configs.items():
         if config.group is not None and config.group not in parts.groups:
-            raise PlaceError(
-                sid,
-                f"group {config.group!r} does not exist; {hint(config.group, parts.names.groups, 'there are')}",
-            )
+            known = hint(config.group, parts.names.groups, "there are")
+            raise PlaceError(f"guests {sid}", f"group {shown(config.group)} does not exist; {known}")
     for dropped in check_rules(parts.rules.values(), parts.nodes):
-        raise PlaceError(dropped.rule_id, f"rule {dropped.rule_id!r} cannot be used: {dropped.sentence}")
+        raise PlaceError(
+            f"rules {dropped.rule_id}", f"rule {shown(dropped.rule_id)} cannot be used: {dropped.sentence}"
+        )
 
 
 class PlaceError(WordsError):
-    """Something is wrong with what stands under this name."""
+    """Something is wrong with what stands under this section and name."""
 
     def __init__(self, name: str, text: str) -> None:
         super().__init__(text)

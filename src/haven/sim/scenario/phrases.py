@@ -6,7 +6,7 @@ A phrase is written as people would say it, with `<blanks>`, `(choices|of words)
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Generic, TypeVar
@@ -22,6 +22,8 @@ _UNITS_S = {"s": 1, "sec": 1, "second": 1, "seconds": 1, "min": 60, "minute": 60
 _UNITS_BYTES = {"MiB": MIB, "GiB": GIB, "TiB": 1024 * GIB}
 _NODE, _GUEST = r"[\w.-]+", r"[a-z]+:\w+"
 _PRIORITY = rf"{_NODE}(?::\d{{1,9}})?"
+NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
+"""Of cpus or of memory. Nobody has more."""
 MAX_S = 9000
 """A simulated run ends before 10,000 s (10.2)."""
 
@@ -38,7 +40,7 @@ def seconds(text: str, _names: Names | None = None) -> float:
 
 
 def _is_number(text: str) -> bool:
-    return re.fullmatch(r"\d+(\.\d+)?", text) is not None
+    return re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) is not None
 
 
 def _bytes(text: str, _names: Names) -> float:
@@ -51,16 +53,25 @@ def _several(text: str) -> list[str]:
 
 
 def _nodes(text: str, names: Names) -> tuple[str, ...]:
-    return tuple(names.node(one) for one in _several(text))
+    return once([names.node(one) for one in _several(text)])
 
 
 def _guests(text: str, names: Names) -> tuple[str, ...]:
-    return tuple(names.guest(one) for one in _several(text))
+    return once([names.guest(one) for one in _several(text)])
 
 
 def _priorities(text: str, names: Names) -> dict[str, int]:
-    pairs = (one.partition(":") for one in _several(text))
+    pairs = [one.partition(":") for one in _several(text)]
+    once([node for node, _, _ in pairs])
     return {names.node(node): int(priority or 0) for node, _, priority in pairs}
+
+
+def once(names: Sequence[str]) -> tuple[str, ...]:
+    """The names as they are. Raises WordsError when one comes again."""
+    twice = [name for place, name in enumerate(names) if name in names[:place]]
+    if twice:
+        raise WordsError(f"{shown(twice[0])} is named twice")
+    return tuple(names)
 
 
 def _new_guest(text: str, names: Names) -> str:
@@ -70,10 +81,16 @@ def _new_guest(text: str, names: Names) -> str:
     return text
 
 
+def read_version(text: str, _names: Names | None = None) -> str:
+    """R-6.13. Raises WordsError."""
+    if not re.fullmatch(r"[0-9]{1,9}\.[0-9]{1,9}[.-][0-9]{1,9}(~[0-9]{1,9})?", text):
+        raise WordsError(f"{shown(text)} is no version; expected for example 9.0.0")
+    return text
+
+
 def check_sid(text: str) -> None:
     """Raises WordsError."""
-    kind, _, number = text.partition(":")
-    if kind not in ("vm", "ct", "fa") or not number.isdecimal():
+    if not re.fullmatch(r"(vm|ct|fa):[1-9][0-9]{0,8}", text):
         raise WordsError(f"{shown(text)} is no guest; expected vm:NUMBER or ct:NUMBER")
 
 
@@ -95,8 +112,8 @@ BLANKS = {
     "priorities": Blank(rf"{_PRIORITY}(?:(?:, and |, | and ){_PRIORITY})*", _priorities, "node1:2, node2:1"),
     "time": Blank(r"\d+(?:\.\d+)? [a-z]+", seconds, "130 s"),
     "number": Blank(r"\d{1,9}", lambda text, _: int(text), "3"),
-    "cpus": Blank(r"\d+(?:\.\d+)?", lambda text, _: float(text), "4"),
-    "memory": Blank(r"\d+(?:\.\d+)? [MGT]iB", _bytes, "8 GiB"),
+    "cpus": Blank(NUMBER, lambda text, _: float(text), "4"),
+    "memory": Blank(rf"{NUMBER} [MGT]iB", _bytes, "8 GiB"),
     "state": Blank(r"[\w-]+", lambda text, _: ServiceState(one_of(text, ServiceState, "state")), "error"),
     "node state": Blank(
         r"[\w-]+", lambda text, _: NodeState(one_of(text, NodeState, "node state")), "maintenance"
@@ -104,6 +121,7 @@ BLANKS = {
     "wanted": Blank(r"[\w-]+", lambda text, _: Wanted(one_of(text, Wanted, "wanted state")), "stopped"),
     "mode": Blank(r"[\w-]+", lambda text, _: DisarmMode(one_of(text, DisarmMode, "way to disarm")), "freeze"),
     "rule": Blank(r"[\w.-]+", lambda text, names: names.rule(text), "db-apart"),
+    "version": Blank(r"[\w.~-]+", read_version, "9.0.0"),
     "word": Blank(r"[\w.~-]+", lambda text, _: text, "backup"),
     "text": Blank(r"[^\"]+", lambda text, _: text, "refused"),
 }
@@ -131,7 +149,7 @@ class Phrase(Generic[T]):
     only: Only | None = None
 
     def match(self, text: str) -> "re.Match[str] | None":
-        return re.fullmatch(_regex(self.pattern), text, re.IGNORECASE)
+        return re.fullmatch(_regex(self.pattern), text, re.IGNORECASE | re.ASCII)
 
     def read(self, found: "re.Match[str]", names: Names) -> T:
         """Raises WordsError for a name or value that is not known."""

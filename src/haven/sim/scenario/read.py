@@ -29,6 +29,10 @@ _BEGINNINGS = (
 )
 
 
+_TO_WHAT_IS_THERE = ("service ", "config ", "rule ")
+_PAST_HA = ("add", "lock", "unlock", "set-static-stats", "set-dynamic-stats")
+
+
 def is_scenario(text: str) -> bool:
     """Whether it is haven's own format; a case of the conformance format is a JSON object."""
     return not text.lstrip().startswith(("{", "["))
@@ -38,7 +42,7 @@ def read_scenario(text: str) -> Scenario:
     """Raises CaseError with the line."""
     reader = _Reader()
     number = 0
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):  # lines as editors count them
         try:
             reader.read(number, _without_comment(line))
         except WordsError as error:
@@ -57,6 +61,12 @@ def _without_comment(line: str) -> str:
     """Without what follows a #, unless it is in quotes; blanks as one."""
     outside = re.sub(r'"[^"]*"', lambda found: "x" * len(found[0]), line)
     return " ".join(line[: outside.find("#") if "#" in outside else len(line)].split())
+
+
+def _beginning(line: str) -> str:
+    """What a line begins with, as `_BEGINNINGS` writes it."""
+    word = line.split(":")[0]
+    return f"{word.lower() if word.startswith('At ') else word}:"
 
 
 @dataclass(slots=True)
@@ -85,6 +95,8 @@ class _Reader:
         self._moments: list[_Moment] = []
         self._end_s: float | None = None
         self._end_line = 0
+        self._said: set[str] = set()
+        self._removed: dict[str, int] = {}
 
     def read(self, number: int, line: str) -> None:
         if not line:
@@ -93,8 +105,10 @@ class _Reader:
         if colon and word in SECTIONS and not rest:
             self._open(word)
         elif colon and word == "scenario":
+            self._say_once(word)
             self._title = rest.strip()
         elif colon and word == "pacing":
+            self._say_once(word)
             self._pacing = Pacing(one_of(rest.strip(), Pacing, "pacing"))
         elif self._timed(number, line):
             self._section = None
@@ -109,6 +123,11 @@ class _Reader:
                 f"{shown(line)} is in no section; {hint(word + ':', list(_BEGINNINGS), 'a line begins with')}"
             )
 
+    def _say_once(self, word: str) -> None:
+        if word in self._said:
+            raise WordsError(f"{word}: is there twice")
+        self._said.add(word)
+
     def _open(self, section: str) -> None:
         if self._moments:
             raise WordsError(
@@ -119,8 +138,14 @@ class _Reader:
     def _add(self, number: int, line: str) -> None:
         assert self._section is not None
         name = line.split(",")[0].split()[0].rstrip(":")
-        self.parts.lines.setdefault(name if self._section == "guests" else name.partition(":")[0], number)
-        SECTIONS[self._section](self.parts, line)
+        name = name if self._section == "guests" else name.partition(":")[0]
+        self.parts.lines.setdefault(f"{self._section} {name}", number)
+        try:
+            SECTIONS[self._section](self.parts, line)
+        except WordsError as error:
+            near = hint(_beginning(line), list(_BEGINNINGS), "")
+            elsewhere = f"; or, outside of {self._section}: {near}" if near.startswith("did you mean") else ""
+            raise WordsError(f"{error}{elsewhere}") from error
         if self._section == "cluster" and "no watchdog" in line:
             self.parts.unarmed[number] = line
 
@@ -135,6 +160,7 @@ class _Reader:
         elif line.startswith("expect:"):
             self._expect(number, line.removeprefix("expect:").strip())
         elif found := _END.fullmatch(line):
+            self._say_once("end")
             self._end_s, self._end_line = seconds(found[1]), number
         else:
             return False
@@ -155,10 +181,19 @@ class _Reader:
         if not text:
             return
         phrase, commands = STEPS.read(text, self.parts.names)
+        self._check_there(number, commands)
         if " is added on " in text:
             self.parts.names.guests.append(text.split()[0])
         filled = tuple(command.replace(ANY_NODE, next(iter(self.parts.nodes))) for command in commands)
         self._moments[-1].steps.append(Step(number, text, filled, phrase.only))
+
+    def _check_there(self, number: int, commands: tuple[str, ...]) -> None:
+        """Nothing can be done to a rule that was removed, and nothing by HA with a guest that was."""
+        for word, name, verb in (line.split()[:3] for line in commands if line.startswith(_TO_WHAT_IS_THERE)):
+            if verb == ("remove" if word == "rule" else "delete"):
+                self._removed.setdefault(name, number)
+            elif name in self._removed and verb not in _PAST_HA:
+                raise WordsError(f"{name} was removed in line {self._removed[name]}")
 
     def _expect(self, number: int, text: str) -> None:
         if not self._moments:

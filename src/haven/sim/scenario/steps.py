@@ -212,7 +212,7 @@ STEPS: Phrasebook[Commands] = Phrasebook(
         ),
         Phrase("network of <nodes> (comes back|come back)", "it sees the others again", _network),
         Phrase("<node> is (rebooted|shut down)", "in order, by a person: the shutdown policy decides", _goes_down),
-        Phrase("haven on <node> is version <word>", "the version that groups are migrated by", _version),
+        Phrase("haven on <node> is version <version>", "the version that groups are migrated by", _version),
         # daemons and store
         Phrase("the lrm of <node> is restarted", "an update of the node daemon; the host stays up", _restart_lrm),
         Phrase("the crm of <node> is (stopped|started)", "the manager daemon alone", _crm),
