@@ -46,7 +46,7 @@ def _differ(nodes: Sequence[NodeLoad], expected: Json) -> Iterator[str]:
 def _differ_in_moves(nodes: Sequence[NodeLoad], expected: Json) -> Iterator[str]:
     moves = [_move(nodes, candidate) for candidate in expected["candidates"]]
     moves.sort(key=lambda move: (move.leader, move.targets))  # in a tie the first one wins
-    left = [imbalance(after_move(nodes, move, move.targets[0])) for move in moves]
+    left = [int(imbalance(after_move(nodes, move, move.targets[0])) * 1e15) for move in moves]  # cut
     yield from _differ_in_order("bruteforce", expected, _targets(nodes, moves, left))
     scores = [-score for score in move_scores(nodes, moves)]
     yield from _differ_in_order("topsis", expected, _targets(nodes, moves, scores))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from haven.core.load import Figures, Load
+from haven.core.load import Figures, Load, NodeFigures
 from haven.core.placement.rebalance import (
     Movable,
     after_move,
@@ -139,6 +139,30 @@ def test_of_equal_moves_the_first_by_leader_then_by_target_is_taken() -> None:
     same = measured({"node1": 0.6, "node2": 0.0, "node3": 0.0}, {"vm:101": 0.2, "vm:102": 0.2, "vm:103": 0.2})
     for method in RebalanceMethod:
         assert move(lopsided(figures=same), method) == ("vm:101", "node2")
+
+
+def test_topsis_takes_moves_that_leave_the_same_shares_on_other_nodes_as_equal() -> None:
+    """Sums of the same shares in another order differ in their last digit; that decides nothing."""
+    guests = {"vm:101": guest(load(0.7, 1)), "vm:102": guest(load(2.3, 4))}
+    cluster = Cluster(
+        by_sid(*(service(sid, "node1", running=True) for sid in guests)),
+        online=frozenset({"node1", "node2"}),
+        mode=SchedulerMode.STATIC,
+        figures=figures(dict.fromkeys(("node1", "node2"), Load()), guests, load(24, 128)),
+    )
+    assert move(cluster, TOPSIS) == ("vm:101", "node2")
+
+
+def test_small_loads_are_told_apart_though_the_one_that_moves_was_huge() -> None:
+    huge = guest(Load(1, 1), Load(3.7, 2**45))
+    nodes = {
+        "node1": NodeFigures(Load(0.5, 2**20), Load(0, 2**45)),
+        "node2": NodeFigures(Load(10000, 2**50), Load(4, 0)),
+        "node3": NodeFigures(Load(64, 2**38), Load(1e-9, 0)),
+    }
+    services = by_sid(service("vm:101", "node1", running=True))
+    cluster = Cluster(services, mode=SchedulerMode.DYNAMIC, figures=Figures(nodes, {"vm:101": huge}))
+    assert move(cluster) == ("vm:101", "node3")
 
 
 def test_bruteforce_takes_the_better_move_however_little_it_is_better() -> None:

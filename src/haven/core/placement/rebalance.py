@@ -7,13 +7,16 @@ from math import sqrt
 from haven.core.load import Load
 from haven.core.placement.affinity import Services, allowed_and_preferred
 from haven.core.placement.select import Placement
-from haven.core.placement.spread import Measure, NodeLoad, imbalance
+from haven.core.placement.spread import Measure, NodeLoad, imbalance, sums_without
+from haven.core.placement.starts import DIGITS
 from haven.core.placement.topsis import closeness
 from haven.core.words import RebalanceMethod, ServiceState
 
 _MOVING = (ServiceState.MIGRATE, ServiceState.RELOCATE)
 _NEAR = 1e-12
 """Results of running sums that differ by less are told apart by exact ones, or are taken as the same."""
+_STEPS = 10.0**DIGITS
+"""What TOPSIS looks at is counted in steps of 1e-12, as for starts: equal outcomes are then really equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,7 @@ def _nearly_best(nodes: Sequence[NodeLoad], movable: Sequence[Movable]) -> Itera
     With loads L the imbalance is sqrt(n ΣL²/(ΣL)² - 1), so the ratio of the sums is compared alone.
     """
     loads = [(node.cpu_share + node.memory_share) / 2 for node in nodes]
-    squares, total = sum([load * load for load in loads]), sum(loads)
+    squares, totals = sums_without([load * load for load in loads]), sums_without(loads)
     per_cpu = [0.5 / node.capacity.cpus for node in nodes]
     per_byte = [0.5 / node.capacity.memory_bytes for node in nodes]
     ratios: list[tuple[float, Movable, int]] = []
@@ -155,8 +158,8 @@ def _nearly_best(nodes: Sequence[NodeLoad], movable: Sequence[Movable]) -> Itera
         used = nodes[source].used
         left = max(0.0, used.cpus - cpus) * per_cpu[source]
         left += max(0.0, used.memory_bytes - memory_bytes) * per_byte[source]
-        other_squares = squares - loads[source] * loads[source] + left * left
-        other_total = total - loads[source] + left
+        other_squares = squares[source] + left * left
+        other_total = totals[source] + left
         for target in bundle.targets:
             old = loads[target]
             new = old + cpus * per_cpu[target] + memory_bytes * per_byte[target]
@@ -186,7 +189,7 @@ def move_scores(nodes: Sequence[NodeLoad], movable: Sequence[Movable]) -> list[f
         *_columns(cpu, [node.capacity.cpus for node in nodes], movable, cpus),
         *_columns(memory, [node.capacity.memory_bytes for node in nodes], movable, memory_bytes),
     )
-    return closeness(columns)
+    return closeness([[round(value * _STEPS) for value in column] for column in columns])
 
 
 def _columns(
@@ -195,13 +198,14 @@ def _columns(
     """Quadratic mean and maximum, each plus one, that each move leaves of a measure (the rows of 6.6)."""
     shares, count = measure.shares, len(measure.shares)
     old = [share * share for share in shares]
+    without = sums_without(old)
     others = [[measure.highest_without(one, two) for two in range(count)] for one in range(count)]
     means: list[float] = []
     highest: list[float] = []
     for bundle, amount in zip(movable, amounts, strict=True):
         source, targets = bundle.source, bundle.targets
         left = max(0.0, shares[source] - amount / capacities[source])
-        squares = measure.squares - old[source] + left * left
+        squares = without[source] + left * left
         new = [shares[target] + amount / capacities[target] for target in targets]
         means += [
             1 + sqrt((squares - old[target] + share * share) / count)
