@@ -33,14 +33,13 @@ from haven.core.words import (
     Wanted,
 )
 from haven.sim.errors import CaseError
+from haven.sim.fields import MOST, short
 from haven.sim.inputs import DEFAULT_CONFIGURED, DEFAULT_MEASURED, DEFAULT_VERSION, Inputs, NodeInput
 
 E = TypeVar("E", bound=StrEnum)
 T = TypeVar("T")
 Entry = Mapping[str, Any]
 
-MOST = 1e18
-"""No number of a case is larger: an exabyte of memory, say."""
 KNOWN = frozenset(
     {
         "hardware_status",
@@ -65,6 +64,8 @@ def read_case(text: str) -> Inputs:
         raise CaseError(f"not valid JSON: {error.msg}", line=error.lineno) from error
     except RecursionError as error:
         raise CaseError("not valid JSON: nested too deeply") from error
+    except ValueError as error:  # a number of thousands of digits
+        raise CaseError(f"not valid JSON: {error}") from error
     try:
         inputs = _mapping(_mapping(whole, "the file").get("inputs"), "inputs")
         return _inputs(inputs)
@@ -121,7 +122,7 @@ def _inputs(inputs: Entry) -> Inputs:
 
 def _mapping(value: object, name: str) -> Entry:
     if not isinstance(value, dict):
-        raise _WrongError(f"{name}: expected an object, got {_short(value)}", name)
+        raise _WrongError(f"{name}: expected an object, got {short(value)}", name)
     return value
 
 
@@ -174,22 +175,22 @@ def _optional(given: Entry, key: str, where: str, read: Callable[[Any], T]) -> T
     try:
         return read(given[key])
     except (TypeError, ValueError) as error:
-        raise _WrongError(f"{where}: {key} = {_short(given[key])}: expected a number", where, key) from error
+        raise _WrongError(f"{where}: {key} = {short(given[key])}: expected a number", where, key) from error
 
 
 def _number(value: object, key: str, where: str) -> float:
     try:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
-        raise _WrongError(f"{where}: {key} = {_short(value)}: expected a number", where, key) from error
+        raise _WrongError(f"{where}: {key} = {short(value)}: expected a number", where, key) from error
     if not abs(number) <= MOST:
-        raise _WrongError(f"{where}: {key} = {_short(value)}: expected a number up to {MOST:g}", where, key)
+        raise _WrongError(f"{where}: {key} = {short(value)}: expected a number up to {MOST:g}", where, key)
     return number
 
 
 def _one_of(value: object, known: tuple[str, ...], key: str, where: str) -> str:
     if value not in known:
-        raise _WrongError(f"{where}: {key} = {_short(value)}: expected {' or '.join(known)}", where, key)
+        raise _WrongError(f"{where}: {key} = {short(value)}: expected {' or '.join(known)}", where, key)
     return str(value)
 
 
@@ -213,7 +214,7 @@ def _rule(given: Entry, name: str, order: int, nodes: Mapping[str, NodeInput]) -
     if not resources:
         raise _WrongError(f"rule {name}: names no resources", name)
     if strange := [one for one in resources if not isinstance(one, str)]:
-        raise _WrongError(f"rule {name}: {_short(strange[0])}: expected a service", name)
+        raise _WrongError(f"rule {name}: {short(strange[0])}: expected a service", name)
     disabled = "disable" in given  # whatever its value (1.6)
     if kind == "node-affinity":
         priorities = _priorities(given, name, nodes)
@@ -252,7 +253,7 @@ def _check_groups(configs: Mapping[str, ServiceConfig], records: Mapping[str, Re
 def _list(inputs: Entry, name: str) -> list[Any]:
     value = inputs.get(name) or []
     if not isinstance(value, list):
-        raise _WrongError(f"{name}: expected a list, got {_short(value)}", name)
+        raise _WrongError(f"{name}: expected a list, got {short(value)}", name)
     return value
 
 
@@ -353,8 +354,3 @@ def _pending(cmd: object) -> PendingCommand | None:
     if verb == Verb.STOP:
         return PendingCommand(Verb.STOP, timeout_s=int(argument))
     return PendingCommand(Verb(verb), target=str(argument))
-
-
-def _short(value: object) -> str:
-    shown = json.dumps(value)
-    return shown if len(shown) <= 60 else shown[:60] + "..."

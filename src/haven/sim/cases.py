@@ -80,7 +80,7 @@ def read_case(path: Path) -> Json:
         raise CaseFileError(f"{path}: cannot be read: {error.strerror}") from error
     except json.JSONDecodeError as error:
         raise CaseFileError(f"{path}:{error.lineno}: not valid JSON: {error.msg}") from error
-    except (UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise CaseFileError(f"{path}: not valid JSON: {error}") from error
     if not isinstance(case, dict):
         raise CaseFileError(f"{path}: a case is a JSON object, this is a {type(case).__name__}")
@@ -108,4 +108,4 @@ def _shown(found: list[str]) -> str:
     if not found:
         return ""
     more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return f": {'; '.join(found[:_SHOWN])}{more}"
+    return f": {'; '.join(found[:_SHOWN])}{more}".replace("\n", "\\n")
