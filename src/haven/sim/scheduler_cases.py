@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from haven.core.load import Load
-from haven.core.placement.rebalance import Movable, after_move, move_scores
+from haven.core.placement.rebalance import Movable, after_move, move_columns
 from haven.core.placement.spread import NodeLoad, imbalance
-from haven.core.placement.starts import start_scores
+from haven.core.placement.starts import DIGITS, start_scores
+from haven.core.placement.topsis import closeness
 from haven.sim.fields import amount, table, tables, text
 
 Json = Mapping[str, Any]
@@ -57,8 +58,9 @@ def _differ_in_moves(nodes: Sequence[NodeLoad], expected: Json) -> Iterator[str]
     moves.sort(key=lambda move: (move.leader, move.targets))  # in a tie the first one wins
     left = [int(imbalance(after_move(nodes, move, move.targets[0])) * 1e15) for move in moves]  # cut
     yield from _differ_in_order("bruteforce", expected, _targets(nodes, moves, left))
-    scores = [-score for score in move_scores(nodes, moves)]
-    yield from _differ_in_order("topsis", expected, _targets(nodes, moves, scores))
+    rounded = [[round(value, DIGITS) for value in column] for column in move_columns(nodes, moves)]
+    worse = [-score for score in closeness(rounded)]
+    yield from _differ_in_order("topsis", expected, _targets(nodes, moves, worse))
 
 
 def _move(nodes: Sequence[NodeLoad], candidate: Json) -> Movable:

@@ -12,11 +12,10 @@ from haven.core.placement.rebalance import (
     bundles,
     choose_move,
     movable_bundles,
-    move_scores,
+    move_columns,
     uncounted,
 )
 from haven.core.placement.spread import NodeLoad
-from haven.core.placement.topsis import closeness
 from haven.core.words import RebalanceMethod, SchedulerMode, ServiceState
 from tests.core.placement.making import Cluster, by_sid, figures, guest, load, row_of, service
 
@@ -187,12 +186,12 @@ def test_a_source_never_falls_below_zero() -> None:
         assert move(lopsided(figures=late), method) == ("vm:103", "node2")
 
 
-def test_topsis_scores_the_cluster_that_a_move_leaves() -> None:
+def test_topsis_looks_at_the_cluster_that_a_move_leaves() -> None:
     """With a source that would fall below zero, too."""
     nodes = [NodeLoad(f"node{n}", load(16, 64), load(8 // (n + 1), 8 * n)) for n in range(3)]
     moves = [Movable("vm:101", load(12, 4), 0, (1, 2)), Movable("vm:102", load(2, 40), 1, (0,))]
     rows = [row_of(after_move(nodes, move, target)) for move in moves for target in move.targets]
-    assert move_scores(nodes, moves) == pytest.approx(closeness(list(zip(*rows, strict=True))))
+    assert list(zip(*move_columns(nodes, moves), strict=True)) == [pytest.approx(tuple(row)) for row in rows]
 
 
 def test_under_static_what_is_configured_is_moved() -> None:

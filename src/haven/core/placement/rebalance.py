@@ -8,15 +8,12 @@ from haven.core.load import Load
 from haven.core.placement.affinity import Services, allowed_and_preferred
 from haven.core.placement.select import Placement
 from haven.core.placement.spread import Measure, NodeLoad, imbalance, sums_without
-from haven.core.placement.starts import DIGITS
 from haven.core.placement.topsis import closeness
 from haven.core.words import RebalanceMethod, ServiceState
 
 _MOVING = (ServiceState.MIGRATE, ServiceState.RELOCATE)
 _NEAR = 1e-12
 """Results of running sums that differ by less are told apart by exact ones, or are taken as the same."""
-_STEPS = 10.0**DIGITS
-"""What TOPSIS looks at is counted in steps of 1e-12, as for starts: equal outcomes are then really equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,24 +169,33 @@ def _nearly_best(nodes: Sequence[NodeLoad], movable: Sequence[Movable]) -> Itera
 
 
 def _best_by_topsis(nodes: Sequence[NodeLoad], movable: Sequence[Movable]) -> tuple[Movable, int]:
-    """The move with the highest score; then by leader and target (R-6.5)."""
-    scores = move_scores(nodes, movable)
-    enough = max(scores) - _NEAR
+    """The move with the highest score; then by leader and target (R-6.5).
+
+    TOPSIS makes the most of the smallest difference: where all moves leave the same shares on other nodes, it
+    would score the rounding of their sums. So a move whose row is the best one's has its score, too.
+    """
+    columns = move_columns(nodes, movable)
+    scores = closeness(columns)
+    best = max(range(len(scores)), key=scores.__getitem__)
+    enough = scores[best] - _NEAR
     moves = ((bundle, target) for bundle in movable for target in bundle.targets)
-    return next(move for move, score in zip(moves, scores, strict=True) if score >= enough)
+    return next(
+        move
+        for place, move in enumerate(moves)
+        if scores[place] >= enough or all(abs(column[place] - column[best]) < _NEAR for column in columns)
+    )
 
 
-def move_scores(nodes: Sequence[NodeLoad], movable: Sequence[Movable]) -> list[float]:
-    """The TOPSIS score, 0 to 1, more is better, of the cluster that each move leaves, by bundle and target."""
+def move_columns(nodes: Sequence[NodeLoad], movable: Sequence[Movable]) -> tuple[list[float], ...]:
+    """The rows of 6.6, as columns, of the clusters that the moves leave, by bundle and target."""
     cpu = Measure([node.cpu_share for node in nodes])
     memory = Measure([node.memory_share for node in nodes])
     cpus = [bundle.load.cpus for bundle in movable]
     memory_bytes = [bundle.load.memory_bytes for bundle in movable]
-    columns = (
+    return (
         *_columns(cpu, [node.capacity.cpus for node in nodes], movable, cpus),
         *_columns(memory, [node.capacity.memory_bytes for node in nodes], movable, memory_bytes),
     )
-    return closeness([[round(value * _STEPS) for value in column] for column in columns])
 
 
 def _columns(
