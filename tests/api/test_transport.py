@@ -106,6 +106,8 @@ def test_the_query_wins_over_the_body(world: World) -> None:
         ("POST", "text/xml", "<sid/>", 506),
         ("POST", "application/json", "{", 400),
         ("POST", "application/json", "[]", 400),
+        ("POST", "application/json", "[" * 5000, 400),
+        ("POST", "application/json", '{"sid": %s}' % ("[" * 900 + "]" * 900), 400),
         ("GET", "", "sid=1", 501),
     ],
 )

@@ -247,6 +247,7 @@ def test_whatever_is_written_ends_in_a_scenario_or_a_complaint(text: str) -> Non
             "bad.txt:3: 'power m on': power needs a node that exists; there are n",
         ),
         ("{,}", "bad.txt:1: not valid JSON"),
+        (f'{{"inputs": {"1" * 5000}}}', "bad.txt:1: a number has more than 4300 digits"),
         ("\x00", "bad.txt:1: "),
         (
             BASE + "pacing: pve\nat 60 s: vm:101 is moved by hand to node2\n",

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from haven.core.words import ServiceState
 from haven.sim.cases import CaseFileError, read_case, run_cases
 from haven.sim.conformance import run_case
 from haven.sim.told import Told
@@ -183,6 +184,26 @@ def test_what_differs_is_told_in_the_line_of_the_file(text: str, write: Write) -
     assert not all_ok
 
 
+def test_a_name_of_two_lines_stays_in_the_line_of_its_file(write: Write) -> None:
+    (line,), _ = run_cases([write(changed(BUNDLE, [], "expected", "bundles_by_leader", "vm:1\n02"))])
+    assert line.endswith("bundle of vm:1\\n02: expected [], got None")
+
+
+def test_moves_that_leave_the_same_imbalance_but_for_rounding_are_in_order_of_leader(write: Write) -> None:
+    """Three nodes with 1.1, 0.4 and 0.4: it makes no difference to which of the other two one moves."""
+    shares = {"node1": 1.1, "node2": 0.4, "node3": 0.4}
+    nodes = [{"name": n, "cpu": share, "maxcpu": 1, "mem": 0, "maxmem": 1} for n, share in shares.items()]
+    stats = {"cpu": 0.3, "mem": 0}
+    candidates = [
+        {"sid": "vm:1", "source": "node1", "target": target, "stats": stats} for target in ("node3", "node2")
+    ]
+    order = ["node2", "node3"]
+    balancing: Json = {"candidates": candidates}
+    balancing |= {f"{method}_order_of_targets": order for method in ("bruteforce", "topsis")}
+    path = write({"inputs": {"nodes": nodes}, "expected": {"balancing": balancing}})
+    assert run_cases([path]) == ([f"ok   scheduler  {path}"], True)
+
+
 def test_of_many_differences_the_first_are_told_and_the_rest_counted(write: Write) -> None:
     wrong = changed(BUNDLE, {f"vm:{n}": [] for n in range(201, 206)}, "expected", "bundles_by_leader")
     (line,), _ = run_cases([write(wrong)])
@@ -207,16 +228,39 @@ BAD = {
         },
         "steps": [{"op": "select"}],
     },
-    ": not a valid bundle case: 'gone' is not a valid ServiceState": changed(
+    f': vm:101: state = "gone": expected {" or ".join(ServiceState)}': changed(
         BUNDLE, "gone", "inputs", "service_status", "vm:101", "state"
     ),
-    ": not a valid bundle case: 'list' object has no attribute 'items'": changed(
-        BUNDLE, [], "inputs", "service_status"
+    ": service_status = []: expected an object": changed(BUNDLE, [], "inputs", "service_status"),
+    ": partners of vm:101 = 7: expected a text": changed(
+        BUNDLE, ["vm:102", 7], "inputs", "positive_affinity", "vm:101"
     ),
-    ": not a valid selection case: step 1: op jump is none of select, add_node, remove_node": changed(
-        SELECTION, "jump", "steps", 0, "op"
+    ': step 1: op = "ju\\nmp": expected select, add_node or remove_node': changed(
+        SELECTION, "ju\nmp", "steps", 0, "op"
     ),
-    ": not a valid scheduler case: division by zero": changed(SCHEDULER, 0, "inputs", "nodes", 0, "maxcpu"),
+    ": steps 2 = null: expected an object": changed(SELECTION, None, "steps", 1),
+    ": node1: maxcpu = 0: expected a number above 0 up to 1e+18": changed(
+        SCHEDULER, 0, "inputs", "nodes", 0, "maxcpu"
+    ),
+    ": vm:1: cpu = NaN: expected a number from 0 up to 1e+18": changed(
+        SCHEDULER, float("nan"), "expected", "balancing", "candidates", 0, "stats", "cpu"
+    ),
+    ': rule 1 of 1: type = "nodes": expected node-affinity or resource-affinity': changed(
+        RULES, [{"id": "1 of 1", "type": "nodes", "resources": []}], "inputs", "rules"
+    ),
+    ': rule a: resources = "vm:101": expected a list': changed(
+        RULES, [{"id": "a", "type": "resource-affinity", "resources": "vm:101"}], "inputs", "rules"
+    ),
+    ': rule a: priority of node1 = "high": expected a whole number': changed(
+        RULES,
+        [{"id": "a", "type": "node-affinity", "resources": ["vm:101"], "nodes": {"node1": "high"}}],
+        "inputs",
+        "rules",
+    ),
+    ': line 3: kind = "devise": expected device or connect': changed(
+        FENCE, [{"line": 3, "kind": "devise", "device": "d"}], "inputs", "config"
+    ),
+    f": nodes = {json.dumps('x' * 99)[:60]}...: expected a list": changed(FENCE, "x" * 99, "inputs", "nodes"),
 }
 
 
@@ -236,6 +280,9 @@ def test_a_file_that_is_not_there_or_not_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "bytes.json").write_bytes(b'{"name": "\xff"}')
     with pytest.raises(CaseFileError, match=r"bytes.json:1: byte 0xff is not UTF-8: save the file as UTF-8"):
         read_case(tmp_path / "bytes.json")
+    (tmp_path / "digits.json").write_text(f'{{"name": {"1" * 5000}}}')
+    with pytest.raises(CaseFileError, match=r"digits.json:1: a number has more than 4300 digits"):
+        read_case(tmp_path / "digits.json")
     (tmp_path / "deep.json").write_text("[" * 100_000)
     with pytest.raises(CaseFileError, match=r"deep.json: not valid JSON: nested too deeply"):
         read_case(tmp_path / "deep.json")

@@ -52,3 +52,10 @@ def test_errors_where_commands_are_expected_are_told_and_the_other_way_round() -
         "commands_per_try: not expected, got commands_per_try",
         "errors: expected, got commands_per_try",
     ]
+
+
+def test_a_line_without_a_number_or_arguments_is_about_the_first_device_and_has_none() -> None:
+    device, connect = (
+        {k: v for k, v in line.items() if k not in ("number", "args")} for line in (DEVICE, CONNECT)
+    )
+    assert told([device, connect], {"commands_per_try": [{**NONE, "node1": [["fence_x"]]}, NONE]}) == []

@@ -57,6 +57,13 @@ def test_a_case_of_our_own_is_exact_too() -> None:
     assert differences(CASE) == []
 
 
+def test_numbers_may_come_as_texts_and_a_service_may_be_named_twice() -> None:
+    case = deepcopy(CASE)
+    case["inputs"]["rules"][0] |= {"nodes": {"node1": "1"}, "strict": "0"}
+    case["inputs"]["rules"][1] |= {"resources": ["vm:3", "vm:2", "vm:3"]}
+    assert differences(case) == []
+
+
 def changed(*path: str, to: object) -> dict[str, Any]:
     """The case with another expectation at that path."""
     case = deepcopy(CASE)

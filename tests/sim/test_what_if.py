@@ -196,6 +196,7 @@ def test_the_live_cluster_is_asked_when_no_file_is_named(case: str, capsys: pyte
     ("words", "said"),
     [
         (["--records", "{bad}"], "bad.json:1: not valid JSON"),
+        (["--records", "{digits}"], "digits.json:1: a number has more than 4300 digits"),
         (["--records", "{odd}"], "odd.json: these are no records of haven"),
         (["--records", "/does/not/exist"], "/does/not/exist: cannot be read: No such file or directory"),
         ([], "there is no live cluster to ask; name a file with --records or --case"),
@@ -207,9 +208,10 @@ def test_the_live_cluster_is_asked_when_no_file_is_named(case: str, capsys: pyte
 def test_bad_questions_are_one_line(
     case: str, tmp_path: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    files = {"case": case, "bad": str(tmp_path / "bad.json"), "odd": str(tmp_path / "odd.json")}
+    files = {"case": case, **{name: str(tmp_path / f"{name}.json") for name in ("bad", "odd", "digits")}}
     Path(files["bad"]).write_text("{,}")
     Path(files["odd"]).write_text('{"view": 3}')
+    Path(files["digits"]).write_text("1" * 5000)
     assert main(["what-if", *(word.format(**files) for word in words)]) == 2
     err = capsys.readouterr().err
     assert said in err

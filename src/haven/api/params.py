@@ -86,11 +86,11 @@ def parse_body(content_type: str, body: bytes) -> Given:
         raise RefusedError(506, f"content type '{shown(kind)}' is not supported")
     try:
         content = json.loads(body or b"{}")
-    except ValueError as error:
+        if not isinstance(content, dict):
+            raise RefusedError(400, "the body is not a JSON object")
+        return {name: _json_texts(value) for name, value in content.items() if value is not None}
+    except (ValueError, RecursionError) as error:
         raise RefusedError(400, f"the body is not valid JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise RefusedError(400, "the body is not a JSON object")
-    return {name: _json_texts(value) for name, value in content.items() if value is not None}
 
 
 def check(schema: Schema, in_path: Mapping[str, str], given: Given) -> Params:

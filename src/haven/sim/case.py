@@ -1,6 +1,5 @@
 """The conformance case format (spec 10.1) read into inputs. Only `inputs` of a case is looked at."""
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
@@ -34,6 +33,7 @@ from haven.core.words import (
     Wanted,
 )
 from haven.sim.errors import CaseError
+from haven.sim.fields import MOST, short
 from haven.sim.files import line_of, read_json
 from haven.sim.inputs import DEFAULT_CONFIGURED, DEFAULT_MEASURED, DEFAULT_VERSION, Inputs, NodeInput
 
@@ -41,8 +41,6 @@ E = TypeVar("E", bound=StrEnum)
 T = TypeVar("T")
 Entry = Mapping[str, Any]
 
-MOST = 1e18
-"""No number of a case is larger: an exabyte of memory, say."""
 KNOWN = frozenset(
     {
         "hardware_status",
@@ -130,7 +128,7 @@ def _added(command_lists: Iterable[Iterable[str]]) -> frozenset[str]:
 
 def _mapping(value: object, name: str) -> Entry:
     if not isinstance(value, dict):
-        raise _WrongError(f"{name}: expected an object, got {_short(value)}", name)
+        raise _WrongError(f"{name}: expected an object, got {short(value)}", name)
     return value
 
 
@@ -191,22 +189,22 @@ def _optional(given: Entry, key: str, where: str, read: Callable[[Any], T]) -> T
     try:
         return read(given[key])
     except (TypeError, ValueError) as error:
-        raise _WrongError(f"{where}: {key} = {_short(given[key])}: expected a number", where, key) from error
+        raise _WrongError(f"{where}: {key} = {short(given[key])}: expected a number", where, key) from error
 
 
 def _number(value: object, key: str, where: str) -> float:
     try:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
-        raise _WrongError(f"{where}: {key} = {_short(value)}: expected a number", where, key) from error
+        raise _WrongError(f"{where}: {key} = {short(value)}: expected a number", where, key) from error
     if not 0 <= number <= MOST:
-        raise _WrongError(f"{where}: {key} = {_short(value)}: expected a number from 0 to {MOST:g}", where, key)
+        raise _WrongError(f"{where}: {key} = {short(value)}: expected a number from 0 to {MOST:g}", where, key)
     return number
 
 
 def _one_of(value: object, known: tuple[str, ...], key: str, where: str) -> str:
     if value not in known:
-        raise _WrongError(f"{where}: {key} = {_short(value)}: expected {' or '.join(known)}", where, key)
+        raise _WrongError(f"{where}: {key} = {short(value)}: expected {' or '.join(known)}", where, key)
     return str(value)
 
 
@@ -230,7 +228,7 @@ def _rule(given: Entry, name: str, order: int, nodes: Mapping[str, NodeInput]) -
     if not resources:
         raise _WrongError(f"rule {name}: names no resources", name)
     if strange := [one for one in resources if not isinstance(one, str)]:
-        raise _WrongError(f"rule {name}: {_short(strange[0])}: expected a service", name)
+        raise _WrongError(f"rule {name}: {short(strange[0])}: expected a service", name)
     disabled = "disable" in given  # whatever its value (1.6)
     if kind == "node-affinity":
         priorities = _priorities(given, name, nodes)
@@ -269,7 +267,7 @@ def _check_groups(configs: Mapping[str, ServiceConfig], records: Mapping[str, Re
 def _list(inputs: Entry, name: str) -> list[Any]:
     value = inputs.get(name) or []
     if not isinstance(value, list):
-        raise _WrongError(f"{name}: expected a list, got {_short(value)}", name)
+        raise _WrongError(f"{name}: expected a list, got {short(value)}", name)
     return value
 
 
@@ -379,8 +377,3 @@ def _pending(cmd: object) -> PendingCommand | None:
     if verb == Verb.STOP:
         return PendingCommand(Verb.STOP, timeout_s=int(argument))
     return PendingCommand(Verb(verb), target=str(argument))
-
-
-def _short(value: object) -> str:
-    shown = json.dumps(value)
-    return shown if len(shown) <= 60 else shown[:60] + "..."

@@ -102,4 +102,4 @@ def _shown(found: list[str]) -> str:
     if not found:
         return ""
     more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return f": {'; '.join(found[:_SHOWN])}{more}"
+    return f": {'; '.join(found[:_SHOWN])}{more}".replace("\n", "\\n")

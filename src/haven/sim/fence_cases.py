@@ -12,31 +12,37 @@ from haven.core.fence_file import (
     FenceLine,
     fence_file,
 )
+from haven.sim.fields import items, table, tables, text, texts, whole, wrong
 
 Json = Mapping[str, Any]
 
 
 def differences(case: Json) -> list[str]:
     """What differs between the case's `expected` and what the core makes of its `inputs`; empty: exact."""
-    expected = case["expected"]
+    expected = table(case["expected"], "expected")
     got = _outcome(case["inputs"])
     return [line for key in sorted(expected.keys() | got.keys()) for line in _differ_lists(key, expected, got)]
 
 
 def read_line(entry: Json) -> FenceLine:
     """A line as cases write it: already split into words."""
-    common = (int(entry["line"]), str(entry["device"]), int(entry["number"]))
+    line = whole(entry["line"], "line")
+    name = text(entry["device"], f"line {line}: device")
+    number = whole(entry.get("number", 1), f"line {line}: number")
+    args = tuple(texts(entry.get("args", []), f"line {line}: args"))
     if entry["kind"] == "device":
-        return DeviceLine(*common, agent=entry["agent"], args=tuple(entry["args"]))
-    return ConnectLine(*common, node=entry["node"], args=tuple(entry["args"]))
+        return DeviceLine(line, name, number, text(entry["agent"], f"line {line}: agent"), args)
+    if entry["kind"] == "connect":
+        return ConnectLine(line, name, number, text(entry["node"], f"line {line}: node"), args)
+    raise wrong(entry["kind"], f"line {line}: kind", "device or connect")
 
 
 def _outcome(inputs: Json) -> dict[str, list[Any]]:
     try:
-        found = fence_file(map(read_line, inputs["config"]))
+        found = fence_file(map(read_line, tables(inputs["config"], "config")))
     except FenceFileError as wrong:
         return {"errors": [_error(one) for one in wrong.errors]}
-    tries = found.commands_per_try(inputs["nodes"])
+    tries = found.commands_per_try(texts(inputs["nodes"], "nodes"))
     return {
         "commands_per_try": [
             {node: [list(argv) for argv in commands] for node, commands in one.items()} for one in tries
@@ -56,7 +62,7 @@ def _differ_lists(key: str, expected: Json, got: Json) -> Iterator[str]:
     if key not in expected or key not in got:
         yield f"{key}: {'not expected' if key in got else 'expected'}, got {', '.join(got)}"
         return
-    wanted, found = expected[key], got[key]
+    wanted, found = items(expected[key], key), got[key]
     if len(wanted) != len(found):
         yield f"{key}: expected {len(wanted)}, got {len(found)}"
     for number, (one, other) in enumerate(zip(wanted, found, strict=False), start=1):

@@ -7,29 +7,42 @@ from haven.core.records import NodeAffinityRule, ResourceAffinityRule, Rule
 from haven.core.rules.compile import Compilation, compile_rules
 from haven.core.rules.faults import Dropped
 from haven.core.words import Affinity
+from haven.sim.fields import items, table, tables, text, texts, whole, word, wrong
 
 Json = Mapping[str, Any]
 
 
 def differences(case: Json) -> list[str]:
     """What differs between the case's `expected` and what the core makes of its `inputs`; empty: exact."""
-    inputs, expected = case["inputs"], case["expected"]
-    rules = [read_rule(entry, entry["id"], number) for number, entry in enumerate(inputs["rules"], start=1)]
-    got = compile_rules(rules, inputs["nodes"])
+    inputs, expected = case["inputs"], table(case["expected"], "expected")
+    got = compile_rules(read_rules(inputs["rules"]), texts(inputs["nodes"], "nodes"))
     return [*_reports(expected, got), *_rules_after(expected, got), *_compiled(expected, got)]
 
 
-def read_rule(entry: Json, rule_id: str, order: int) -> Rule:
+def read_rules(entries: object) -> list[Rule]:
+    """Rules as cases list them: their places are their order numbers."""
+    found = tables(entries, "rules")
+    return [_read_rule(one, text(one["id"], f"id of rule {order}"), order) for order, one in enumerate(found, 1)]
+
+
+def _read_rule(entry: Json, rule_id: str, order: int) -> Rule:
     """A rule as cases write it; the mere presence of `disable` disables it (spec 1.6)."""
-    resources, disabled, comment = tuple(sorted(entry["resources"])), "disable" in entry, entry.get("comment")
-    if entry["type"] == "node-affinity":
-        strict = bool(int(entry.get("strict", 0)))
-        return NodeAffinityRule(rule_id, order, resources, dict(entry["nodes"]), strict, disabled, comment)
-    return ResourceAffinityRule(rule_id, order, resources, Affinity(entry["affinity"]), disabled, comment)
+    kind, what = entry["type"], f"rule {rule_id}:"
+    resources = tuple(sorted(set(texts(entry["resources"], f"{what} resources"))))
+    disabled, comment = "disable" in entry, entry.get("comment")
+    if kind == "node-affinity":
+        named = table(entry["nodes"], f"{what} nodes")
+        nodes = {node: whole(priority, f"{what} priority of {node}") for node, priority in named.items()}
+        strict = bool(whole(entry.get("strict", 0), f"{what} strict"))
+        return NodeAffinityRule(rule_id, order, resources, nodes, strict, disabled, comment)
+    if kind == "resource-affinity":
+        affinity = word(Affinity, entry["affinity"], f"{what} affinity")
+        return ResourceAffinityRule(rule_id, order, resources, affinity, disabled, comment)
+    raise wrong(kind, f"{what} type", "node-affinity or resource-affinity")
 
 
 def _reports(expected: Json, got: Compilation) -> Iterator[str]:
-    wanted, found = expected["messages"], [_message(one) for one in got.dropped]
+    wanted, found = items(expected["messages"], "messages"), [_message(one) for one in got.dropped]
     for number in range(max(len(wanted), len(found))):
         yield from _differ(f"message {number + 1}", _item(wanted, number), _item(found, number))
 
@@ -40,8 +53,9 @@ def _message(dropped: Dropped) -> dict[str, str]:
 
 
 def _rules_after(expected: Json, got: Compilation) -> Iterator[str]:
-    order = expected["order_after"]
-    wanted = {name: read_rule(entry, name, order[name]) for name, entry in expected["rules_after"].items()}
+    order = table(expected["order_after"], "order_after")
+    after = table(expected["rules_after"], "rules_after")
+    wanted = {name: _read_rule(table(entry, name), name, order[name]) for name, entry in after.items()}
     yield from _by_key("rule", wanted, {rule.id: rule for rule in got.after})
 
 

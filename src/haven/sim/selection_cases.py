@@ -10,7 +10,8 @@ from haven.core.records import ServiceConfig
 from haven.core.rules.compile import compile_rules
 from haven.core.words import Preference, SchedulerMode
 from haven.sim.bundle_cases import read_service
-from haven.sim.rules_cases import read_rule
+from haven.sim.fields import table, tables, text, texts, whole, word, wrong
+from haven.sim.rules_cases import read_rules
 
 Json = Mapping[str, Any]
 
@@ -22,29 +23,30 @@ def differences(case: Json) -> list[str]:
     is what was selected last.
     """
     inputs = case["inputs"]
-    sid, nodes = inputs["sid"], set(inputs["nodes"])
-    rules = [read_rule(entry, entry["id"], number) for number, entry in enumerate(inputs["rules"], start=1)]
-    compiled = compile_rules(rules, inputs["nodes"]).rules
-    service = read_service(sid, inputs["service_status"])
-    configs = {sid: _config(sid, inputs["service_config"])}
+    sid, nodes = text(inputs["sid"], "sid"), set(texts(inputs["nodes"], "nodes"))
+    scheduler = word(SchedulerMode, inputs["scheduler"], "scheduler")
+    compiled = compile_rules(read_rules(inputs["rules"]), nodes).rules
+    service = read_service(sid, table(inputs["service_status"], "service_status"))
+    configs = {sid: _config(sid, table(inputs["service_config"], "service_config"))}
     found = []
-    for number, step in enumerate(case["steps"], start=1):
+    for number, step in enumerate(tables(case["steps"], "steps"), start=1):
         if step["op"] == "remove_node":
-            nodes.discard(step["node"])
+            nodes.discard(text(step["node"], f"step {number}: node"))
         elif step["op"] == "add_node":
-            nodes.add(step["node"])
+            nodes.add(text(step["node"], f"step {number}: node"))
         elif step["op"] == "select":
             online = frozenset(nodes)
-            usage = Usage(SchedulerMode(inputs["scheduler"]), online, {})
+            usage = Usage(scheduler, online, {})
             placement = Placement(compiled, usage, online, {sid: service}, configs)
-            got = select_node(sid, Preference(step["preference"]), placement)
+            preference = word(Preference, step["preference"], f"step {number}: preference")
+            got = select_node(sid, preference, placement)
             service = replace(service, node=got or "")
             if got != step["expect"]:
                 found.append(f"step {number}: expected {step['expect']}, got {got}")
         else:
-            raise ValueError(f"step {number}: op {step['op']} is none of select, add_node, remove_node")
+            raise wrong(step["op"], f"step {number}: op", "select, add_node or remove_node")
     return found
 
 
 def _config(sid: str, entry: Json) -> ServiceConfig:
-    return ServiceConfig(sid, "", entry["node"], failback=bool(int(entry.get("failback", 1))))
+    return ServiceConfig(sid, "", entry["node"], failback=bool(whole(entry.get("failback", 1), "failback")))

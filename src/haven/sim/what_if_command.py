@@ -53,6 +53,8 @@ def read_snapshot(text: str) -> Snapshot:
         return decode(Snapshot, read_json(text))
     except CodecError as error:
         raise CaseError(f"these are no records of haven: {error}") from error
+    except ValueError as error:  # a number of thousands of digits
+        raise CaseError(f"not valid JSON: {error}") from error
 
 
 def _save(path: Path, snapshot: Snapshot) -> None:

@@ -19,6 +19,7 @@ from haven.core.placement.rebalance import (
 )
 from haven.core.placement.select import Placement, select_node
 from haven.core.placement.spread import NodeLoad, imbalance
+from haven.core.placement.starts import DIGITS
 from haven.core.placement.topsis import closeness
 from haven.core.placement.usage import Usage
 from haven.core.records import ServiceStatus
@@ -249,7 +250,8 @@ def test_topsis_finds_what_scoring_every_row_finds(cluster: Cluster) -> None:
     if found is None:
         return
     nodes, every = place.usage.node_loads(), list(moves(place))
-    scores = closeness(list(zip(*(row_of(after) for _, _, after in every), strict=True)))
+    rows = [[round(value, DIGITS) for value in row_of(after)] for _, _, after in every]
+    scores = closeness(list(zip(*rows, strict=True)))
     best = max(scores)
     near = {
         (bundle.leader, nodes[target].node)

@@ -5,18 +5,17 @@ from dataclasses import replace
 
 import pytest
 
-from haven.core.load import Figures, Load
+from haven.core.load import Figures, Load, NodeFigures
 from haven.core.placement.rebalance import (
     Movable,
     after_move,
     bundles,
     choose_move,
     movable_bundles,
-    move_scores,
+    move_columns,
     uncounted,
 )
 from haven.core.placement.spread import NodeLoad
-from haven.core.placement.topsis import closeness
 from haven.core.words import RebalanceMethod, SchedulerMode, ServiceState
 from tests.core.placement.making import Cluster, by_sid, figures, guest, load, row_of, service
 
@@ -141,6 +140,30 @@ def test_of_equal_moves_the_first_by_leader_then_by_target_is_taken() -> None:
         assert move(lopsided(figures=same), method) == ("vm:101", "node2")
 
 
+def test_topsis_takes_moves_that_leave_the_same_shares_on_other_nodes_as_equal() -> None:
+    """Sums of the same shares in another order differ in their last digit; that decides nothing."""
+    guests = {"vm:101": guest(load(0.7, 1)), "vm:102": guest(load(2.3, 4))}
+    cluster = Cluster(
+        by_sid(*(service(sid, "node1", running=True) for sid in guests)),
+        online=frozenset({"node1", "node2"}),
+        mode=SchedulerMode.STATIC,
+        figures=figures(dict.fromkeys(("node1", "node2"), Load()), guests, load(24, 128)),
+    )
+    assert move(cluster, TOPSIS) == ("vm:101", "node2")
+
+
+def test_small_loads_are_told_apart_though_the_one_that_moves_was_huge() -> None:
+    huge = guest(Load(1, 1), Load(3.7, 2**45))
+    nodes = {
+        "node1": NodeFigures(Load(0.5, 2**20), Load(0, 2**45)),
+        "node2": NodeFigures(Load(10000, 2**50), Load(4, 0)),
+        "node3": NodeFigures(Load(64, 2**38), Load(1e-9, 0)),
+    }
+    services = by_sid(service("vm:101", "node1", running=True))
+    cluster = Cluster(services, mode=SchedulerMode.DYNAMIC, figures=Figures(nodes, {"vm:101": huge}))
+    assert move(cluster) == ("vm:101", "node3")
+
+
 def test_bruteforce_takes_the_better_move_however_little_it_is_better() -> None:
     nodes = {"node1": 0.6, "node2": 0.0, "node3": 0.0}
     for little in (1e-7, 1e-13):
@@ -163,12 +186,12 @@ def test_a_source_never_falls_below_zero() -> None:
         assert move(lopsided(figures=late), method) == ("vm:103", "node2")
 
 
-def test_topsis_scores_the_cluster_that_a_move_leaves() -> None:
+def test_topsis_looks_at_the_cluster_that_a_move_leaves() -> None:
     """With a source that would fall below zero, too."""
     nodes = [NodeLoad(f"node{n}", load(16, 64), load(8 // (n + 1), 8 * n)) for n in range(3)]
     moves = [Movable("vm:101", load(12, 4), 0, (1, 2)), Movable("vm:102", load(2, 40), 1, (0,))]
     rows = [row_of(after_move(nodes, move, target)) for move in moves for target in move.targets]
-    assert move_scores(nodes, moves) == pytest.approx(closeness(list(zip(*rows, strict=True))))
+    assert list(zip(*move_columns(nodes, moves), strict=True)) == [pytest.approx(tuple(row)) for row in rows]
 
 
 def test_under_static_what_is_configured_is_moved() -> None:

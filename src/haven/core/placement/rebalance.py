@@ -7,7 +7,7 @@ from math import sqrt
 from haven.core.load import Load
 from haven.core.placement.affinity import Services, allowed_and_preferred
 from haven.core.placement.select import Placement
-from haven.core.placement.spread import Measure, NodeLoad, imbalance
+from haven.core.placement.spread import Measure, NodeLoad, imbalance, sums_without
 from haven.core.placement.topsis import closeness
 from haven.core.words import RebalanceMethod, ServiceState
 
@@ -145,7 +145,7 @@ def _nearly_best(nodes: Sequence[NodeLoad], movable: Sequence[Movable]) -> Itera
     With loads L the imbalance is sqrt(n ΣL²/(ΣL)² - 1), so the ratio of the sums is compared alone.
     """
     loads = [(node.cpu_share + node.memory_share) / 2 for node in nodes]
-    squares, total = sum([load * load for load in loads]), sum(loads)
+    squares, totals = sums_without([load * load for load in loads]), sums_without(loads)
     per_cpu = [0.5 / node.capacity.cpus for node in nodes]
     per_byte = [0.5 / node.capacity.memory_bytes for node in nodes]
     ratios: list[tuple[float, Movable, int]] = []
@@ -155,8 +155,8 @@ def _nearly_best(nodes: Sequence[NodeLoad], movable: Sequence[Movable]) -> Itera
         used = nodes[source].used
         left = max(0.0, used.cpus - cpus) * per_cpu[source]
         left += max(0.0, used.memory_bytes - memory_bytes) * per_byte[source]
-        other_squares = squares - loads[source] * loads[source] + left * left
-        other_total = total - loads[source] + left
+        other_squares = squares[source] + left * left
+        other_total = totals[source] + left
         for target in bundle.targets:
             old = loads[target]
             new = old + cpus * per_cpu[target] + memory_bytes * per_byte[target]
@@ -169,24 +169,33 @@ def _nearly_best(nodes: Sequence[NodeLoad], movable: Sequence[Movable]) -> Itera
 
 
 def _best_by_topsis(nodes: Sequence[NodeLoad], movable: Sequence[Movable]) -> tuple[Movable, int]:
-    """The move with the highest score; then by leader and target (R-6.5)."""
-    scores = move_scores(nodes, movable)
-    enough = max(scores) - _NEAR
+    """The move with the highest score; then by leader and target (R-6.5).
+
+    TOPSIS makes the most of the smallest difference: where all moves leave the same shares on other nodes, it
+    would score the rounding of their sums. So a move whose row is the best one's has its score, too.
+    """
+    columns = move_columns(nodes, movable)
+    scores = closeness(columns)
+    best = max(range(len(scores)), key=scores.__getitem__)
+    enough = scores[best] - _NEAR
     moves = ((bundle, target) for bundle in movable for target in bundle.targets)
-    return next(move for move, score in zip(moves, scores, strict=True) if score >= enough)
+    return next(
+        move
+        for place, move in enumerate(moves)
+        if scores[place] >= enough or all(abs(column[place] - column[best]) < _NEAR for column in columns)
+    )
 
 
-def move_scores(nodes: Sequence[NodeLoad], movable: Sequence[Movable]) -> list[float]:
-    """The TOPSIS score, 0 to 1, more is better, of the cluster that each move leaves, by bundle and target."""
+def move_columns(nodes: Sequence[NodeLoad], movable: Sequence[Movable]) -> tuple[list[float], ...]:
+    """The rows of 6.6, as columns, of the clusters that the moves leave, by bundle and target."""
     cpu = Measure([node.cpu_share for node in nodes])
     memory = Measure([node.memory_share for node in nodes])
     cpus = [bundle.load.cpus for bundle in movable]
     memory_bytes = [bundle.load.memory_bytes for bundle in movable]
-    columns = (
+    return (
         *_columns(cpu, [node.capacity.cpus for node in nodes], movable, cpus),
         *_columns(memory, [node.capacity.memory_bytes for node in nodes], movable, memory_bytes),
     )
-    return closeness(columns)
 
 
 def _columns(
@@ -195,13 +204,14 @@ def _columns(
     """Quadratic mean and maximum, each plus one, that each move leaves of a measure (the rows of 6.6)."""
     shares, count = measure.shares, len(measure.shares)
     old = [share * share for share in shares]
+    without = sums_without(old)
     others = [[measure.highest_without(one, two) for two in range(count)] for one in range(count)]
     means: list[float] = []
     highest: list[float] = []
     for bundle, amount in zip(movable, amounts, strict=True):
         source, targets = bundle.source, bundle.targets
         left = max(0.0, shares[source] - amount / capacities[source])
-        squares = measure.squares - old[source] + left * left
+        squares = without[source] + left * left
         new = [shares[target] + amount / capacities[target] for target in targets]
         means += [
             1 + sqrt((squares - old[target] + share * share) / count)

@@ -37,6 +37,12 @@ def imbalance(nodes: Sequence[NodeLoad], *, normalised: bool = False) -> float:
     return deviation / mean / (sqrt(len(nodes) - 1) if normalised else 1.0)
 
 
+def sums_without(values: Sequence[float]) -> list[float]:
+    """By index: the sum of all other values. Summed up anew: a large one taken from the sum would leave its
+    rounding error in place of the small ones."""
+    return [sum(values[:index]) + sum(values[index + 1 :]) for index in range(len(values))]
+
+
 class Measure:
     """One measure of all nodes, processors or memory, as shares of what each has.
 
