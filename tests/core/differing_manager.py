@@ -5,7 +5,7 @@ from typing import Any
 
 from haven.core.clock import deadline_after
 from haven.core.records import AgentEpoch, Hold, RunKey
-from haven.core.transaction import Put
+from haven.core.transaction import Delete, Put
 from haven.core.words import (
     DisarmMode,
     ExitCode,
@@ -271,6 +271,19 @@ def a_disarm_that_waits(policy: Policy) -> None:
     crm.command(Verb.DISARM, mode=DisarmMode.FREEZE)
     crm.rounds(5)
     assert crm.told.count("disarm_deferred vm:101 migrate") == (5 if policy is PVE else 1)
+
+
+def a_service_that_is_taken_out_while_disarming_waits_for_it(policy: Policy) -> None:
+    """It moves, and nobody will tell how that ends."""
+    crm = manager(policy, S.MIGRATE, node=NODE2, target=NODE3)
+    crm.command(Verb.DISARM, mode=DisarmMode.FREEZE)
+    crm.rounds()
+    crm.write(Delete(f"config/{SID}"))
+    for node in NODES:
+        crm.lrm(node, LrmMode.DISARM)
+    crm.rounds(2)
+    assert (crm.read(f"service/{SID}") is None) == (policy is HAVEN)
+    assert ("disarm_complete" in crm.told) == (policy is HAVEN)
 
 
 def a_hold_while_services_are_ignored(policy: Policy) -> None:

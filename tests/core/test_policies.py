@@ -135,6 +135,11 @@ DIFFERENCES = (
         "R-7.5", "a stopped service that runs is stopped again", differing_host.a_stopped_vm_that_somebody_starts
     ),
     Difference(
+        "7.5",
+        "a service that is taken out of HA while it is disarmed stays recorded until HA is armed",
+        differing_manager.a_service_that_is_taken_out_while_disarming_waits_for_it,
+    ),
+    Difference(
         "R-7.21",
         "that disarming waits for a service is told in every round",
         differing_manager.a_disarm_that_waits,

@@ -146,6 +146,7 @@ BROKEN: dict[str, Broken] = {
     "every version can read rules": _says(f"{CRM}.migrating_groups", "can_read_rules", True),
     # disarm
     "disarming waits for nothing": _instead(f"{CRM}.disarming", "DEFERRING", {}),
+    "who is taken out keeps disarming waiting": _idle(f"{CRM}.round", "_remove_taken_out"),
     "disarming freezes nothing": _idle(f"{CRM}.disarming", "_let_go"),
     "arming takes no new node": _idle(f"{CRM}.disarming", "_take_new_node"),
     # node daemons

@@ -104,6 +104,7 @@ NOTICES = {
     "stuck-managers-delay-only": "the watchdog is too quick",
     "stuck-node-daemons-reset-their-hosts": "no watchdog ever fires",
     "taken-out-of-ha-runs-on": "the lease does not hear that its lock was given back",
+    "taken-out-while-disarming": "who is taken out keeps disarming waiting",
     "target-dies-during-a-move": "no lost move is looked into",
     "together-after-recovery": "guests together may part",
     "two-apart-whose-only-host-returns": "guests apart may meet",

@@ -30,6 +30,8 @@ def run_round(desk: Desk) -> ManagerMemory | None:
         drop_void_keys(desk)
     if desk.disarm is None:
         _add_and_remove(desk)
+    elif not desk.pve:
+        _remove_taken_out(desk)
     scheduler = _open_usage(desk)
     rules = rules_in_force.bring_into_force(desk, desk.memory.rules, nodes_changed=members_changed)
     handle_commands(desk)
@@ -95,6 +97,13 @@ def _add_and_remove(desk: Desk) -> None:
         _add(desk, desk.configs[sid])
     for sid in sorted(desk.services.keys() - tracked):
         _remove(desk, sid, "ignored" if sid in desk.configs else "no_config")
+
+
+def _remove_taken_out(desk: Desk) -> None:
+    """While HA is disarmed only `haven` lets go of who is taken out of it: disarming would wait for ever for the
+    end of a move that nobody asks for any more."""
+    for sid in sorted(desk.services.keys() - desk.configs.keys()):
+        _remove(desk, sid, "no_config")
 
 
 def _add(desk: Desk, config: ServiceConfig) -> None:
