@@ -89,7 +89,7 @@ class Desk:
         self.results: dict[str, Result] = {}
         self.ended_causes: frozenset[str] = frozenset()
         self.rules = CompiledRules()
-        self.migrated_rules: tuple[NodeAffinityRule, ...] = ()
+        self.migrated_rules: tuple[NodeAffinityRule, ...] | None = None
         self.last_online_s = dict(memory.last_online_s)
         self.asked_s = dict(memory.asked_s)
         self.storm_until_s = memory.storm_until_s
