@@ -82,7 +82,8 @@ class Desk:
         self.services = dict(view.services())
         self.configs = dict(view.configs())
         self.changed_configs: dict[str, ServiceConfig] = {}
-        self.nodes: dict[str, NodeState] = dict(record.node_status) if record else {}
+        written = record.node_status if record else {}
+        self.nodes = dict(written if memory.unwritten_nodes is None else memory.unwritten_nodes)
         self.maintenance = set(record.maintenance) if record else set()
         self.disarm: Disarm | None = record.disarm if record else None
         self.modes: dict[str, LrmMode] = {}
