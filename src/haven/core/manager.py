@@ -292,7 +292,8 @@ def _round(
     desk = Desk(memory, seen, now)
     after = run_round(desk)
     if after is None:
-        return Decision(memory, events=(*events, *desk.events))
+        found = replace(memory, last_online_s=desk.last_online_s, unwritten_nodes=desk.nodes)
+        return Decision(found, events=(*events, *desk.events))
     noted = _watchdog_of_disarm(desk, after)
     return Decision(
         memory=replace(after, disarm_noted=noted),

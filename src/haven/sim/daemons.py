@@ -99,7 +99,7 @@ def manager_sees(cluster: Cluster, host: Host, *, tick: bool) -> ManagerObservat
 
 
 def start_lrm(cluster: Cluster, host: Host) -> None:
-    decision = rounds.begin(cluster.now(host, Role.LRM), announced=cluster.first_record_written)
+    decision = rounds.begin(cluster.now(host, Role.LRM))
     host.lrm, host.lrm_stopping = decision.memory, None
     _publish(cluster, host, Role.LRM, decision)
 
@@ -118,6 +118,8 @@ def stop_lrm(cluster: Cluster, host: Host) -> None:
 def lrm_round(cluster: Cluster, host: Host) -> bool:
     """One round with all its orders; False when the process has ended."""
     assert host.lrm is not None
+    if cluster.first_record_written:  # R-2.10: the LRMs of a run share that
+        host.lrm = replace(host.lrm, announced=True)
     tick, results, lives = True, tuple[OrderResult, ...](), True
     for _ in range(MAX_STEPS):
         now = cluster.now(host, Role.LRM)

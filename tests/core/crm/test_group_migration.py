@@ -238,6 +238,21 @@ def test_the_round_that_migrates_works_with_the_result_already() -> None:
     assert f"{STEP} success" in told
 
 
+def test_a_group_without_services_that_goes_brings_the_rules_anew_in_the_same_round() -> None:
+    """4.1 step 8, R-6.14: groups have changed, so what is dropped is told again, and once."""
+    crm = Crm()
+    crm.group("empty", node1=1)
+    crm.prefers("one", "vm:101", node1=1)
+    crm.prefers("two", "vm:101", node1=1)
+    crm.config("vm:101")
+    crm.service("vm:101")
+    dropped = [f"rule_dropped vm:101 {rule} resource_in_two_node_affinity_rules" for rule in ("one", "two")]
+    assert crm.rounds() == dropped
+    crm.memory = replace(crm.memory, migration_rounds=1)
+    assert crm.rounds() == [f"{STEP} start", *CHECKED, *DONE, *dropped]
+    assert crm.rounds() == []
+
+
 def test_a_group_without_services_is_deleted_and_makes_no_rule() -> None:
     """R-6.10, R-6.14."""
     crm = grouped()

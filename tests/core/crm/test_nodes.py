@@ -196,6 +196,17 @@ def test_a_manager_whose_own_node_is_not_online_writes_nothing(how: str) -> None
     assert crm.watchdog == crm.at_s
 
 
+def test_what_a_manager_that_may_not_decide_finds_of_the_nodes_stays_in_its_memory() -> None:
+    """R-1.6, R-3.6: nothing is written, but a change is told once, not in each round."""
+    crm = Crm()
+    crm.node(NODE1, N.FENCE)
+    crm.lose(NODE2)
+    assert crm.rounds(3) == ["node_state node2 online unknown", *["master_offline"] * 3]
+    crm.members[NODE2] = Member(online=True, version="9.1.0")
+    assert crm.rounds(2) == ["node_state node2 unknown online", *["master_offline"] * 2]
+    assert crm.record().node_status[NODE2] is N.ONLINE
+
+
 def test_a_manager_on_a_node_in_maintenance_decides_all_the_same() -> None:
     """R-3.6."""
     crm = Crm()

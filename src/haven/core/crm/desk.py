@@ -82,14 +82,15 @@ class Desk:
         self.services = dict(view.services())
         self.configs = dict(view.configs())
         self.changed_configs: dict[str, ServiceConfig] = {}
-        self.nodes: dict[str, NodeState] = dict(record.node_status) if record else {}
+        written = record.node_status if record else {}
+        self.nodes = dict(written if memory.unwritten_nodes is None else memory.unwritten_nodes)
         self.maintenance = set(record.maintenance) if record else set()
         self.disarm: Disarm | None = record.disarm if record else None
         self.modes: dict[str, LrmMode] = {}
         self.results: dict[str, Result] = {}
         self.ended_causes: frozenset[str] = frozenset()
         self.rules = CompiledRules()
-        self.migrated_rules: tuple[NodeAffinityRule, ...] = ()
+        self.migrated_rules: tuple[NodeAffinityRule, ...] | None = None
         self.last_online_s = dict(memory.last_online_s)
         self.asked_s = dict(memory.asked_s)
         self.storm_until_s = memory.storm_until_s

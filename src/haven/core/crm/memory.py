@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from haven.core.crm.settled import Settled
 from haven.core.records import Group, Rule
 from haven.core.rules.compiled import CompiledRules
-from haven.core.words import CrmState, SchedulerMode
+from haven.core.words import CrmState, NodeState, SchedulerMode
 
 MIGRATION_FIRST_ROUND = 3
 
@@ -30,6 +30,7 @@ class ManagerMemory:
     `disarm_noted` (R-7.31) belong to the process; all below them to its time as master (R-1.5):
     `last_online_s` is the boottime at which each node was last seen, `asked_s` since when one that was not seen
     yet is missed, `storm_until_s` the boottime before which nothing is fenced (SAFETY.md, storm).
+    `unwritten_nodes` are the nodes' states as a round left them that ended early and wrote nothing (R-1.6, R-3.6).
     `imbalance_rounds` counts R-6.3, `migration_rounds` R-6.11.
     """
 
@@ -42,6 +43,7 @@ class ManagerMemory:
     last_online_s: Mapping[str, float] = field(default_factory=dict)
     asked_s: Mapping[str, float] = field(default_factory=dict)
     storm_until_s: float = 0.0
+    unwritten_nodes: Mapping[str, NodeState] | None = None
     imbalance_rounds: int = 0
     migration_rounds: int = MIGRATION_FIRST_ROUND
     rules: RulesInForce | None = None

@@ -42,6 +42,7 @@ def run_round(desk: Desk) -> ManagerMemory | None:
         last_online_s=desk.last_online_s,
         asked_s=desk.asked_s,
         storm_until_s=desk.storm_until_s,
+        unwritten_nodes=None,
         imbalance_rounds=imbalance_rounds,
         migration_rounds=migration_rounds,
         rules=rules,

@@ -19,7 +19,7 @@ def take_group_failback(desk: Desk) -> None:
 
 def bring_into_force(desk: Desk, before: RulesInForce | None, *, nodes_changed: bool) -> RulesInForce:
     """The rules as compiled; dropped ones are told of whenever they are compiled anew."""
-    rules, groups = (*desk.view.rules(), *desk.migrated_rules), tuple(_groups(desk).values())
+    rules, groups = (*desk.view.rules(), *(desk.migrated_rules or ())), tuple(_groups(desk).values())
     grouped = [config for config in desk.configs.values() if config.group is not None]
     members = {config.sid: config.group or "" for config in grouped}
     nodes = frozenset(desk.nodes)
@@ -37,7 +37,7 @@ def bring_into_force(desk: Desk, before: RulesInForce | None, *, nodes_changed: 
 
 def _groups(desk: Desk) -> dict[str, Group]:
     """None once they were migrated in this very round."""
-    return {} if desk.migrated_rules else dict(desk.view.groups())
+    return dict(desk.view.groups()) if desk.migrated_rules is None else {}
 
 
 def _compile(

@@ -14,11 +14,10 @@ from haven.core.order import CloseWatchdog, Exit, FeedWatchdog
 from haven.core.words import LrmMode, LrmState, ShutdownKind
 
 
-def begin(now: Now, *, announced: bool = False) -> Decision[LrmMemory]:
-    """A new process. `announced`: its first record counts as written already (R-2.10: the simulator shares
-    that among all LRMs of a run)."""
+def begin(now: Now) -> Decision[LrmMemory]:
+    """A new process."""
     row = daemon.transition(LrmState.STARTUP, Condition.PROCESS_STARTED)
-    memory = LrmMemory(state=row.to, since_s=now.boottime_s, announced=announced)
+    memory = LrmMemory(state=row.to, since_s=now.boottime_s)
     return Decision(memory, events=(tell.state(LrmState.STARTUP, row),))
 
 
