@@ -1,13 +1,13 @@
 """Scores of a start (6.6), TOPSIS, and imbalance (R-6.2), each beside a slow obvious twin."""
 
-from math import sqrt
+from math import fsum, sqrt
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from haven.core.load import Load
-from haven.core.placement.spread import Measure, NodeLoad, imbalance
+from haven.core.placement.spread import Measure, NodeLoad, imbalance, in_order
 from haven.core.placement.starts import start_scores
 from haven.core.placement.topsis import closeness
 from tests.core.placement.making import GIB, load, row_of
@@ -136,3 +136,14 @@ def test_imbalance_does_not_depend_on_how_much_there_is(nodes: list[NodeLoad]) -
 def test_processors_and_memory_count_the_same() -> None:
     nodes = [NodeLoad("node1", load(16, 64), load(8, 0)), NodeLoad("node2", load(16, 64), Load(0, 32 * GIB))]
     assert imbalance(nodes) == 0
+
+
+def test_imbalance_is_the_same_to_the_last_bit_whatever_the_sum_of_this_python(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """R-6.5: it is cut to 15 decimals to choose a move, and Python 3.12 rounds sums of floats otherwise."""
+    nodes = [NodeLoad(f"node{used}", load(24, 48), load(used / 10, used / 7)) for used in range(1, 12)]
+    assert in_order([0.1] * 10) == 0.9999999999999999
+    before = imbalance(nodes)
+    monkeypatch.setattr("builtins.sum", fsum)
+    assert imbalance(nodes) == before

@@ -7,7 +7,7 @@ from math import sqrt
 from haven.core.load import Load
 from haven.core.placement.affinity import Services, allowed_and_preferred
 from haven.core.placement.select import Placement
-from haven.core.placement.spread import Measure, NodeLoad, imbalance, sums_without
+from haven.core.placement.spread import Measure, NodeLoad, imbalance, in_order, sums_without
 from haven.core.placement.topsis import closeness
 from haven.core.words import RebalanceMethod, ServiceState
 
@@ -109,8 +109,9 @@ def movable_bundles(
         targets = tuple([index for index, name in enumerate(names) if name in allowed])
         if targets:
             loads = [placement.usage.carried_by(sid) for sid in members]
-            load = Load(sum([load.cpus for load in loads]), sum([load.memory_bytes for load in loads]))
-            found.append(Movable(leader, load, index_of[placement.services[leader].node], targets))
+            cpus, memory_bytes = in_order(one.cpus for one in loads), in_order(one.memory_bytes for one in loads)
+            source = index_of[placement.services[leader].node]
+            found.append(Movable(leader, Load(cpus, memory_bytes), source, targets))
     return found
 
 

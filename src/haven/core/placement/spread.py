@@ -1,8 +1,10 @@
 """How the nodes are loaded, and how evenly: what the schedulers look at (spec 6.6, R-6.2)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from math import sqrt
+from operator import add
 
 from haven.core.load import Load
 
@@ -24,16 +26,22 @@ class NodeLoad:
         return self.used.memory_bytes / self.capacity.memory_bytes
 
 
+def in_order(values: Iterable[float]) -> float:
+    """The sum, rounded at each step from left to right. `sum` does so up to Python 3.11 only: a move that is
+    chosen by a 15th decimal (R-6.5) would be another one on another Python."""
+    return reduce(add, values, 0.0)
+
+
 def imbalance(nodes: Sequence[NodeLoad], *, normalised: bool = False) -> float:
     """How unevenly the nodes are loaded (R-6.2): 0 all the same; all on one of n nodes is sqrt(n-1), or 1
     when normalised."""
     if len(nodes) < 2:
         return 0.0
     loads = [(node.cpu_share + node.memory_share) / 2 for node in nodes]
-    mean = sum(loads) / len(loads)
+    mean = in_order(loads) / len(loads)
     if mean <= 0:
         return 0.0
-    deviation = sqrt(sum([(load - mean) ** 2 for load in loads]) / len(loads))
+    deviation = sqrt(in_order([(load - mean) ** 2 for load in loads]) / len(loads))
     return deviation / mean / (sqrt(len(nodes) - 1) if normalised else 1.0)
 
 
