@@ -106,7 +106,6 @@ def _inputs(inputs: Entry) -> Inputs:
     records |= {f"group/{group.id}": group for group in _groups(inputs, nodes)}
     records["options"] = _options(_part(inputs, "datacenter_cfg"))
     records |= _manager(_part(inputs, "manager_status"))
-    _check_groups(configs, records)
     return Inputs(
         nodes=nodes,
         records=records,
@@ -239,14 +238,6 @@ def _groups(inputs: Entry, nodes: Mapping[str, NodeInput]) -> Iterable[Group]:
         name = str(given.get("id", ""))
         restricted, nofailback = _flag(given.get("restricted", 0)), _flag(given.get("nofailback", 0))
         yield Group(name, _priorities(given, name, nodes), restricted, nofailback, given.get("comment"))
-
-
-def _check_groups(configs: Mapping[str, ServiceConfig], records: Mapping[str, Record]) -> None:
-    for sid, config in configs.items():
-        if config.group is not None and f"group/{config.group}" not in records:
-            raise _WrongError(
-                f"service {sid}: group {config.group!r} does not exist", "service_config", sid, "group"
-            )
 
 
 def _list(inputs: Entry, name: str) -> list[Any]:
