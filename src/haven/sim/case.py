@@ -99,7 +99,6 @@ def _inputs(inputs: Entry) -> Inputs:
         _put(records, "group", group)
     records["options"] = _options(_part(inputs, "datacenter_cfg"))
     records |= _manager(_part(inputs, "manager_status"))
-    _check_groups(configs, records)
     return Inputs(
         nodes=nodes,
         records=records,
@@ -254,14 +253,6 @@ def _groups(inputs: Entry, nodes: Mapping[str, NodeInput]) -> Iterable[Group]:
         name = str(given.get("id") or "")
         restricted, nofailback = _flag(given.get("restricted", 0)), _flag(given.get("nofailback", 0))
         yield Group(name, _priorities(given, name, nodes), restricted, nofailback, given.get("comment"))
-
-
-def _check_groups(configs: Mapping[str, ServiceConfig], records: Mapping[str, Record]) -> None:
-    for sid, config in configs.items():
-        if config.group is not None and f"group/{config.group}" not in records:
-            raise _WrongError(
-                f"service {sid}: group {config.group!r} does not exist", "service_config", sid, "group"
-            )
 
 
 def _list(inputs: Entry, name: str) -> list[Any]:

@@ -183,13 +183,18 @@ def _queue(
 def _service(cluster: Cluster, words: list[str]) -> None:
     sid, verb, rest = words[0], words[1], words[2:]
     if verb in ("started", "stopped", "disabled", "ignored", "enabled"):
-        _change(cluster, sid, state=Wanted("started" if verb == "enabled" else verb))
+        _change(cluster, sid, state=_wanted(verb))
     elif verb in (Verb.MIGRATE, Verb.RELOCATE):
         _queue(cluster, Verb(verb), sid=sid, node=rest[0])
     elif verb == Verb.STOP:
         _queue(cluster, Verb.STOP, sid=sid, timeout_s=int(rest[0]))
     else:
         _SERVICE[verb](cluster, sid, rest)
+
+
+def _wanted(word: str) -> Wanted:
+    """`enabled` is the old word for started (1.6)."""
+    return Wanted.STARTED if word == "enabled" else Wanted(word)
 
 
 def _config(cluster: Cluster, sid: str) -> ServiceConfig | None:
@@ -205,7 +210,7 @@ def _change(cluster: Cluster, sid: str, **changes: object) -> None:
 
 def _add(cluster: Cluster, sid: str, words: list[str]) -> None:
     node = cluster.hosts[words[0]].name
-    state = Wanted(words[1]) if len(words) > 1 else Wanted.STARTED
+    state = _wanted(words[1]) if len(words) > 1 else Wanted.STARTED
     if len(words) > 2 and words[2] != "0":
         cluster.guests.running.add((node, sid))
     cluster.figures[sid] = GuestFigures(DEFAULT_CONFIGURED, DEFAULT_MEASURED)
