@@ -294,7 +294,7 @@ _SERVICE_FORMS = {
     _STATES: f"{_STATES}|enabled",
     "migrate|relocate|manual-migrate NODE": r"(migrate|relocate|manual-migrate) \S+",
     "stop SECONDS": f"stop {_N}",
-    "add NODE [STATE [0|1]]": rf"add \S+( ({_STATES})( [01])?)?",
+    "add NODE [STATE [0|1]]": rf"add \S+( ({_STATES}|enabled)( [01])?)?",
     "delete": "delete",
     "lock|unlock [NAME]": r"(lock|unlock)( \S+)?",
     "set-static-stats [maxcpu X] [maxmem MIB]": rf"set-static-stats( (maxcpu|maxmem) {_X})*",
