@@ -22,4 +22,7 @@ The caller's duties, by number:
    short pause, with what the store holds then.
 8. Look at the clock when an order is about to be given: one whose `not_after_s` has come is not given, and its
    result is `late`. The process may have stood still since the step, and others have decided meanwhile.
+9. A permit to start (SAFETY 7) is given for what has a committed run key that names this node, as its
+   owner or its target. It is withdrawn before a commit that gives the key up: who dies in between leaves a
+   key without a permit, never a permit without a key.
 """

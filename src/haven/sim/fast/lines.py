@@ -158,7 +158,7 @@ def _process(world: World, node: str, role: str) -> Process | None:
 def _kill(world: World, words: list[str]) -> None:
     process = _process(world, words[0], words[1])
     if process:
-        world.kill(process)
+        world.crash(process)
         _back_later(world, words[0], words[1], float(words[2]))
 
 

@@ -1,6 +1,7 @@
 """One process of `haven lrm` in virtual time: it looks, lets the core decide, acts and records, as the
 contract of `haven.core` asks its callers."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from haven.core import locks
@@ -9,7 +10,8 @@ from haven.core.hypervisor import Happening, Vm
 from haven.core.node import step as node
 from haven.core.node.memory import NodeMemory
 from haven.core.order import CloseWatchdog, Duty, Exit, Move, Order, OrderResult, is_late
-from haven.core.transaction import Committed, Delete, Outcome, Transaction
+from haven.core.records import RunKey
+from haven.core.transaction import Committed, Delete, Outcome, Put, Transaction
 from haven.core.view import View
 from haven.core.words import ShutdownKind
 from haven.sim.fast.host import Host
@@ -79,6 +81,7 @@ class Lrm(Process):
             self._perform(order)
         if not self.point("after it performed"):
             self.lease.giving_back = any(map(self._gives_back, decision.transactions))
+            self._withdraw_permits(decision.transactions)
             self.commit(decision.transactions, lambda outcome, _: self._go_on(decision, outcome))
 
     def _sees(self, view: View, *, tick: bool, quorate: bool) -> NodeObservation:
@@ -113,12 +116,25 @@ class Lrm(Process):
                     self._facts[uuid] = fact
 
     def _write_permits(self, view: View) -> None:
-        """The hook may let start what has a run key of this node, or is on its way here (SAFETY 7)."""
-        name, permits = self.host.name, self.host.libvirt.permits
+        """Duty 9: the hook may let start what has a run key of this node, or is on its way here (SAFETY 7)."""
+        permits = self.host.libvirt.permits
         if not self.world.is_cluster:
             permits.uuids = frozenset(self.world.guests)
             return
-        permits.uuids = frozenset(key.uuid for key in view.runs().values() if name in (key.node, key.target))
+        permits.uuids = frozenset(key.uuid for key in view.runs().values() if self._permits(key))
+
+    def _permits(self, key: RunKey) -> bool:
+        return self.host.name in (key.node, key.target)
+
+    def _withdraw_permits(self, transactions: Iterable[Transaction]) -> None:
+        """Duty 9: before the keys are given up."""
+        given_up = {
+            write.key.removeprefix("run/")
+            for write in (write for one in transactions for write in one.writes)
+            if write.key.startswith("run/")
+            and not (isinstance(write, Put) and isinstance(write.record, RunKey) and self._permits(write.record))
+        }
+        self.host.libvirt.permits.uuids -= given_up
 
     def _go_on(self, decision: Decision[NodeMemory], outcome: Outcome) -> None:
         self.lease.giving_back = False

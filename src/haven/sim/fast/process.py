@@ -71,7 +71,7 @@ class Process(ABC):
         """True when the process was to die here, and did."""
         if self.dies_at != name:
             return False
-        self.world.kill(self)
+        self.world.crash(self)
         return True
 
     def tell(self, events: Iterable[Event]) -> None:

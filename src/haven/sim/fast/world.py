@@ -257,6 +257,13 @@ class World:
         elif process.host.crm is process:
             process.host.crm = None
 
+    def crash(self, process: Process) -> None:
+        """It dies. While the host goes down nothing starts its LRM again: that goes on without it."""
+        host, role = process.host, process.role
+        self.kill(process)
+        if role == Lrm.role and host.going_down:
+            self._go_down(host, host.going_down)
+
     def lrm_ends(self, lrm: Lrm) -> None:
         """It ended as it was asked to: the host goes on with what it was asked, too."""
         host, kind = lrm.host, lrm.shutdown
