@@ -9,7 +9,7 @@ from typing import Any
 from haven.api.affinity import difference, digest, group_options, listed, nodes_format, nodes_of
 from haven.api.changes import Change, make_change, told
 from haven.api.errors import bad_parameters, failed
-from haven.api.ha_resources import check_digest
+from haven.api.ha_resources import CHANGES, check_digest
 from haven.api.ha_rules import RULE
 from haven.api.params import Parameter, Params, one_line, shown
 from haven.api.routes import Call, Route
@@ -123,7 +123,6 @@ _OPTIONS = {
     "nofailback": Parameter(bool),
     "comment": Parameter(max_length=4096, check=one_line),
 }
-_CHANGES = {"delete": Parameter(max_length=4096, many=True), "digest": Parameter(max_length=64)}
 _TYPE = {"type": Parameter(words=("group",))}
 _PATH = "/cluster/ha/groups"
 _NAMED = _PATH + "/{group}"
@@ -133,6 +132,6 @@ ROUTES = (
     Route("GET", _PATH, "Sys.Audit", index),
     Route("POST", _PATH, "Sys.Console", create, _NEW),
     Route("GET", _NAMED, "Sys.Audit", read, {"group": RULE}),
-    Route("PUT", _NAMED, "Sys.Console", update, {**_OPTIONS, **_CHANGES}),
+    Route("PUT", _NAMED, "Sys.Console", update, {**_OPTIONS, **CHANGES}),
     Route("DELETE", _NAMED, "Sys.Console", delete, {"group": RULE}),
 )

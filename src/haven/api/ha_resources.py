@@ -29,7 +29,8 @@ _OPTIONS = {
     "restart_on": Parameter(words=tuple(RestartOn)),
     "group": Parameter(max_length=128),
 }
-_CHANGES = {"delete": Parameter(max_length=4096, many=True), "digest": Parameter(max_length=64)}
+CHANGES = {"delete": Parameter(max_length=4096, many=True), "digest": Parameter(max_length=64)}
+"""What every change of an entry may say, too."""
 _DELETABLE = ("state", "max_restart", "max_relocate", "failback", "comment", "restart_on", "group")
 
 
@@ -246,7 +247,7 @@ ROUTES = (
         "/cluster/ha/resources/{sid}",
         "Sys.Console",
         update,
-        {**_OPTIONS, **_CHANGES, "sid": SID},
+        {**_OPTIONS, **CHANGES, "sid": SID},
     ),
     Route("DELETE", "/cluster/ha/resources/{sid}", "Sys.Console", delete, {"sid": SID, "purge": Parameter(bool)}),
 )

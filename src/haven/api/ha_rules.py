@@ -18,7 +18,7 @@ from haven.api.affinity import (
 )
 from haven.api.changes import Change, make_change, told
 from haven.api.errors import RefusedError, bad_parameters, failed
-from haven.api.ha_resources import SID, check_digest
+from haven.api.ha_resources import CHANGES, SID, check_digest
 from haven.api.members import missing_nodes
 from haven.api.params import MISSING, Parameter, Params, list_words, one_line, shown
 from haven.api.routes import Call, Route
@@ -233,7 +233,6 @@ _OPTIONS = {
     "rule": RULE,
     "type": replace(_TYPE, required=True),
 }
-_CHANGES = {"delete": Parameter(max_length=4096, many=True), "digest": Parameter(max_length=64)}
 _PATH = "/cluster/ha/rules"
 _NAMED = _PATH + "/{rule}"
 _FILTERS = {"type": _TYPE, "resource": replace(SID, required=False)}
@@ -248,6 +247,6 @@ ROUTES = (
         {**_OPTIONS, "resources": replace(_OPTIONS["resources"], required=True)},
     ),
     Route("GET", _NAMED, "Sys.Audit", read, {"rule": RULE}),
-    Route("PUT", _NAMED, "Sys.Console", update, {**_OPTIONS, **_CHANGES}),
+    Route("PUT", _NAMED, "Sys.Console", update, {**_OPTIONS, **CHANGES}),
     Route("DELETE", _NAMED, "Sys.Console", delete, {"rule": RULE}),
 )

@@ -128,13 +128,11 @@ class Lrm(Process):
 
     def _withdraw_permits(self, transactions: Iterable[Transaction]) -> None:
         """Duty 9: before the keys are given up."""
-        given_up = {
-            write.key.removeprefix("run/")
-            for write in (write for one in transactions for write in one.writes)
-            if write.key.startswith("run/")
-            and not (isinstance(write, Put) and isinstance(write.record, RunKey) and self._permits(write.record))
-        }
-        self.host.libvirt.permits.uuids -= given_up
+        writes = [write for one in transactions for write in one.writes]
+        keys = {write.key.removeprefix("run/") for write in writes if write.key.startswith("run/")}
+        records = [write.record for write in writes if isinstance(write, Put)]
+        kept = {record.uuid for record in records if isinstance(record, RunKey) and self._permits(record)}
+        self.host.libvirt.permits.uuids -= keys - kept
 
     def _go_on(self, decision: Decision[NodeMemory], outcome: Outcome) -> None:
         self.lease.giving_back = False
