@@ -169,6 +169,14 @@ def outages_apart(story: Story, sid: str) -> None:
             ran_s = float(str(event.fields["recovered_wall_s"]))
 
 
+@step("no outage of <sid> is noticed before it begins")
+def noticed_when_it_has_begun(story: Story, sid: str) -> None:
+    downs = [event for event in story.events(sid) if event.kind is Kind.VM_DOWN]
+    assert downs
+    for event in downs:
+        assert float(str(event.fields["noticed_wall_s"])) >= float(str(event.fields["opened_wall_s"])), event
+
+
 @step("<sid> was resumed (\\d+) to (\\d+) times")
 def resumed_times(story: Story, sid: str, least: str, most: str) -> None:
     since = [order for at_s, order in story.world.ordered if at_s >= story.when_s]

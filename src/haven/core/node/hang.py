@@ -154,7 +154,8 @@ class _Look:
         return self._opened(known, ending, self._now.wall_s, ("state: paused (watchdog)",))
 
     def _opened(self, known: VmMemory, ending: Ending, since_s: float, lines: tuple[str, ...]) -> VmMemory:
-        incident = self._book.say_down(self._config, known, ending, since_s, lines)
+        life = replace(known, trail=())  # it is noticed now: what libvirt said last was about its start
+        incident = self._book.say_down(self._config, life, ending, since_s, lines)
         state = replace(
             known.hang,
             stage=HangStage.FOUND,
