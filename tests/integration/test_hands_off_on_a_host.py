@@ -66,7 +66,7 @@ def test_a_crash_of_a_locked_vm_waits_for_the_lock(vm: TestVm) -> None:
     vm.stays("shut off")
     typed(vm.host, "qm", "unlock", str(vm.vmid))
     vm.runs_anew(before)
-    assert [incident["cause"] for incident in vm.host.incidents(vm.sid)] == ["crash"]
+    assert [incident["cause"] for incident in vm.incidents()] == ["crash"]
 
 
 def test_qm_acts_at_once_on_a_vm_in_maintenance(vm: TestVm) -> None:
@@ -87,8 +87,7 @@ def test_an_observed_vm_is_told_about_and_not_touched(vm: TestVm) -> None:
     (incident,) = vm.host.incidents(vm.sid)
     assert incident["observed"] and "only observed" in incident["sentence"]
     vm.host.start_guest(vm.name)
-    vm.host.wait_for(lambda: vm.host.incidents(vm.sid)[0]["state"] == "recovered", 60.0, "the incident's end")
-    assert "haven would have had it back" in vm.host.incidents(vm.sid)[0]["evidence"][-1]
+    assert "haven would have had it back" in vm.incidents()[0]["evidence"][-1]
     typed(vm.host, "haven", "protect", vm.sid)
     vm.runs_anew(vm.kill())
 
@@ -106,6 +105,6 @@ def test_a_scheduled_drill_begins_by_itself_in_its_hours_and_once(vm: TestVm) ->
     typed(vm.host, "haven", "drill", "--schedule", vm.sid, "daily", "--window", f"{hour}-{(hour + 2) % 24}")
     assert "passed" in told(vm, "drill_done")
     vm.runs_anew(life)
-    incidents = vm.host.incidents(vm.sid)
+    incidents = vm.incidents()
     assert [(one["cause"], one["state"]) for one in incidents] == [("drill", "recovered")]
     assert "drill passed: noticed after" in typed(vm.host, "haven", "status", "--json")

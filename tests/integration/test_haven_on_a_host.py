@@ -39,7 +39,7 @@ def up(vm: TestVm, boots: int = 1) -> None:
 def test_a_sigterm_to_qemu_looks_like_a_clean_stop_and_is_not_taken_for_one(vm: TestVm) -> None:
     before = vm.kill(signal.SIGTERM)
     vm.runs_anew(before)
-    (incident,) = vm.host.incidents(vm.sid)
+    (incident,) = vm.incidents()
     assert incident["cause"] == "unknown"
     assert any("signal 15" in line for line in incident["evidence"])
 
@@ -48,7 +48,7 @@ def test_a_guest_whose_kernel_panicked_is_restarted(real: TestVm) -> None:
     before, boots = real.life, real.host.guest_boots(real.name)
     real.host.guest_exec(real.name, "sh", "-c", "echo c > /proc/sysrq-trigger")
     real.runs_anew(before)
-    assert real.host.incidents(real.sid)[0]["cause"] == "guest_panic"
+    assert real.incidents()[0]["cause"] == "guest_panic"
     up(real, boots + 1)
 
 

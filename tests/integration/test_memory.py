@@ -48,7 +48,7 @@ def test_a_vm_is_held_until_there_is_memory_for_it(vm: TestVm) -> None:
     has_available(vm.host, 9000)
     vm.runs_anew(None)
     vm.shows("started")
-    (incident,) = vm.host.incidents(vm.sid)
+    (incident,) = vm.incidents()
     assert (incident["cause"], incident["state"]) == ("crash", "recovered")
 
 

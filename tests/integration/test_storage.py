@@ -41,7 +41,7 @@ def test_a_server_of_disks_that_goes_away_is_waited_for(host: HavenHost) -> None
     server = _serves(host)
     host.wait_for(lambda: vm.state() == "running" and vm.seen()["trouble"] is None, 60.0, "its being resumed")
     assert vm.life == life
-    assert [(one["cause"], one["state"]) for one in host.incidents(vm.sid)] == [("io_error", "recovered")]
+    assert [(one["cause"], one["state"]) for one in vm.incidents()] == [("io_error", "recovered")]
     forget(vm)
     server.kill()
 
@@ -103,7 +103,7 @@ def test_after_a_power_cut_one_waits_for_another_whose_pool_comes_late(host: Hav
     _serves(host)
     for vm in (router, other, far):
         vm.runs_anew(None)
-        (incident,) = host.incidents(vm.sid)
+        (incident,) = vm.incidents()
         assert (incident["cause"], incident["state"]) == ("host_boot", "recovered")
         assert vm.seen()["wanted"] == "started"
     before = other.kill()

@@ -56,7 +56,7 @@ def test_a_crash_reaches_the_webhook_and_the_monitor_of_the_vm(vm: TestVm, recei
     vm.runs_anew(before)
     said = came(vm, receiver, "hook", 1)[0].body
     assert said["title"].startswith(f"{vm.sid} ({vm.name}) is back after ")
-    assert said["incident"] == vm.host.incidents(vm.sid)[0]
+    assert said["incident"] == vm.incidents()[0]
     beat = came(vm, receiver, "vm", 1)[-1].query
     assert (beat["status"], beat["msg"]) == ("up", said["title"])
     assert abs(float(beat["ping"]) - 1000 * said["outage_s"]) < 1

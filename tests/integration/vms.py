@@ -54,6 +54,17 @@ class TestVm:
                 return line.rpartition(", ")[2].rstrip(")")
         return ""
 
+    def incidents(self, count: int = 1) -> list[dict[str, Any]]:
+        """Its incidents, newest first, once there are so many and each has ended: what happened is written down
+        shortly after it can be seen."""
+
+        def ended() -> bool:
+            told = self.host.incidents(self.sid)
+            return len(told) >= count and all(one["state"] != "open" for one in told)
+
+        self.host.wait_for(ended, SOON_S, f"the end of {count} incidents of {self.sid}")
+        return self.host.incidents(self.sid)
+
     def runs_anew(self, before: str | None, within_s: float = SOON_S) -> None:
         """Waits until it runs in another life."""
         what = f"{self.sid} running again"
