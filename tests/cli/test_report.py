@@ -1,6 +1,9 @@
 """`haven report`: figures and strips as text, a page that is whole in itself, JSON as it came."""
 
 import json
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -141,6 +144,27 @@ def test_the_page_needs_nothing_else_and_trusts_nobody(api: FakeApi, tmp_path: P
     assert "its QEMU process died" in text
     assert "prefers-color-scheme: dark" in text
     assert "@media print" in text
+
+
+@contextmanager
+def disk_with_room_for(size_bytes: int) -> Iterator[None]:
+    """No file of this process may become larger."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_page_that_has_no_room_leaves_the_one_before(api: FakeApi, tmp_path: Path, capsys: Output) -> None:
+    file = tmp_path / "report.html"
+    file.write_text("yesterday's")
+    api.answer(REPORT, made(vm((0, 10, "up"))))
+    with disk_with_room_for(100):
+        assert run("--html", str(file)) == 1
+    assert capsys.readouterr().err == f"haven: cannot write {file}: File too large\n"
+    assert [(one, one.read_text()) for one in tmp_path.glob("report*")] == [(file, "yesterday's")]
 
 
 def test_a_short_outage_in_a_long_time_is_wide_enough_to_be_seen() -> None:

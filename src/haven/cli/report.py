@@ -84,9 +84,23 @@ def _page(made: dict[str, Any], period: str, place: str) -> int:
             complain("haven: that was the page; to write it into a file: haven report --html report.html")
         return 0
     try:
-        Path(place).write_text(text, encoding="utf-8")
+        _write_whole(Path(place), text)
     except OSError as error:
         complain(f"haven: cannot write {place}: {error.strerror or error}")
         return EXIT_TROUBLE
     complain(f"written to {place}")
     return 0
+
+
+def _write_whole(place: Path, text: str) -> None:
+    """A full disk leaves the page that was there before. Raises OSError."""
+    if place.exists() and not place.is_file():  # a pipe, a terminal
+        place.write_text(text, encoding="utf-8")
+        return
+    place = place.resolve()
+    unfinished = place.with_name(f"{place.name}.tmp")
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(place)
+    finally:
+        unfinished.unlink(missing_ok=True)
