@@ -283,6 +283,6 @@ def test_a_file_that_is_not_there_or_not_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "digits.json").write_text(f'{{"name": {"1" * 5000}}}')
     with pytest.raises(CaseFileError, match=r"digits.json:1: a number has more than 4300 digits"):
         read_case(tmp_path / "digits.json")
-    (tmp_path / "deep.json").write_text("[" * 100_000)
-    with pytest.raises(CaseFileError, match=r"deep.json: not valid JSON: nested too deeply"):
+    (tmp_path / "deep.json").write_text('{"name": [],\n"a":\n' + "[" * 100_000)
+    with pytest.raises(CaseFileError, match=r"deep.json:3: not valid JSON: nested too deeply"):
         read_case(tmp_path / "deep.json")

@@ -34,7 +34,7 @@ def read_json(text: str) -> Any:
     except json.JSONDecodeError as error:
         raise CaseError(f"not valid JSON: {error.msg}", line=error.lineno) from error
     except RecursionError as error:
-        raise CaseError("not valid JSON: nested too deeply") from error
+        raise CaseError("not valid JSON: nested too deeply", line=_deepest_line(text)) from error
     except _TwiceError as error:
         name = error.args[0]
         raise CaseError(f"{name!r} is there twice in one object", line=_second_line(text, name)) from error
@@ -72,6 +72,16 @@ def _second_line(text: str, name: str) -> int | None:
             if seen[-1] > 1:
                 return text.count("\n", 0, token.start()) + 1
     return None
+
+
+def _deepest_line(text: str) -> int:
+    """Where most objects and lists are open."""
+    depth, deepest, at = 0, 0, 0
+    for token in _TOKEN.finditer(text):
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(token[0], 0)
+        if depth > deepest:
+            deepest, at = depth, token.start()
+    return text.count("\n", 0, at) + 1
 
 
 def line_of(text: str, names: Iterable[str]) -> int | None:
