@@ -14,7 +14,7 @@ import pytest
 
 from haven.lab.guest import ADDRESS, GuestArtifacts
 from haven.lab.haven_host import HavenHost
-from tests.integration.vms import TestVm, protected, refused, typed
+from tests.integration.vms import TestVm, protected, refused, tells, typed
 
 pytestmark = pytest.mark.lab
 
@@ -69,7 +69,7 @@ def test_a_guest_that_falls_silent_is_reset_and_its_incident_ends_when_it_answer
     assert incident["noticed"] - incident["opened"] >= SILENCE_S
     assert "check page: no answer within 1 s" in incident["evidence"]
     assert vm.life == life, "it was not reset in its QEMU"
-    assert "was reset; its answer is waited for" in typed(vm.host, "haven", "history", vm.sid)
+    tells(vm.host, "was reset; its answer is waited for", vm.sid)
 
 
 def test_a_check_that_fails_is_told_and_resets_nothing(vm: TestVm) -> None:
@@ -77,7 +77,7 @@ def test_a_check_that_fails_is_told_and_resets_nothing(vm: TestVm) -> None:
     typed(vm.host, "haven", "set", vm.sid, "--check", "tcp 127.0.0.1:1 name=web every=1 fails=2")
     vm.host.wait_for(lambda: "check web fails: connection refused" in signs(vm), 60.0, "the check")
     assert "check web fails" in typed(vm.host, "haven", "explain", vm.sid)
-    assert "check web fails: connection refused (2 times in a row)" in typed(vm.host, "haven", "history", vm.sid)
+    tells(vm.host, "check web fails: connection refused (2 times in a row)", vm.sid)
     typed(vm.host, "haven", "set", vm.sid, "--delete", "check:web")
     vm.host.wait_for(lambda: not signs(vm), 60.0, "the check being forgotten")
     assert (vm.life, len(incidents(vm))) == (life, before)

@@ -95,6 +95,7 @@ def test_after_a_power_cut_one_waits_for_another_whose_pool_comes_late(host: Hav
     missing = f"disk nbd/x is missing: 127.0.0.1:{PORT} does not answer (connection refused)"
     host.wait_for(lambda: missing in str(far.seen()["trouble"]), 60.0, "the server named")
     for vm in (router, far):
+        host.wait_for(lambda vm=vm: _failed_starts(host, vm) > 0, 60.0, "the story")  # type: ignore[misc]
         assert _failed_starts(host, vm) == 1, "held at once, not by max_restart"
     host.wait_for(lambda: f"waits for {router.sid}" in str(other.seen()["trouble"]), 60.0, "the other waiting")
     assert other.life is None

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from haven.lab.haven_host import HavenHost
-from tests.integration.vms import TestVm, forget, protected, typed
+from tests.integration.vms import TestVm, forget, protected, tells, typed
 
 pytestmark = pytest.mark.lab
 
@@ -86,7 +86,7 @@ def test_an_edit_by_another_client_is_told_from_what_to_what(host: HavenHost, vm
     line = "definition changed by another libvirt client: on_crash from destroy to restart"
     host.wait_for(lambda: line in changes(host, vm.sid), 60.0, "the line of the change")
     typed(host, "qm", "set", str(vm.vmid), "--memory", "24")
-    assert changes(host, vm.sid)[-1].startswith("memory from 16 MiB to 24 MiB, from its next start on (by root")
+    tells(host, "memory from 16 MiB to 24 MiB, from its next start on (by root", vm.sid, "--changes")
 
 
 def test_haven_toml_is_held_against_what_runs_also_from_outside(host: HavenHost, vm: TestVm) -> None:

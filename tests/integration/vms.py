@@ -106,6 +106,11 @@ def typed(host: HavenHost, *words: str) -> str:
     return done.stdout
 
 
+def tells(host: HavenHost, text: str, *words: str) -> None:
+    """Waits until `haven history` with these words has that text: it is written shortly after what it tells of."""
+    host.wait_for(lambda: text in typed(host, "haven", "history", *words), SOON_S, f"{text!r} in the history")
+
+
 def refused(host: HavenHost, *words: str) -> str:
     """A command that has to fail with one line on stderr; that line."""
     done = host.tool(*words)
