@@ -12,7 +12,7 @@ from haven.core.contract import Decision, NodeObservation
 from haven.core.lrm import rounds
 from haven.core.lrm.memory import LrmMemory, Phase
 from haven.core.order import FeedWatchdog, Move, Order, OrderResult, Start, Stop
-from haven.core.words import DisarmState, ExitCode, LrmMode, LrmState, NodeState, ServiceState, ShutdownKind
+from haven.core.words import DisarmState, ExitCode, LrmState, NodeState, ServiceState, ShutdownKind
 from tests.core.fake_store import Mood
 from tests.core.lrm.rig import LOCK_KEY, NODE, OneNode
 
@@ -54,7 +54,6 @@ class Judged(OneNode):
         assert self.has_lock(), f"{order} without the agent lock"
         assert self.readable, f"{order} while the records cannot be read"
         assert memory.state in WORKING, f"{order} in {memory.state}"
-        assert memory.mode is not LrmMode.DISARM or isinstance(order, Move), f"{order} while disarmed"
         config = self.store.read("judge").configs()[order.sid]
         assert config.node == NODE, f"{order} for a guest that is on {config.node}"
         wanted = memory.running[order.sid].wanted

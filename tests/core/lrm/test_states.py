@@ -288,11 +288,11 @@ def test_orders_under_way_are_waited_for_before_a_disarmed_node_lets_go_r_2_14(n
     node.slow = True
     node.service("vm:101")
     node.rounds()
-    node.service("vm:102")
     node.manager(disarm=DisarmState.DISARMING)
     assert node.rounds() == []
     assert len(node.given) == 1
     assert node.finish("vm:101") == ["exec vm:101 start ok"]
+    node.service("vm:102")
     assert node.rounds() == ["lrm_disarm_release False", "lrm_state active wait_for_agent_lock"]
     assert len(node.given) == 1
 

@@ -7,7 +7,7 @@ from haven.core.lrm import daemon, shutdown, tell
 from haven.core.lrm.book import Book
 from haven.core.lrm.daemon import Condition
 from haven.core.lrm.memory import LrmMemory, Phase
-from haven.core.lrm.queue import MOVES, passed_over, queue_of, round_ends_s, shutdown_stops, tries_kept
+from haven.core.lrm.queue import passed_over, queue_of, round_ends_s, shutdown_stops, tries_kept
 from haven.core.lrm.reading import active_services
 from haven.core.lrm.workers import Workers
 from haven.core.order import CloseWatchdog, Exit, FeedWatchdog
@@ -209,9 +209,6 @@ class Round:
     def _execute(self) -> None:
         book, memory = self._book, self._book.memory
         queue = queue_of(memory.reading, memory.results, memory.waiting, memory.running)
-        if memory.mode is LrmMode.DISARM:
-            # Disarming waits for the moves; nothing else is touched any more.
-            queue = {sid: order for sid, order in queue.items() if order.state in MOVES}
         book.set(waiting=queue, tries=tries_kept(memory.tries, book.view.services()))
         self._run_queue()
 
