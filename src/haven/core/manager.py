@@ -312,7 +312,7 @@ def _lock_guard(seen: ManagerObservation) -> Guard:
 def _watchdog_of_disarm(desk: Desk, memory: ManagerMemory) -> bool:
     """R-7.31: a manager of a disarmed cluster cannot be fenced by its own watchdog."""
     disarmed = desk.disarm is not None and desk.disarm.state is DisarmState.DISARMED
-    if disarmed and not memory.disarm_noted:
+    if disarmed and not memory.disarm_noted and desk.pve:  # in `haven` policy a manager has none
         desk.tell(Kind.CRM_WATCHDOG_RELEASED, "the manager's watchdog is closed while disarmed", "R-7.31")
         desk.duties.append(CloseWatchdog())
     if not disarmed and memory.disarm_noted:

@@ -65,7 +65,7 @@ _LOSABLE = (_S.STARTED, _S.REQUEST_STOP, _S.STOPPED, *_MOVES)
 TRANSITIONS: dict[tuple[ServiceState, Trigger], Transition] = {
     (_S.REQUEST_START, _T.PLACED): Transition(_S.STARTED, "R-4.2", "starts on {node}"),
     (_S.REQUEST_START, _T.BALANCED): Transition(
-        _S.REQUEST_START_BALANCE, "R-4.1", "moves to {target} before it starts: less load there"
+        _S.REQUEST_START_BALANCE, "R-4.1", "moves to {target} before it starts{detail}"
     ),
     (_S.STARTED, _T.NOT_WANTED): Transition(_S.REQUEST_STOP, "R-4.11", "to be stopped: wanted {wanted}{by}"),
     (_S.STARTED, _T.STOP_COMMAND): Transition(_S.REQUEST_STOP, "R-4.12", "to be stopped{timeout}, asked for{by}"),
@@ -101,6 +101,7 @@ TRANSITIONS: dict[tuple[ServiceState, Trigger], Transition] = {
         (state, _T.NODE_LOST): Transition(_S.FENCE, "R-4.10", "waits until {node} is fenced: no sign of life")
         for state in _LOSABLE
     },
+    (_S.FREEZE, _T.NODE_LOST): Transition(_S.FENCE, "haven", "waits until {node} is fenced: no sign of life"),
     # looks at the node once more after a move was refused as "wrong node".
     (_S.ERROR, _T.NODE_LOST): Transition(_S.FENCE, "R-4.25", "waits until {node} is fenced: no sign of life"),
     (_S.FENCE, _T.FENCED): Transition(_S.RECOVERY, "R-3.7", "{node} is fenced: looks for another node"),

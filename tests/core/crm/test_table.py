@@ -89,6 +89,11 @@ def node2_lost_in_maintenance(crm: Crm) -> None:
     node2_lost(crm)
 
 
+def node2_lost_while_disarmed(crm: Crm) -> None:
+    crm.lrm(NODE2, LrmMode.DISARM)
+    node2_lost(crm)
+
+
 def elsewhere_is_less_load(crm: Crm) -> None:
     crm.service("vm:200")
     crm.options(rebalance_on_start=True)
@@ -260,6 +265,12 @@ CASES = [
             (S.STOPPED, Wanted.STOPPED),
         )
     ),
+    Case(
+        (S.FREEZE, T.NODE_LOST),
+        and_then(recorded(S.FREEZE, **ON_NODE2), node2_lost_while_disarmed),
+        (S.FREEZE, S.FENCE, S.RECOVERY, S.STARTED),
+        (HAVEN,),
+    ),
     Case((S.FREEZE, T.UNFROZEN), recorded(S.FREEZE), (S.FREEZE, S.STARTED)),
     Case((S.FREEZE, T.UNFROZEN), recorded(S.FREEZE, Wanted.STOPPED), (S.FREEZE, S.REQUEST_STOP)),
     Case((S.ERROR, T.DISABLED), recorded(S.ERROR, Wanted.DISABLED), (S.ERROR, S.STOPPED)),
@@ -353,7 +364,7 @@ def test_a_new_state_is_a_new_order(policy: Policy) -> None:
 
 def test_pairs_that_cannot_happen_are_in_no_row() -> None:
     with pytest.raises(KeyError):
-        transition(S.FREEZE, T.NODE_LOST)
+        transition(S.FREEZE, T.MOVED)
 
 
 def test_the_diagram_shows_every_row() -> None:

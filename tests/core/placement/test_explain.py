@@ -119,7 +119,7 @@ def test_scores_by_load_are_told_as_parts_of_one() -> None:
     cluster = two("node9", "node1", mode=SchedulerMode.STATIC, figures=idle)
     assert cluster.reasons("vm:101", BEST) == {
         "node1": "score 0 of 1, node2 1",
-        "node2": "score 1 of 1, others 0 to 1",
+        "node2": "no node has less load, score 1 of 1, others 0 to 1",
         "node3": "score 1 of 1, node2 1, but node2 comes first by name",
         "node9": "not online",
     }

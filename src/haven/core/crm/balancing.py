@@ -2,7 +2,7 @@
 
 from haven.core.crm.commands import queue_move
 from haven.core.crm.desk import Desk
-from haven.core.crm.user_moves import is_live
+from haven.core.crm.user_moves import can_move_live
 from haven.core.placement.rebalance import choose_move
 from haven.core.placement.spread import imbalance
 from haven.core.words import Kind, SchedulerMode, ServiceState, Verb
@@ -37,7 +37,7 @@ def _move_one(desk: Desk) -> None:
     move = choose_move(desk.placement, options.method, options.margin)
     if move is None:
         return
-    verb = Verb.MIGRATE if is_live(desk.services[move.leader]) else Verb.RELOCATE
+    verb = Verb.MIGRATE if can_move_live(desk.services[move.leader]) else Verb.RELOCATE
     before, after = round(move.imbalance_from, 2), round(move.imbalance_to, 2)
     desk.say(
         Kind.AUTO_REBALANCE,

@@ -36,7 +36,7 @@ def _stop(desk: Desk, command: Command) -> None:
     fields: dict[str, Scalar] = {"command": command.verb, "timeout": command.timeout_s}
     service = desk.services.get(command.sid)
     if service is None:
-        _error(desk, command, "no_such_service", "it is not protected", fields)
+        _error(desk, command, "no_such_service", "not protected", fields)
         return
     desk.say(Kind.CRM_COMMAND, command.sid, sentences.command(command), "7.1", **fields)
     desk.put(replace(service, cmd=PendingCommand(command.verb, command.timeout_s)))
@@ -49,9 +49,10 @@ def _move(desk: Desk, command: Command) -> None:
     fields: dict[str, Scalar] = {"command": command.verb, "target": command.node}
     service = desk.services.get(command.sid)
     if service is None:
-        _error(desk, command, "no_such_service", "it is not protected", fields)
-    elif not desk.is_online(command.node):
-        _error(desk, command, "node_not_online", f"{command.node} is not online", fields)
+        _error(desk, command, "no_such_service", "not protected", fields)
+    elif not desk.is_target(command.node):
+        why = "goes down" if desk.is_online(command.node) else "is not online"
+        _error(desk, command, "node_not_online", f"{command.node} {why}", fields)
     elif service.node == command.node:
         sentence = f"{command.verb} ignored: it is on {command.node} already"
         reason = "already_on_target"
@@ -83,7 +84,7 @@ def _set_command(desk: Desk, service: ServiceStatus, verb: Verb, target: str) ->
 
 
 def _error(desk: Desk, command: Command, reason: str, words: str, fields: dict[str, Scalar]) -> None:
-    sentence = f"{command.verb} of {command.sid} ignored: {words.replace('it is not', 'not', 1)}"
+    sentence = f"{command.verb} of {command.sid} ignored: {words}"
     desk.say(Kind.CRM_COMMAND_ERROR, command.sid, sentence, "7.1", Level.ERR, reason=reason, **fields)
 
 

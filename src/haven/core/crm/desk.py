@@ -40,6 +40,7 @@ from haven.core.words import (
     Policy,
     Preference,
     ServiceState,
+    Verb,
     Wanted,
 )
 
@@ -101,6 +102,7 @@ class Desk:
         self._uids = 0
         self._uid_stem = f"{view.incarnation[:8]}-{view.revision_of('lock/manager'):x}-{view.revision:x}"
         self._read_lrms()
+        self.leaving = frozenset() if self.pve else frozenset(filter(self._is_leaving, self.modes))
 
     def _read_lrms(self) -> None:
         """4.1 step 1: the LRM records of the nodes that are recorded, alive or not (R-1.8, R-1.9)."""
@@ -119,6 +121,13 @@ class Desk:
 
     def is_online(self, node: str) -> bool:
         return self.nodes.get(node) is NodeState.ONLINE
+
+    def _is_leaving(self, node: str) -> bool:
+        return self.modes[node] in (LrmMode.RESTART, LrmMode.SHUTDOWN)
+
+    def is_target(self, node: str) -> bool:
+        """Whether a service may be sent there: in `haven` policy not to a host that goes down."""
+        return self.is_online(node) and node not in self.leaving
 
     def is_member_online(self, node: str) -> bool:
         """Whether it can be reached; without a member list there is only this host."""
@@ -145,6 +154,14 @@ class Desk:
             return False
         return self.now.boottime_s - self.last_online_s[node] >= delay_s
 
+    def unseen_for(self, node: str, time_s: float) -> bool:
+        """Whether it has been out of reach for so long, as far as this manager knows."""
+        if self.is_member_online(node):
+            return False
+        if node not in self.last_online_s:
+            return self.now.boottime_s - self.asked_s.setdefault(node, self.now.boottime_s) >= time_s
+        return self.now.boottime_s - self.last_online_s[node] >= time_s
+
     def _is_lost(self, node: str) -> bool:
         """In `fast` pacing there is no delay: what counts is that its agent lock is free. But when this host
         itself has just booted, or nobody has ever seen the node, it is given the time to boot, too."""
@@ -166,7 +183,7 @@ class Desk:
         online = frozenset(node for node, state in self.nodes.items() if state is NodeState.ONLINE)
         self.usage = Usage(self.options.scheduler, online, dict(self.services), self.seen.figures)
         self._placement = Placement(
-            self.rules, self.usage, online, self.services, self.configs, fenced_count=self.pve
+            self.rules, self.usage, online, self.services, self.configs, self.leaving, fenced_count=self.pve
         )
         return self.usage
 
@@ -222,6 +239,8 @@ class Desk:
         row = transition(service.state, trigger)
         config = self.configs.get(service.sid) or _missing(service)
         state = row.leads_to(config.wanted)
+        if timeout_s is None and state is ServiceState.REQUEST_STOP and not self.pve:
+            timeout_s = _asked_timeout_s(service)
         placed = replace(service, node=node or service.node, target=target or service.target)
         sentence = sentences.fill(
             row.sentence, placed, config, detail=detail or _detail(result), timeout_s=timeout_s, ended=ended
@@ -353,6 +372,11 @@ class Desk:
             frozenset(self.maintenance),
             self.disarm,
         )
+
+
+def _asked_timeout_s(service: ServiceStatus) -> int | None:
+    """Of a stop that was asked for and could not be begun yet."""
+    return service.cmd.timeout_s if service.cmd and service.cmd.verb is Verb.STOP else None
 
 
 def _detail(result: Result | None) -> str:

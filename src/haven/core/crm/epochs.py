@@ -33,8 +33,10 @@ def fence_lost_nodes(desk: Desk, sids: Iterable[str]) -> bool:
     waiting |= {node for node, state in desk.nodes.items() if state is NodeState.FENCE}
     waiting |= desk.view.fences().keys() - desk.fenced
     waiting |= _awaited(desk)
-    if not waiting or _storm(desk):
+    if not waiting:
         return False
+    if _storm(desk):
+        waiting = {node for node in waiting if proof_of(desk, node) is not Proof.EXPIRED}
     moved = [_fence(desk, node) for node in sorted(waiting)]
     return any(moved)
 
@@ -83,6 +85,12 @@ def _still_runs(desk: Desk, service: ServiceStatus) -> bool:
     """The node gave its lock back in order, and said that this VM still ran (SAFETY 3)."""
     agent, config = desk.view.agents().get(service.node), desk.configs.get(service.sid)
     return bool(agent and agent.released and not agent.retired and config and config.uuid in agent.running)
+
+
+def left_in_order(desk: Desk, node: str) -> bool:
+    """It gave its lock back, and nobody has confirmed since that it is off."""
+    agent = desk.view.agents().get(node)
+    return agent is not None and agent.released and not agent.retired
 
 
 def _leaving(desk: Desk, node: str) -> bool:
@@ -195,14 +203,16 @@ def notify(desk: Desk, node: str, phase: str, sentence: str) -> None:
 def _storm(desk: Desk) -> bool:
     """More than half of the armed hosts, and at least two, were lost within one TTL: rather this side's view
     is wrong than that they all died. It ends one TTL after enough of them are back, so that the others have the
-    time to come back, too."""
-    armed = [agent.node for agent in desk.view.agents().values() if agent.armed and not agent.released]
+    time to come back, too. Only the expiry of locks is doubted then: a host that left in order, or that a person
+    confirmed to be off, is certain to run nothing."""
+    agents = desk.view.agents().values()
+    armed = [agent.node for agent in agents if agent.armed and not agent.released and not agent.retired]
     lost = [node for node in armed if proof_of(desk, node) is Proof.EXPIRED and not desk.is_member_online(node)]
     times_s = sorted(desk.last_online_s.get(node, 0.0) for node in lost)
     together = [t_s for t_s in times_s if times_s[-1] - t_s <= desk.ttl_s]
     if len(together) >= 2 and 2 * len(together) > len(armed):
         desk.storm_until_s = desk.now.boottime_s + desk.ttl_s
-        sentence = f"waits: {len(together)} of {len(armed)} hosts were lost at once, so none is fenced"
+        sentence = f"waits: {len(together)} of {len(armed)} hosts were lost at once, so none is fenced by itself"
         for node in lost:
-            _wait(desk, node, sentence)
+            _wait(desk, node, f"{sentence}; once {node} is off for certain: haven fence confirm {node}")
     return desk.now.boottime_s < desk.storm_until_s

@@ -32,7 +32,8 @@ def _result(desk: Desk, service: ServiceStatus, result: Result) -> None:
         if result.exit_code is ExitCode.WRONG_NODE:
             _and_the_node(desk, desk.move(service, Trigger.WRONG_NODE, result=result))
         else:
-            desk.move(service, Trigger.MOVE_FAILED, node=service.node)
+            detail = f": {result.detail}" if result.detail else ""
+            desk.move(service, Trigger.MOVE_FAILED, node=service.node, detail=detail)
 
 
 def _and_the_node(desk: Desk, service: ServiceStatus) -> None:

@@ -20,11 +20,15 @@ def update_nodes(desk: Desk) -> None:
         _unreachable(desk, node)
 
 
+def _is_forgotten(desk: Desk, node: str) -> bool:
+    return desk.unseen_for(node, FORGET_AFTER_S) if desk.fast else desk.is_offline_for(node, FORGET_AFTER_S)
+
+
 def _unreachable(desk: Desk, node: str) -> None:
     """A node in maintenance stays so even when it is powered off: its LRM's last word counts (R-1.8)."""
     state, members = desk.nodes[node], desk.seen.members
     stays = state is NodeState.MAINTENANCE and desk.modes.get(node) is LrmMode.MAINTENANCE
-    if state is NodeState.GONE and desk.is_offline_for(node, FORGET_AFTER_S):
+    if state is NodeState.GONE and _is_forgotten(desk, node):
         del desk.nodes[node]
         desk.tell(Kind.NODE_DELETED, f"{node} is forgotten: gone for an hour", "R-3.3", Level.NOTICE, node=node)
     elif not stays:

@@ -55,7 +55,10 @@ def _pass(desk: Desk, settling: Settling, sids: Iterable[str]) -> bool:
 
 
 def _freeze_with_its_lrm(desk: Desk, service: ServiceStatus) -> None:
-    if desk.modes.get(service.node) is LrmMode.RESTART and service.state in FREEZABLE:
+    """In `haven` policy not by the last word of a host that is lost: only who was frozen before waits for that."""
+    if desk.modes.get(service.node) is not LrmMode.RESTART or service.state not in FREEZABLE:
+        return
+    if desk.pve or not desk.is_offline_for(service.node):
         desk.move(service, Trigger.FROZEN)
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from haven.core.crm import epochs
+from haven.core.crm import epochs, reasons
 from haven.core.crm.claims import Claim, claim_on
 from haven.core.crm.desk import Desk
 from haven.core.order import RemoveLock
@@ -51,7 +51,8 @@ def _wait_for(desk: Desk, service: ServiceStatus, node: str) -> None:
 def _no_home(desk: Desk, service: ServiceStatus, config: ServiceConfig) -> None:
     """R-4.31: tried again in each pass, until a node comes or the person gives it up. `haven`, which looks at
     every event, tells it once."""
-    sentence = f"no node can take it: it stays down since {service.node} was fenced"
+    why = reasons.of_nowhere(desk, service, Preference.BEST_SCORE)
+    sentence = f"no node can take it: it stays down since {service.node} was fenced{why}"
     news = desk.explain(service, sentence, "R-4.31")
     if desk.pve or news:
         desk.say(Kind.RECOVERY_FAILED, service.sid, sentence, "R-4.31", Level.ERR, **{"from": service.node})

@@ -3,10 +3,14 @@
 from dataclasses import replace
 
 from haven.core import sentences
+from haven.core.crm import epochs
 from haven.core.crm.desk import Desk
 from haven.core.records import ServiceConfig, ServiceStatus
 from haven.core.service import Trigger
-from haven.core.words import Kind, LrmMode, Wanted
+from haven.core.words import Kind, Level, LrmMode, Wanted
+
+RESTARTS_WITHIN_S = 600.0
+"""A host that takes longer is told of."""
 
 
 def freeze(desk: Desk, service: ServiceStatus) -> None:
@@ -15,13 +19,35 @@ def freeze(desk: Desk, service: ServiceStatus) -> None:
     back = (LrmMode.ACTIVE,) if desk.pve else (LrmMode.ACTIVE, LrmMode.MAINTENANCE)
     if desk.modes.get(service.node) in back:
         desk.move(service, Trigger.UNFROZEN)
+    elif not desk.pve and desk.is_offline_for(service.node):
+        _with_a_lost_node(desk, service)
+
+
+def _with_a_lost_node(desk: Desk, service: ServiceStatus) -> None:
+    """`haven`: it is fenced and recovered like any other. Only a host that went down in order, to come back, is
+    waited for, as its shutdown policy says, until a person says that it is off."""
+    node = service.node
+    if desk.modes.get(node) is not LrmMode.RESTART or not epochs.left_in_order(desk, node):
+        desk.move(service, Trigger.NODE_LOST)
+        return
+    way_out = f"once it is off for certain: haven fence confirm {node}"
+    if not desk.unseen_for(node, RESTARTS_WITHIN_S):
+        desk.explain(service, f"waits until {node} has restarted; if it does not come back, {way_out}", "R-4.33")
+        return
+    sentence = f"{node} has not come back from its restart for {sentences.duration(RESTARTS_WITHIN_S)}; {way_out}"
+    if desk.explain(service, sentence, "R-4.33"):
+        desk.say(Kind.VM_NOTE, service.sid, sentence, "R-4.33", Level.ERR)
 
 
 def error(desk: Desk, service: ServiceStatus, config: ServiceConfig) -> None:
-    """R-4.34, and the way out of every state: a hold ends by time, with its cause, or by any change."""
+    """R-4.34, and the way out of every state: a hold ends by time, with its cause, by any change, or with its
+    host."""
     if config.wanted is Wanted.DISABLED:
         calm = service if desk.pve else replace(service, hold_tries=0)
         desk.move(replace(calm, failed_nodes=()), Trigger.DISABLED)
+        return
+    if not desk.pve and desk.is_offline_for(service.node):
+        desk.move(replace(service, failed_nodes=()), Trigger.NODE_LOST)
         return
     if not service.held:
         return
@@ -33,8 +59,7 @@ def error(desk: Desk, service: ServiceStatus, config: ServiceConfig) -> None:
         return
     desk.say(Kind.HOLD_ENDED, service.sid, f"no longer held: {ended}", "held", cause=service.held.cause)
     trigger = Trigger.HOLD_OVER_START if config.wanted is Wanted.STARTED else Trigger.HOLD_OVER_STOP
-    timeout_s = service.cmd.timeout_s if service.cmd else None
-    desk.move(replace(service, failed_nodes=()), trigger, timeout_s=timeout_s, ended=ended)
+    desk.move(replace(service, failed_nodes=()), trigger, ended=ended)
 
 
 def _hold_ended(desk: Desk, service: ServiceStatus) -> str | None:

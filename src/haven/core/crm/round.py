@@ -30,8 +30,8 @@ def run_round(desk: Desk) -> ManagerMemory | None:
         drop_void_keys(desk)
     if desk.disarm is None:
         _add_and_remove(desk)
-    elif not desk.pve:
-        _remove_taken_out(desk)
+    elif not desk.pve:  # disarming would wait for ever for the end of a move that nobody asks for any more
+        _remove_taken_out(desk, _tracked(desk))
     scheduler = _open_usage(desk)
     rules = rules_in_force.bring_into_force(desk, desk.memory.rules, nodes_changed=members_changed)
     handle_commands(desk)
@@ -91,20 +91,21 @@ def _decide(desk: Desk) -> int:
 
 
 def _add_and_remove(desk: Desk) -> None:
-    tracked = [sid for sid, config in desk.configs.items() if config.state is not Wanted.IGNORED]
+    tracked = _tracked(desk)
     if tracked == list(desk.services):
         return  # as in nearly every round: both are sorted
     for sid in [sid for sid in tracked if sid not in desk.services]:
         _add(desk, desk.configs[sid])
+    _remove_taken_out(desk, tracked)
+
+
+def _tracked(desk: Desk) -> list[str]:
+    return [sid for sid, config in desk.configs.items() if config.state is not Wanted.IGNORED]
+
+
+def _remove_taken_out(desk: Desk, tracked: list[str]) -> None:
     for sid in sorted(desk.services.keys() - tracked):
         _remove(desk, sid, "ignored" if sid in desk.configs else "no_config")
-
-
-def _remove_taken_out(desk: Desk) -> None:
-    """While HA is disarmed only `haven` lets go of who is taken out of it: disarming would wait for ever for the
-    end of a move that nobody asks for any more."""
-    for sid in sorted(desk.services.keys() - desk.configs.keys()):
-        _remove(desk, sid, "no_config")
 
 
 def _add(desk: Desk, config: ServiceConfig) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from haven.core.crm import user_moves
+from haven.core.crm import reasons, user_moves
 from haven.core.crm.desk import Desk
 from haven.core.records import Result, ServiceConfig, ServiceStatus
 from haven.core.service import Trigger, transition
@@ -154,11 +154,12 @@ def _place(desk: Desk, service: ServiceStatus, preference: Preference, result: R
     if chosen is None or chosen == service.node:
         _stay(desk, service, preference, result, nowhere=chosen is None)
         return
+    why = reasons.of_move(desk, service, preference, chosen)
     service = _leave_maintenance(desk, service, chosen)
-    trigger = Trigger.MIGRATE if user_moves.is_live(service) else Trigger.RELOCATE
+    trigger = Trigger.MIGRATE if user_moves.can_move_live(service) else Trigger.RELOCATE
     verb = Verb.MIGRATE if trigger is Trigger.MIGRATE else Verb.RELOCATE
-    user_moves.say_decided(desk, service, verb, chosen, automatic=True)
-    desk.move(service, trigger, node=service.node, target=chosen)
+    user_moves.say_decided(desk, service, verb, chosen, automatic=True, why=why)
+    desk.move(service, trigger, node=service.node, target=chosen, detail=why)
 
 
 def _leave_maintenance(desk: Desk, service: ServiceStatus, chosen: str) -> ServiceStatus:
@@ -177,6 +178,22 @@ def _leave_maintenance(desk: Desk, service: ServiceStatus, chosen: str) -> Servi
     return desk.put(replace(service, maintenance_node=None))
 
 
+_STUCK = "7.4"
+
+
+def _tell_stuck(desk: Desk, service: ServiceStatus, *, nowhere: bool) -> ServiceStatus:
+    """That a host in maintenance cannot be left, and why; until it can, or the maintenance is over."""
+    node = service.node
+    if nowhere and desk.node_state(node) is NodeState.MAINTENANCE:
+        why = reasons.of_nowhere(desk, service, Preference.NONE)
+        sentence = f"stays on {node}, which is in maintenance: no other node can take it{why}"
+        if desk.explain(service, sentence, _STUCK):
+            desk.say(Kind.VM_NOTE, service.sid, sentence, _STUCK, Level.WARN)
+    elif service.rule == _STUCK:
+        desk.explain(service, f"runs on {node}" if service.running else f"starts on {node}", "R-4.13")
+    return desk.services[service.sid]
+
+
 def _stay(
     desk: Desk, service: ServiceStatus, preference: Preference, result: Result | None, *, nowhere: bool
 ) -> None:
@@ -193,6 +210,8 @@ def _stay(
             Level.WARN,
             tried_nodes=service.failed_nodes,
         )
+    if not desk.pve:
+        service = _tell_stuck(desk, service, nowhere=nowhere)
     if service.maintenance_node == service.node and desk.is_online(service.node):
         sentence = f"stays on {service.node}, which is back from maintenance"
         desk.say(Kind.MAINTENANCE_STALE_CLEARED, service.sid, sentence, "R-4.16", node=service.node)

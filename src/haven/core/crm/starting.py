@@ -1,5 +1,6 @@
 """State request_start: where to start (R-4.1, R-4.2)."""
 
+from haven.core.crm import reasons
 from haven.core.crm.desk import Desk
 from haven.core.records import ServiceStatus
 from haven.core.service import Trigger
@@ -14,7 +15,8 @@ def request_start(desk: Desk, service: ServiceStatus) -> None:
         desk.move(service, Trigger.PLACED, node=service.node)
         return
     new = chosen != service.node
-    sentence = f"starts on {chosen}: least load" if new else f"starts on {chosen}: no node has less load"
+    why = reasons.of_nodes(desk, service, Preference.BEST_SCORE)[chosen]
+    sentence = f"starts on {chosen}: {why}"
     desk.say(
         Kind.START_BALANCE_DECIDED,
         service.sid,
@@ -24,6 +26,6 @@ def request_start(desk: Desk, service: ServiceStatus) -> None:
         node=chosen,
     )
     if new:
-        desk.move(service, Trigger.BALANCED, node=service.node, target=chosen)
+        desk.move(service, Trigger.BALANCED, node=service.node, target=chosen, detail=f": {why}")
     else:
         desk.move(service, Trigger.PLACED, node=service.node)

@@ -6,7 +6,7 @@ from haven.core.service import Trigger
 from haven.core.words import Kind, Level, ServiceState, Verb
 
 
-def is_live(service: ServiceStatus) -> bool:
+def can_move_live(service: ServiceStatus) -> bool:
     """Only a VM can move while it runs."""
     return service.sid.startswith("vm:")
 
@@ -15,8 +15,9 @@ def carry_out(desk: Desk, service: ServiceStatus) -> bool:
     """True when it moves now; False when the command is ignored, with its reason."""
     assert service.cmd is not None
     verb, target = service.cmd.verb, service.cmd.target
-    if not desk.is_online(target):
-        _ignored(desk, service, verb, target, "node_not_online", f"{target} is not online", Level.ERR)
+    if not desk.is_target(target):
+        why = "goes down" if desk.is_online(target) else "is not online"
+        _ignored(desk, service, verb, target, "node_not_online", f"{target} {why}", Level.ERR)
         return False
     if target == service.node:
         _ignored(desk, service, verb, target, "already_on_target", f"it is on {target} already", Level.INFO)
@@ -28,11 +29,18 @@ def carry_out(desk: Desk, service: ServiceStatus) -> bool:
     return True
 
 
-def say_decided(desk: Desk, service: ServiceStatus, verb: Verb, target: str, *, automatic: bool) -> None:
+def say_decided(
+    desk: Desk, service: ServiceStatus, verb: Verb, target: str, *, automatic: bool, why: str = ""
+) -> None:
     live = {"running": True} if automatic and verb is Verb.MIGRATE else {}
-    way = "while it runs" if verb is Verb.MIGRATE else "by a stop and a start"
-    sentence = f"moves from {service.node} to {target} {way}"
+    sentence = f"moves from {service.node} to {target}{_way(service, verb)}{why}"
     desk.say(Kind.MOVE_DECIDED, service.sid, sentence, "R-4.15", action=verb, target=target, **live)
+
+
+def _way(service: ServiceStatus, verb: Verb) -> str:
+    if not service.running:
+        return ""
+    return " while it runs" if verb is Verb.MIGRATE else " by a stop and a start"
 
 
 def _ignored(

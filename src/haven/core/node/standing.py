@@ -54,6 +54,8 @@ def stand(memory: NodeMemory, seen: NodeObservation, now: Now) -> Standing:
 LOCK_LOST = "the agent lock is not held any more: nothing is started, stopped or moved here without it"
 """With a lease the node does not wait for its reset: its VMs are stopped before (differs from `pve`)."""
 
+LOCK_GIVEN_BACK = "the agent lock is given back: nothing is started, stopped or moved here any more"
+
 
 def agent_key(node: str) -> str:
     return f"agent/{node}"
@@ -175,7 +177,7 @@ class _Stand:
         before = self._memory.state
         row = daemon.transition(before, condition)
         if condition is Condition.LOCK_LOST and self._seen.lease:
-            row = replace(row, sentence=LOCK_LOST)
+            row = replace(row, sentence=LOCK_GIVEN_BACK if self._gave_back() else LOCK_LOST)
         if condition is Condition.TO_BE_FENCED:
             self._events.append(tell.fence_requested(during_maintenance=before is LrmState.MAINTENANCE))
         elif condition is Condition.DISARM:
@@ -184,6 +186,10 @@ class _Stand:
             self._events.append(tell.idle())
         self._events.append(tell.state(before, row))
         return row.to
+
+    def _gave_back(self) -> bool:
+        agent = self._seen.view.agents().get(self._seen.node)
+        return agent is not None and agent.released and agent.holder == self._seen.holder
 
     # The end of the process (spec 8)
 

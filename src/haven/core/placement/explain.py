@@ -41,10 +41,12 @@ def explain_selection(sid: str, preference: Preference, placement: Placement) ->
 def _by_rules(sid: str, preference: Preference, placement: Placement, chosen: str | None) -> Told:
     """Steps 1 to 4: node affinity, failback, failed starts; then the others."""
     service, online = placement.services[sid], placement.online
-    allowed, preferred = allowed_and_preferred(sid, placement.rules, online)
+    candidates = placement.candidates(service, preference)
+    allowed, preferred = allowed_and_preferred(sid, placement.rules, candidates)
     affinity = placement.rules.node_affinity.get(sid)
     yield {service.node, *(affinity.priorities if affinity else ())} - online, "not online"
-    yield online - allowed, "not allowed by node affinity"
+    yield online - candidates, "goes down"
+    yield candidates - allowed, "not allowed by node affinity"
     if chosen and _stays(sid, preference, placement, allowed):
         yield {chosen}, "may stay here, and does not fail back"
         yield allowed, f"does not fail back, and may stay on {chosen}"
@@ -105,10 +107,16 @@ def _by_score(sid: str, preference: Preference, placement: Placement, left: Set[
     assert best is not None, "of several nodes one is the best"
     if preference is Preference.TRY_NEXT and service.node in left:
         yield {best}, f"comes next after {service.node} ({_score(scores[best], usage)})"
-    yield {best}, f"{_score(scores[best], usage)}, others {_range([scores[node] for node in left - {best}])}"
+    others = [scores[node] for node in left - {best}]
+    rank = "" if usage.mode is SchedulerMode.BASIC else _rank(scores[best], others)
+    yield {best}, f"{rank}{_score(scores[best], usage)}, others {_range(others)}"
     for node in left:
         tie = f", but {best} comes first by name" if scores[node] == scores[best] else ""
         yield {node}, f"{_score(scores[node], usage)}, {best} {_plain(scores[best])}{tie}"
+
+
+def _rank(score: float, others: list[float]) -> str:
+    return "no node has less load, " if score in others else "least load, "
 
 
 def _score(score: float, usage: Usage) -> str:

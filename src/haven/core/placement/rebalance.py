@@ -93,7 +93,7 @@ def uncounted(together: Mapping[str, tuple[str, ...]], placement: Placement) -> 
 
 def _targets(leader: str, placement: Placement) -> Set[str]:
     """The nodes that a bundle may move to, by its leader (R-6.4)."""
-    _, preferred = allowed_and_preferred(leader, placement.rules, placement.online)
+    _, preferred = allowed_and_preferred(leader, placement.rules, placement.online - placement.leaving)
     return preferred - placement.kept_from(leader) - {placement.services[leader].node}
 
 

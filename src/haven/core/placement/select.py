@@ -12,8 +12,8 @@ from haven.core.words import Preference
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """What a node is selected by. `online`: the nodes in state online, the only candidates. `services` and
-    `configs` are read as they are at the moment of each selection.
+    """What a node is selected by. `online`: the nodes in state online. `leaving`: those of them that go down, in
+    `haven` policy. `services` and `configs` are read as they are at the moment of each selection.
 
     `fenced_count`: a service in recovery keeps its opponents from its old node once that is back (6.4). Not in
     `haven` policy: it runs nowhere, and two of them would keep each other from the only host for ever.
@@ -24,7 +24,15 @@ class Placement:
     online: frozenset[str]
     services: Services
     configs: Mapping[str, ServiceConfig]
+    leaving: frozenset[str] = frozenset()
     fenced_count: bool = True
+
+    def candidates(self, service: ServiceStatus, preference: Preference) -> frozenset[str]:
+        """The online nodes; of those that go down only the one where the service is, if it may stay."""
+        if not self.leaving:
+            return self.online
+        stays_on = {service.node} if preference is Preference.NONE else frozenset()
+        return self.online - (self.leaving - stays_on)
 
     def partners_of(self, sid: str) -> Mapping[str, int]:
         """How many of those it is kept together with are on each node, or will be."""
@@ -41,7 +49,7 @@ def select_node(sid: str, preference: Preference, placement: Placement) -> str |
     Raises KeyError for a service without an entry in `placement.services`.
     """
     service = placement.services[sid]
-    allowed, preferred = allowed_and_preferred(sid, placement.rules, placement.online)
+    allowed, preferred = allowed_and_preferred(sid, placement.rules, placement.candidates(service, preference))
     partners = placement.partners_of(sid)
     opponents = placement.kept_from(sid)
     stays = preference is Preference.NONE

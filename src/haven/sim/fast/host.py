@@ -32,7 +32,7 @@ class Link:
 class Host:
     """`group`: which part of a partitioned network it is in; `cut_off`: it reaches everything but the store;
     `frozen_until_s`: nothing of it but its hardware moves before; `has_watchdog`: a device is there; `going_down`:
-    it was asked to end, and why."""
+    it was asked to end, and why; `boot_due`: which boot is the one that is waited for."""
 
     name: str
     clock: Clock
@@ -51,6 +51,7 @@ class Host:
     crm: "Crm | None" = None
     going_down: ShutdownKind | None = None
     stays_off: bool = False
+    boot_due: int = 0
 
     def now(self, true_s: float) -> Now:
         return self.boot.now(self.clock, true_s)

@@ -310,9 +310,15 @@ class World:
             self.boot_later(host)
 
     def boot_later(self, host: Host) -> None:
-        self.agenda.after(host.chance.uniform(*BOOT_S), self.power_on, host)
+        host.boot_due += 1
+        self.agenda.after(host.chance.uniform(*BOOT_S), self._boot, host, host.boot_due)
+
+    def _boot(self, host: Host, due: int) -> None:
+        if due == host.boot_due:
+            self.power_on(host)
 
     def power_off(self, host: Host, why: str = "power") -> None:
+        host.boot_due += 1  # a boot that is under way comes to nothing
         if not host.power:
             return
         self.watch.went_down(host, why)
