@@ -8,7 +8,8 @@ from dataclasses import replace
 from haven.core.contract import NodeObservation
 from haven.core.host import HostFacts
 from haven.core.hypervisor import Moment, Why
-from haven.core.order import Start, Stop
+from haven.core.lease import LeaseMemory, LeaseTerms, acknowledged, must_stop_vms
+from haven.core.order import Exit, Start, Stop
 from haven.core.records import Disarm, ServiceStatus
 from haven.core.words import (
     DisarmMode,
@@ -187,4 +188,41 @@ def a_node_with_only_a_stopped_service(policy: Policy) -> None:
     lrm = Lrm()
     lrm.service(S.STOPPED)
     lrm.look()
+    assert "lock/agent/node1" in lrm.store.entries
+
+
+def a_host_that_lost_its_lock(policy: Policy) -> None:
+    """It cannot renew it any more; its watchdog resets it W (in pve 60 s) after the last feeding, or later."""
+    if policy is PVE:
+        node = OneNode()
+        node.service(SID)
+        node.rounds(2)
+        fed_s = node.watchdog
+        node.quorate = False
+        node.rounds(3)
+        assert (node.watchdog, node.running) == (fed_s, {SID})
+        return
+    terms, renewed_s = LeaseTerms(), 100.0
+    reset_s = renewed_s + terms.watchdog_s
+    begins_s = reset_s - terms.kill_s - 0.5
+    assert must_stop_vms(acknowledged(LeaseMemory(), renewed_s), terms, begins_s)
+
+
+def a_stop_that_fails_while_the_host_goes_down(policy: Policy) -> None:
+    if policy is PVE:
+        node = OneNode()
+        node.service(SID)
+        node.rounds(2)
+        node.fails = {SID}
+        node.ask_to_end(ShutdownKind.SHUTDOWN)
+        node.rounds()
+        assert (node.exited, node.has_lock(), node.watchdog is None) == (True, True, False)
+        return
+    lrm = Lrm()
+    lrm.running()
+    lrm.shutdown = ShutdownKind.SHUTDOWN
+    [stop] = lrm.look()
+    [again] = lrm.look(lrm.done(stop, ok=False))
+    assert isinstance(again, Stop)
+    assert Exit() not in lrm.duties
     assert "lock/agent/node1" in lrm.store.entries

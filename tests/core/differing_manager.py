@@ -5,11 +5,12 @@ from typing import Any
 
 from haven.core.clock import deadline_after
 from haven.core.records import AgentEpoch, Hold, RunKey
-from haven.core.transaction import Delete, Put
+from haven.core.transaction import Put
 from haven.core.words import (
     DisarmMode,
     ExitCode,
     HoldCause,
+    Kind,
     LrmMode,
     NodeState,
     Policy,
@@ -42,21 +43,26 @@ def failed_start(policy: Policy) -> Crm:
     return crm
 
 
-def epochs(crm: Crm, *, armed: bool = True) -> None:
+def lrms_let_go(crm: Crm) -> None:
+    """HA is being disarmed, and their work is done."""
     for node in NODES:
-        crm.write(Put(f"agent/{node}", AgentEpoch(node, f"e-{node}", "boot", "lrm", armed=armed)))
-        crm.lock(f"agent/{node}", node)
+        crm.lrm(node, LrmMode.DISARM)
 
 
-def lost_service(policy: Policy, *, armed: bool = True) -> Crm:
-    """Its node's lock has run out, and the node was not seen for an hour."""
-    crm = manager(policy, node=NODE3)
-    crm.config(SID, NODE3)
-    epochs(crm, armed=armed)
-    crm.node(NODE3, NodeState.UNKNOWN)
-    crm.lose(NODE3, ago_s=3600.0)
-    crm.lock("agent/node3", None)
-    return crm
+def a_manager_and_its_watchdog(policy: Policy) -> None:
+    """Whoever opened one: it is fed in each round, and closed once HA is disarmed."""
+    crm = manager(policy)
+    crm.rounds(3)
+    assert (crm.watchdog == crm.at_s) == (policy is PVE)
+    crm.command(Verb.DISARM, mode=DisarmMode.FREEZE)
+    lrms_let_go(crm)
+    crm.rounds(2)
+    assert "disarm_complete" in crm.told
+    assert ("crm_watchdog_released" in crm.told) == (policy is PVE)
+    new = Crm(policy, master=False)
+    new.config(SID)
+    new.rounds(2)
+    assert (new.watchdog is None) == (policy is HAVEN)
 
 
 def a_master_with_nothing_to_do(policy: Policy) -> None:
@@ -65,74 +71,42 @@ def a_master_with_nothing_to_do(policy: Policy) -> None:
     assert (crm.read("lock/manager") is None) == (policy is PVE)
 
 
-def how_long_a_node_is_silent_before_it_is_lost(policy: Policy) -> None:
-    crm = manager(policy, node=NODE3)
-    crm.config(SID, NODE3)
-    epochs(crm)
-    crm.rounds()
-    crm.lose(NODE3)
-    crm.lock("agent/node3", None)
-    crm.rounds()
-    early = crm.state(SID)
-    assert (early is S.STARTED and crm.status(SID).node == NODE3) == (policy is PVE)
-    other = lost_service(policy)
-    other.lock("agent/node3", NODE3)
-    other.rounds()
-    assert (other.state(SID) is S.FENCE) == (policy is PVE)
-
-
-def what_proves_that_a_node_is_dead(policy: Policy) -> None:
-    crm = lost_service(policy, armed=False)
-    crm.rounds(3)
-    if policy is PVE:
-        assert (crm.state(SID), crm.status(SID).node) == (S.STARTED, NODE1)
-        assert not crm.read("agent/node3").retired
-        return
-    assert crm.state(SID) is S.FENCE
-    assert "haven fence confirm node3" in crm.status(SID).reason
-    armed = lost_service(policy)
-    armed.rounds(2)
-    assert armed.read("agent/node3").retired
-    assert armed.state(SID) is S.STARTED
-
-
-def a_lock_that_was_given_back_while_a_vm_ran_on(policy: Policy) -> None:
-    crm = lost_service(policy)
-    released = AgentEpoch(NODE3, "e-node3", "boot", "lrm", armed=True, released=True, running=(uuid_of(SID),))
-    crm.write(Put("agent/node3", released))
-    crm.rounds(3)
-    if policy is PVE:
-        assert (crm.state(SID), crm.status(SID).node) == (S.STARTED, NODE1)
-        return
-    assert (crm.state(SID), crm.status(SID).node) == (S.FENCE, NODE3)
-    assert "haven fence confirm node3" in crm.status(SID).reason
-
-
-def more_than_half_of_the_nodes_are_lost_at_once(policy: Policy) -> None:
-    crm = lost_service(policy)
-    crm.node(NODE2, NodeState.UNKNOWN)
-    crm.lose(NODE2, ago_s=3600.0)
-    crm.lock("agent/node2", None)
-    crm.rounds(3)
-    assert (crm.state(SID) is S.STARTED) == (policy is PVE)
-
-
-def a_node_that_returns_while_it_is_being_fenced(policy: Policy) -> None:
-    crm = lost_service(policy)
-    crm.lock("agent/node3", NODE3)
-    crm.node(NODE3, NodeState.FENCE)
-    crm.service(SID, S.FENCE, NODE3)
-    crm.returns(NODE3)
-    crm.rounds(3)
-    assert crm.state(SID) is (S.FENCE if policy is PVE else S.STARTED)
-    assert crm.record().node_status[NODE3] is (NodeState.FENCE if policy is PVE else NodeState.ONLINE)
-    assert crm.status(SID).node == NODE3
-
-
 def a_stop_command_for_what_is_not_wanted(policy: Policy) -> None:
     crm = manager(policy, wanted=Wanted.STOPPED)
     crm.command(Verb.STOP, SID, timeout_s=30)
     crm.rounds()
+    assert crm.state(SID) is S.REQUEST_STOP
+    assert crm.status(SID).timeout_s == (None if policy is PVE else 30)
+    assert ("stop_requested vm:101 False 30" in crm.told) == (policy is HAVEN)
+    for state in (S.MIGRATE, S.FREEZE):
+        busy = manager(policy, state, Wanted.STOPPED, target=NODE2)
+        busy.lrm(NODE1, LrmMode.RESTART)
+        busy.command(Verb.STOP, SID, timeout_s=30)
+        busy.rounds()
+        assert busy.state(SID) is state
+        busy.lrm(NODE1)
+        busy.reports(SID)
+        busy.rounds()
+        assert busy.state(SID) is S.REQUEST_STOP
+        assert busy.status(SID).timeout_s == (None if policy is PVE else 30)
+
+
+    for mode in (None, *DisarmMode):
+        _a_stop_is_interrupted(policy, mode)
+
+
+def _a_stop_is_interrupted(policy: Policy, mode: DisarmMode | None) -> None:
+    """By disarming in that mode; None: by the restart of its host."""
+    crm = manager(policy, S.REQUEST_STOP, Wanted.STOPPED, timeout_s=30)
+    crm.lrm(NODE1, LrmMode.DISARM if mode else LrmMode.RESTART)
+    if mode:
+        crm.command(Verb.DISARM, mode=mode)
+    crm.rounds(2)
+    assert crm.status(SID).timeout_s is None
+    crm.lrm(NODE1)
+    if mode:
+        crm.command(Verb.ARM)
+    crm.rounds(2)
     assert crm.state(SID) is S.REQUEST_STOP
     assert crm.status(SID).timeout_s == (None if policy is PVE else 30)
 
@@ -144,6 +118,7 @@ def a_start_that_failed_too_often(policy: Policy) -> None:
     held = crm.status(SID).held
     assert crm.state(SID) is S.ERROR
     assert (held is None) == (policy is PVE)
+    assert ("relocate_policy_failed vm:101 node1" in crm.told) == (policy is PVE)
     crm.rounds(3)
     assert crm.state(SID) is (S.ERROR if policy is PVE else S.STARTED)
     assert held is None or held.until.length_s == 60.0
@@ -155,6 +130,30 @@ def a_failed_start_without_another_node(policy: Policy) -> None:
     crm.rounds()
     assert crm.state(SID) is (S.STARTED if policy is PVE else S.ERROR)
     assert ("relocate_policy_no_node vm:101 node1" in crm.told) == (policy is PVE)
+
+
+def nodes_where_starts_failed(policy: Policy) -> None:
+    crm = manager(policy, S.REQUEST_STOP, Wanted.STOPPED, failed_nodes=(NODE2,))
+    crm.reports(SID)
+    crm.rounds()
+    assert crm.state(SID) is S.STOPPED
+    assert crm.status(SID).failed_nodes == ((NODE2,) if policy is PVE else ())
+    held = failed_start(policy)
+    held.config(SID, max_relocate=0)
+    held.rounds(4)
+    assert held.status(SID).failed_nodes == ((NODE1,) if policy is PVE else ())
+
+
+def a_service_that_no_other_node_can_take(policy: Policy) -> None:
+    crm = manager(policy)
+    crm.prefers("home", SID, node1=1, strict=True)
+    crm.node(NODE1, NodeState.MAINTENANCE)
+    crm.lrm(NODE1, LrmMode.MAINTENANCE)
+    crm.rounds(5)
+    assert (crm.state(SID), crm.status(SID).node) == (S.STARTED, NODE1)
+    notes = [event.sentence for event in crm.events if event.kind is Kind.VM_NOTE]
+    assert len(notes) == (0 if policy is PVE else 1)
+    assert policy is PVE or "no other node can take it (node1: in maintenance; node2: not allowed" in notes[0]
 
 
 def a_start_that_is_confirmed(policy: Policy) -> None:
@@ -190,37 +189,6 @@ def a_move_of_which_only_half_is_known(policy: Policy) -> None:
     assert crm.state(SID) is (S.MIGRATE if policy is PVE else S.STARTED)
 
 
-def a_recovery_of_what_may_be_running(policy: Policy) -> None:
-    """It was on its way to node2 when node3 died."""
-    crm = lost_service(policy)
-    key = RunKey(uuid_of(SID), NODE3, "e-node3", "u1", target=NODE2, target_epoch="e-node2")
-    crm.write(Put(f"run/{uuid_of(SID)}", key))
-    crm.rounds(3)
-    assert crm.state(SID) is (S.STARTED if policy is PVE else S.RECOVERY)
-    assert policy is PVE or "node2 may be running it" in crm.status(SID).reason
-
-
-def a_recovery_without_a_home(policy: Policy) -> None:
-    crm = manager(policy, S.RECOVERY)
-    crm.prefers("home", SID, node4=1, strict=True)
-    crm.rounds(5)
-    assert crm.told.count("recovery_failed vm:101 node1") == (5 if policy is PVE else 1)
-
-
-def two_kept_apart_whose_host_is_back(policy: Policy) -> None:
-    """They were on node1 when it was fenced, and no other host may have them."""
-    crm = manager(policy, S.RECOVERY)
-    crm.config(OTHER)
-    crm.service(OTHER, S.RECOVERY)
-    crm.apart("r", f"{SID} {OTHER}")
-    for node in (NODE2, NODE3):
-        crm.node(node, NodeState.MAINTENANCE)
-        crm.lrm(node, LrmMode.MAINTENANCE)
-    crm.rounds(3)
-    assert crm.state(SID) is (S.RECOVERY if policy is PVE else S.STARTED)
-    assert crm.state(OTHER) is S.RECOVERY
-
-
 def a_frozen_service_on_a_node_in_maintenance(policy: Policy) -> None:
     crm = manager(policy, S.FREEZE)
     crm.lrm(NODE1, LrmMode.MAINTENANCE)
@@ -249,7 +217,7 @@ def groups_on_nodes_of_an_old_version(policy: Policy) -> None:
 
 
 def a_stop_command_while_something_else_happens(policy: Policy) -> None:
-    """It is frozen, and thawed in the next round."""
+    """It moves, and has moved in the next round."""
     crm = manager(policy, S.MIGRATE, node=NODE2, target=NODE3)
     crm.command(Verb.STOP, SID)
     crm.rounds()
@@ -274,16 +242,19 @@ def a_disarm_that_waits(policy: Policy) -> None:
 
 
 def a_service_that_is_taken_out_while_disarming_waits_for_it(policy: Policy) -> None:
-    """It moves, and nobody will tell how that ends."""
-    crm = manager(policy, S.MIGRATE, node=NODE2, target=NODE3)
-    crm.command(Verb.DISARM, mode=DisarmMode.FREEZE)
-    crm.rounds()
-    crm.write(Delete(f"config/{SID}"))
-    for node in NODES:
-        crm.lrm(node, LrmMode.DISARM)
-    crm.rounds(2)
-    assert (crm.read(f"service/{SID}") is None) == (policy is HAVEN)
-    assert ("disarm_complete" in crm.told) == (policy is HAVEN)
+    """It moves, and nobody will tell how that ends. The one is unconfigured, the other set to ignored."""
+    for ignored in (False, True):
+        crm = manager(policy, S.MIGRATE, node=NODE2, target=NODE3)
+        crm.command(Verb.DISARM, mode=DisarmMode.FREEZE)
+        crm.rounds()
+        if ignored:
+            crm.config(SID, NODE2, Wanted.IGNORED)
+        else:
+            crm.unconfigure(SID)
+        lrms_let_go(crm)
+        crm.rounds(2)
+        assert (crm.read(f"service/{SID}") is None) == (policy is HAVEN)
+        assert ("disarm_complete" in crm.told) == (policy is HAVEN)
 
 
 def a_hold_while_services_are_ignored(policy: Policy) -> None:
@@ -302,6 +273,9 @@ def a_host_that_is_to_be_fenced(policy: Policy) -> None:
     crm = Crm(policy, master=False)
     crm.service(SID, S.FENCE, node=NODE1)
     assert ("crm_state wait_for_quorum master" in crm.rounds(3)) == (policy is HAVEN)
+    master = Crm(policy)
+    master.node(NODE1, NodeState.FENCE)
+    assert ("master_offline" in master.rounds()) == (policy is PVE)
 
 
 def a_master_whose_own_host_is_offline(policy: Policy) -> None:

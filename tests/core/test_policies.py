@@ -1,19 +1,21 @@
 """Every rule in which policy haven differs from the spec, shown in both; the table is that of the docs."""
 
+import ast
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from haven.core.words import (
-    Policy,
-)
-from tests.core import differing_host, differing_manager
+from haven.core import manager
+from haven.core.words import Policy
+from tests.core import differing_host, differing_lost, differing_manager
 
 PVE, HAVEN = Policy.PVE, Policy.HAVEN
 DOCS = Path(__file__).parents[2] / "docs" / "how-it-decides.md"
+CORE = Path(manager.__file__).parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,11 @@ class Difference:
 
 
 DIFFERENCES = (
+    Difference(
+        "R-1.4, R-7.31",
+        "a manager holds a watchdog, and closes it while HA is disarmed",
+        differing_manager.a_manager_and_its_watchdog,
+    ),
     Difference(
         "R-2.1", "a host that is to be fenced may not decide", differing_manager.a_host_that_is_to_be_fenced
     ),
@@ -45,9 +52,14 @@ DIFFERENCES = (
         differing_host.a_node_with_only_a_stopped_service,
     ),
     Difference(
+        "R-2.16",
+        "a host that lost its lock keeps its VMs until its watchdog resets it",
+        differing_host.a_host_that_lost_its_lock,
+    ),
+    Difference(
         "R-3.5",
         "a host is lost 60 s after it was last seen",
-        differing_manager.how_long_a_node_is_silent_before_it_is_lost,
+        differing_lost.how_long_a_node_is_silent_before_it_is_lost,
     ),
     Difference(
         "R-3.6",
@@ -57,20 +69,18 @@ DIFFERENCES = (
     Difference(
         "R-3.9",
         "to get a lost host's agent lock is enough to fence it",
-        differing_manager.what_proves_that_a_node_is_dead,
+        differing_lost.what_proves_that_a_node_is_dead,
     ),
     Difference(
         "R-3.9",
         "a lock that a disarmed host gave back proves that it runs nothing",
-        differing_manager.a_lock_that_was_given_back_while_a_vm_ran_on,
+        differing_lost.a_lock_that_was_given_back_while_a_vm_ran_on,
     ),
-    Difference(
-        "R-3.9", "every lost host is fenced", differing_manager.more_than_half_of_the_nodes_are_lost_at_once
-    ),
+    Difference("R-3.9", "every lost host is fenced", differing_lost.more_than_half_of_the_nodes_are_lost_at_once),
     Difference(
         "R-3.10",
         "a host that returns while it is being fenced is fenced all the same",
-        differing_manager.a_node_that_returns_while_it_is_being_fenced,
+        differing_lost.a_node_that_returns_while_it_is_being_fenced,
     ),
     Difference(
         "4.1",
@@ -88,6 +98,11 @@ DIFFERENCES = (
         "on one node, a failed start is repeated `max_relocate` more times in the same place",
         differing_manager.a_failed_start_without_another_node,
     ),
+    Difference(
+        "R-4.14, 7.4",
+        "that no other node can take a service of a host in maintenance is not told",
+        differing_manager.a_service_that_no_other_node_can_take,
+    ),
     Difference("R-4.16", "every result brings a new order", differing_manager.a_start_that_is_confirmed),
     Difference("R-4.20", "a failed stop ends in `error`", differing_manager.a_stop_that_failed),
     Difference("R-4.22", "a stop of a stopped service is ignored", differing_manager.a_stop_of_what_is_stopped),
@@ -97,10 +112,10 @@ DIFFERENCES = (
     Difference(
         "R-4.30",
         "a fenced service recovers on the best node at once",
-        differing_manager.a_recovery_of_what_may_be_running,
+        differing_lost.a_recovery_of_what_may_be_running,
     ),
     Difference(
-        "R-4.31", "that no node can take it is told in every pass", differing_manager.a_recovery_without_a_home
+        "R-4.31", "that no node can take it is told in every pass", differing_lost.a_recovery_without_a_home
     ),
     Difference(
         "R-4.33",
@@ -108,7 +123,17 @@ DIFFERENCES = (
         differing_manager.a_frozen_service_on_a_node_in_maintenance,
     ),
     Difference(
+        "R-4.33",
+        "a frozen service whose host is lost waits for ever",
+        differing_lost.a_frozen_service_whose_host_is_lost,
+    ),
+    Difference(
         "R-4.34", "only `disabled` leaves `error`", differing_manager.a_changed_configuration_of_what_is_in_error
+    ),
+    Difference(
+        "R-4.34",
+        "a service in `error` stays there when its host is lost",
+        differing_lost.a_service_in_error_whose_host_is_lost,
     ),
     Difference(
         "R-5.4",
@@ -116,9 +141,19 @@ DIFFERENCES = (
         differing_host.how_soon_a_failed_start_is_tried_again,
     ),
     Difference(
+        "5.4",
+        "where starts failed is remembered when the service was stopped, too",
+        differing_manager.nodes_where_starts_failed,
+    ),
+    Difference(
+        "6.1, 7.1",
+        "a host that is going down may be chosen, or named as a target",
+        differing_lost.a_host_that_is_going_down,
+    ),
+    Difference(
         "6.4",
         "a fenced service that waits for a host keeps its opponents from its old one, once that is back",
-        differing_manager.two_kept_apart_whose_host_is_back,
+        differing_lost.two_kept_apart_whose_host_is_back,
     ),
     Difference(
         "R-6.13",
@@ -136,7 +171,7 @@ DIFFERENCES = (
     ),
     Difference(
         "7.5",
-        "a service that is taken out of HA while it is disarmed stays recorded until HA is armed",
+        "a service that leaves HA, or is set to `ignored`, while HA is disarmed stays recorded until it is armed",
         differing_manager.a_service_that_is_taken_out_while_disarming_waits_for_it,
     ),
     Difference(
@@ -150,12 +185,57 @@ DIFFERENCES = (
         differing_manager.a_hold_while_services_are_ignored,
     ),
     Difference("8.1", "a restart of an LRM freezes its services", differing_host.a_restart_of_the_lrm_alone),
+    Difference(
+        "8.3",
+        "an LRM whose stop failed while its host goes down ends all the same: lock and watchdog run out",
+        differing_host.a_stop_that_fails_while_the_host_goes_down,
+    ),
     Difference("intent", "every end but haven's own is restarted", differing_host.a_power_off_inside_the_guest),
     Difference(
         "memory", "a start is tried whatever memory there is", differing_host.a_start_without_the_memory_for_it
     ),
     Difference("brake", "none: a crash loop goes on for ever", differing_host.a_vm_that_crashes_again_and_again),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class NoDifference:
+    """Marks a place that asks for the policy and changes no behaviour."""
+
+    why: str
+
+
+BRANCHES: dict[str, tuple[str | NoDifference, ...]] = {
+    "commands._stop": ("R-7.3",),
+    "desk.__init__": (NoDifference("it reads the policy"), "6.1, 7.1"),
+    "desk.move": ("R-4.11, R-4.12", "R-4.13", "R-4.11, R-4.12"),
+    "disarming._pruned": ("R-4.11, R-4.12",),
+    "desk.open_usage": ("6.4",),
+    "disarming.while_disarmed": ("R-7.21",),
+    "fencing.fence_lost_nodes": ("R-3.9",),
+    "manager._is_present": ("R-3.6",),
+    "manager._may_idle": ("R-2.2, R-2.3",),
+    "manager._own_fence": ("R-2.1",),
+    "manager._watchdog": ("R-1.4, R-7.31",),
+    "manager._watchdog_of_disarm": ("R-1.4, R-7.31",),
+    "migrating_groups._check_version": ("R-6.13",),
+    "moving.moving": ("R-4.24",),
+    "passes._freeze_with_its_lrm": ("R-4.33",),
+    "recovering._no_home": ("R-4.31",),
+    "recovering.recovery": ("R-4.30", NoDifference("only haven keeps run keys")),
+    "resting.error": (NoDifference("only haven counts the tries of holds"), "R-4.34"),
+    "resting.freeze": ("R-4.33", "R-4.33"),
+    "round._add": ("4.1",),
+    "round.run_round": ("R-2.1", NoDifference("only haven keeps run keys"), "7.5"),
+    "started._exhausted": ("R-4.13",),
+    "started._has_another_node": ("R-4.13, R-4.16",),
+    "started._stay": ("R-4.14, 7.4", "R-4.16"),
+    "started.started": ("R-4.11, R-4.12",),
+    "stopping._command": ("R-4.22",),
+    "stopping.request_stop": ("R-7.3", "5.4"),
+}
+"""Each place in the manager that asks for the policy, by module and function, with the rule of its row; several in
+one function in their order."""
 
 
 @pytest.mark.parametrize("policy", [PVE, HAVEN])
@@ -168,3 +248,34 @@ def test_the_docs_list_exactly_the_rules_that_differ() -> None:
     table = DOCS.read_text().partition("## Where haven differs")[2]
     rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \| [^|]+ \| [^|]+ \|$", table, re.MULTILINE)
     assert rows[1:] == [(difference.rule, difference.in_pve) for difference in DIFFERENCES]
+
+
+def places_that_ask(tree: ast.AST, function: str) -> Iterator[str]:
+    """The function around each `.pve` that is read and each `Policy.PVE` or `Policy.HAVEN`."""
+    match tree:
+        case ast.FunctionDef(name=function):
+            pass
+        case ast.Attribute(attr="pve", ctx=ast.Load()) | ast.Attribute(ast.Name("Policy")):
+            yield function
+    for child in ast.iter_child_nodes(tree):
+        yield from places_that_ask(child, function)
+
+
+def test_every_place_in_the_manager_that_asks_for_the_policy_is_named_with_its_rows() -> None:
+    found: Counter[str] = Counter()
+    for module in (CORE / "manager.py", *sorted((CORE / "crm").glob("*.py"))):
+        functions = places_that_ask(ast.parse(module.read_text()), "the module itself")
+        found.update(f"{module.stem}.{function}" for function in functions)
+    for place in sorted(found.keys() | BRANCHES.keys()):
+        named = len(BRANCHES.get(place, ()))
+        assert found[place] == named, (
+            f"{place} asks for the policy in {found[place]} places, and BRANCHES names {named}: give each new "
+            "difference a row in DIFFERENCES and in the docs, and name its rule in BRANCHES; a place that makes "
+            "no difference is named there as NoDifference, with the reason"
+        )
+
+
+def test_every_rule_that_a_place_is_named_with_has_a_row() -> None:
+    rules = {difference.rule for difference in DIFFERENCES}
+    named = {rule for rules_of_place in BRANCHES.values() for rule in rules_of_place if isinstance(rule, str)}
+    assert named <= rules, f"no row in DIFFERENCES: {sorted(named - rules)}"

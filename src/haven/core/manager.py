@@ -84,7 +84,7 @@ def _take_lock(seen: ManagerObservation) -> Transaction | None:
 def _become_master(
     memory: ManagerMemory, seen: ManagerObservation, taking: Transaction, events: list[Event], now: Now
 ) -> Decision[ManagerMemory]:
-    duties: tuple[Duty, ...] = (FeedWatchdog(),)
+    duties = _watchdog(seen, FeedWatchdog())
     mode = seen.view.options().scheduler
     noted = memory.disarm_noted
     if seen.members is None or locks.is_free(seen.view, locks.MANAGER):
@@ -186,12 +186,17 @@ def _go_on(
     idle_allowed, events = _idle_allowed(seen)
     after = replace(memory, round_due=True, idle_rounds=memory.idle_rounds + 1 if idle_allowed else 0)
     told = (locks.acquired(locks.MANAGER), *events)
-    return Decision(after, (taking,), duties=_feed(memory), events=told, wake_at_s=now.boottime_s)
+    return Decision(after, (taking,), duties=_feed(memory, seen), events=told, wake_at_s=now.boottime_s)
 
 
-def _feed(memory: ManagerMemory) -> tuple[Duty, ...]:
+def _feed(memory: ManagerMemory, seen: ManagerObservation) -> tuple[Duty, ...]:
     """R-1.4, and its exception: a disarmed master has no watchdog (R-7.31)."""
-    return () if memory.disarm_noted else (FeedWatchdog(),)
+    return () if memory.disarm_noted else _watchdog(seen, FeedWatchdog())
+
+
+def _watchdog(seen: ManagerObservation, duty: Duty) -> tuple[Duty, ...]:
+    """In `haven` policy a manager has none: without its lock it can write nothing (SAFETY 8)."""
+    return (duty,) if seen.settings.policy is Policy.PVE else ()
 
 
 def _holds_lock(seen: ManagerObservation) -> bool:
@@ -209,13 +214,13 @@ def _renewed(
         return decision
     renewal = locks.renew(seen.view, locks.MANAGER)
     transactions = (renewal, *decision.transactions)
-    return replace(decision, transactions=transactions, duties=(*_feed(memory), *decision.duties))
+    return replace(decision, transactions=transactions, duties=(*_feed(memory, seen), *decision.duties))
 
 
 def _lock_lost(memory: ManagerMemory, seen: ManagerObservation) -> Decision[ManagerMemory]:
     """Both state changes in one round (2.1). What was remembered as master is dropped (R-2.5)."""
     lost, events = _change(memory.state, Condition.LOCK_LOST)
-    bare, duties = memory.as_new_master().with_state(lost), (CloseWatchdog(),)
+    bare, duties = memory.as_new_master().with_state(lost), _watchdog(seen, CloseWatchdog())
     if seen.shutdown_requested:
         return Decision(bare, events=tuple(events), duties=(*duties, Exit()))
     state, more = _change(lost, Condition.LET_GO)
@@ -248,7 +253,7 @@ def _give_up(
     state, told = _change(memory.state, condition)
     release = locks.release(seen.view, locks.MANAGER, seen.node)
     bare = replace(memory.as_new_master(), state=state, idle_rounds=0)
-    duties: tuple[Duty, ...] = (CloseWatchdog(),)
+    duties = _watchdog(seen, CloseWatchdog())
     if seen.shutdown_requested:
         duties += (Exit(),)
     return Decision(bare, (release,) if release else (), duties=duties, events=(*events, *told))
@@ -281,7 +286,7 @@ def _leave(memory: ManagerMemory, seen: ManagerObservation, events: list[Event])
     return Decision(
         memory,
         (release,) if release else (),
-        duties=(CloseWatchdog(), Exit()),
+        duties=(*_watchdog(seen, CloseWatchdog()), Exit()),
         events=tuple(events),
     )
 

@@ -7,7 +7,7 @@ renders the diagram in the docs and is tested row by row.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from haven.core.words import ServiceState, Wanted
+from haven.core.words import MOVES, ServiceState, Wanted
 
 
 class Trigger(StrEnum):
@@ -59,8 +59,7 @@ class Transition:
 _S = ServiceState
 _T = Trigger
 
-_MOVES = (_S.MIGRATE, _S.RELOCATE, _S.REQUEST_START_BALANCE)
-_LOSABLE = (_S.STARTED, _S.REQUEST_STOP, _S.STOPPED, *_MOVES)
+_LOSABLE = (_S.STARTED, _S.REQUEST_STOP, _S.STOPPED, *MOVES)
 
 TRANSITIONS: dict[tuple[ServiceState, Trigger], Transition] = {
     (_S.REQUEST_START, _T.PLACED): Transition(_S.STARTED, "R-4.2", "starts on {node}"),
@@ -84,18 +83,18 @@ TRANSITIONS: dict[tuple[ServiceState, Trigger], Transition] = {
     (_S.STOPPED, _T.WANTED_STARTED): Transition(_S.REQUEST_START, "R-4.23", "to be started: wanted started{by}"),
     (_S.STOPPED, _T.MIGRATE): Transition(_S.MIGRATE, "R-4.22", "moves from {node} to {target}{detail}"),
     (_S.STOPPED, _T.RELOCATE): Transition(_S.RELOCATE, "R-4.22", "moves from {node} to {target}{detail}"),
-    **{(state, _T.MOVED): Transition(None, "R-4.24", "moved to {target}") for state in _MOVES},
+    **{(state, _T.MOVED): Transition(None, "R-4.24", "moved to {target}") for state in MOVES},
     **{
         (state, _T.MOVE_FAILED): Transition(None, "R-4.24", "stays on {node}: the move to {target} failed{detail}")
-        for state in _MOVES
+        for state in MOVES
     },
     **{
         (state, _T.NOT_MOVED): Transition(None, "R-4.24", "stays on {node}: it runs there already")
-        for state in _MOVES
+        for state in MOVES
     },
     **{
         (state, _T.WRONG_NODE): Transition(_S.ERROR, "R-4.24", "could not be moved: it is not on {node}")
-        for state in _MOVES
+        for state in MOVES
     },
     **{
         (state, _T.NODE_LOST): Transition(_S.FENCE, "R-4.10", "waits until {node} is fenced: no sign of life")

@@ -28,6 +28,13 @@ class ServiceState(StrEnum):
     ERROR = "error"
 
 
+MOVING = (ServiceState.MIGRATE, ServiceState.RELOCATE)
+"""On the way to another node."""
+
+MOVES = (*MOVING, ServiceState.REQUEST_START_BALANCE)
+"""The same, and a service that is handed over before it starts: a node has a move to do for it."""
+
+
 class NodeState(StrEnum):
     """The manager's state of a node (spec 3.1)."""
 

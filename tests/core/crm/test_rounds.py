@@ -179,8 +179,8 @@ def test_the_number_of_passes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     assert crm.state("vm:101") is S.STARTED
     monkeypatch.setattr(passes, "MAX_PASSES", 1)
     crm.service("vm:101", S.STOPPED)
-    assert crm.rounds() == ["service_state vm:101 stopped request_start node1"]
-    assert crm.rounds() == ["service_state vm:101 request_start started node1"]
+    assert crm.rounds() == ["service_state vm:101 stopped request_start node1", "daemon_error"]
+    assert crm.rounds() == ["service_state vm:101 request_start started node1", "daemon_error"]
 
 
 def test_what_is_told_of_a_service_that_does_not_move_is_told_in_each_pass() -> None:

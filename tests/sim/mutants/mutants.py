@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from haven.core import lease, run_keys
-from haven.core.crm import epochs, writing
+from haven.core.crm import epochs, resting, writing
 from haven.core.crm.desk import Desk
 from haven.core.lease import LeaseTerms
 from haven.core.lrm import reading
@@ -198,6 +198,12 @@ MUTANTS = (
         ("recovered beside one that it is kept apart from",),
         ("power", "network"),
         scope=replace(DENSE, nodes=(3, 3), guests=(4, 6)),
+    ),
+    Mutant(
+        "a frozen VM that waits for a host which never returns",
+        (Words(resting, "freeze", "desk.is_offline_for(service.node)", "False"),),
+        (STUCK,),
+        ("power", "reboot", "crm"),
     ),
     Mutant(
         "a lock whose lifetime is shorter than the watchdog's, in pve pacing",

@@ -5,9 +5,8 @@ from haven.core.crm.desk import Desk
 from haven.core.crm.user_moves import can_move_live
 from haven.core.placement.rebalance import choose_move
 from haven.core.placement.spread import imbalance
-from haven.core.words import Kind, SchedulerMode, ServiceState, Verb
+from haven.core.words import MOVING, Kind, SchedulerMode, Verb
 
-MOVES = (ServiceState.MIGRATE, ServiceState.RELOCATE)
 MOVE_VERBS = (Verb.MIGRATE, Verb.RELOCATE)
 
 
@@ -27,7 +26,7 @@ def rebalance(desk: Desk, rounds: int) -> int:
 
 def _something_moves(desk: Desk) -> bool:
     return any(
-        service.state in MOVES or (service.cmd and service.cmd.verb in MOVE_VERBS)
+        service.state in MOVING or (service.cmd and service.cmd.verb in MOVE_VERBS)
         for service in desk.services.values()
     )
 

@@ -21,6 +21,7 @@ from haven.core.records import (
     LrmRecord,
     ManagerRecord,
     NodeAffinityRule,
+    PendingCommand,
     Result,
     RunKey,
     ServiceConfig,
@@ -237,7 +238,7 @@ class Desk:
         `node`, `target` and `timeout_s` are the data that 4.4 gives "with" the new state.
         """
         row = transition(service.state, trigger)
-        config = self.configs.get(service.sid) or _missing(service)
+        config = self.configs.get(service.sid) or missing(service)
         state = row.leads_to(config.wanted)
         if timeout_s is None and state is ServiceState.REQUEST_STOP and not self.pve:
             timeout_s = _asked_timeout_s(service)
@@ -251,6 +252,7 @@ class Desk:
             state=state,
             node=placed.node,
             uid=self.new_uid(),
+            cmd=owed_stop(service) if state is ServiceState.FREEZE and not self.pve else None,
             timeout_s=timeout_s,
             failed_nodes=service.failed_nodes,
             target=target,
@@ -374,6 +376,13 @@ class Desk:
         )
 
 
+def owed_stop(service: ServiceStatus) -> PendingCommand | None:
+    """The stop that a freeze interrupts, if it was asked for with a timeout."""
+    if service.state is ServiceState.REQUEST_STOP and service.timeout_s is not None:
+        return PendingCommand(Verb.STOP, service.timeout_s)
+    return service.cmd if service.cmd and service.cmd.verb is Verb.STOP else None
+
+
 def _asked_timeout_s(service: ServiceStatus) -> int | None:
     """Of a stop that was asked for and could not be begun yet."""
     return service.cmd.timeout_s if service.cmd and service.cmd.verb is Verb.STOP else None
@@ -383,6 +392,6 @@ def _detail(result: Result | None) -> str:
     return result.detail if result else ""
 
 
-def _missing(service: ServiceStatus) -> ServiceConfig:
+def missing(service: ServiceStatus) -> ServiceConfig:
     """A service whose configuration is gone while HA is disarmed counts as disabled (4.3)."""
     return ServiceConfig(service.sid, "", service.node, Wanted.DISABLED)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from haven.core.crm.desk import Desk
+from haven.core.crm.desk import Desk, owed_stop
 from haven.core.crm.passes import run_passes
 from haven.core.records import Command, Disarm, ServiceStatus
 from haven.core.words import DisarmMode, DisarmState, Kind, Level, LrmMode, NodeState, ServiceState
@@ -89,22 +89,23 @@ def _let_go(desk: Desk) -> None:
     for sid in sorted(desk.services):
         service = desk.services[sid]
         if not freeze:
-            desk.put(_pruned(service))
+            desk.put(_pruned(desk, service))
         elif service.state in FROZEN_BY_DISARM:
             sentence = "left as it is until HA is armed again"
             desk.say(Kind.DISARM_FREEZE, sid, sentence, "R-7.22", was=service.state)
-            frozen = replace(_pruned(service), state=ServiceState.FREEZE, uid=desk.new_uid())
+            frozen = replace(_pruned(desk, service), state=ServiceState.FREEZE, uid=desk.new_uid())
             desk.put(replace(frozen, rule="R-7.22", reason=sentence, since_wall_s=desk.now.wall_s))
 
 
-def _pruned(service: ServiceStatus) -> ServiceStatus:
-    """R-7.23: only state, node, uid and maintenance_node are kept; what tells people why; and a hold, without
-    which nothing would end an error."""
+def _pruned(desk: Desk, service: ServiceStatus) -> ServiceStatus:
+    """R-7.23: only state, node, uid and maintenance_node are kept; what tells people why; a hold, without which
+    nothing would end an error; and, in `haven` policy, a stop that was asked for."""
     bare = ServiceStatus(
         service.sid,
         service.state,
         service.node,
         service.uid,
+        cmd=None if desk.pve else owed_stop(service),
         maintenance_node=service.maintenance_node,
         held=service.held,
         hold_tries=service.hold_tries,

@@ -43,8 +43,7 @@ def migrate_when_due(desk: Desk, rounds_left: int) -> int:
 def _attempt(desk: Desk) -> None:
     """R-6.12."""
     _step(desk, "start", "groups are to become rules")
-    refusal = "no_quorum" if not desk.seen.quorate or not desk.nodes else _first_refusal(desk)
-    if refusal is None:
+    if _first_refusal(desk) is None:
         _write(desk)
         return
     _step(desk, "failed", "groups stay as they are for now", Level.ERR)
@@ -63,6 +62,9 @@ class _Check:
 
 
 def _first_refusal(desk: Desk) -> str | None:
+    if not desk.seen.quorate or not desk.nodes:
+        _step(desk, "abort", "not yet: no quorum", Level.ERR, reason="no_quorum")
+        return "no_quorum"
     for node in sorted(desk.nodes):
         for check in _CHECKS:
             found = check(desk, node)

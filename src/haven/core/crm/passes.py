@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from operator import attrgetter
 
-from haven.core.crm.desk import Desk
+from haven.core.crm.desk import Desk, missing
 from haven.core.crm.fencing import fence_lost_nodes
 from haven.core.crm.moving import moving
 from haven.core.crm.recovering import recovery
@@ -12,9 +12,9 @@ from haven.core.crm.settled import Basis, Settling
 from haven.core.crm.started import started
 from haven.core.crm.starting import request_start
 from haven.core.crm.stopping import request_stop, stopped
-from haven.core.records import ServiceConfig, ServiceStatus
+from haven.core.records import ServiceStatus
 from haven.core.service import Trigger
-from haven.core.words import LrmMode, ServiceState, Wanted
+from haven.core.words import Kind, Level, LrmMode, ServiceState
 
 MAX_PASSES = 60
 """More than any chain of states is long; a loop in the table must not become a loop in the daemon."""
@@ -35,6 +35,9 @@ def run_passes(desk: Desk, only: Collection[str] | None = None) -> None:
         if not _pass(desk, settling, sids):
             break
         services = [desk.services[sid] for sid in sids]
+    else:
+        sentence = f"services still change after {MAX_PASSES} passes: the next round goes on"
+        desk.tell(Kind.DAEMON_ERROR, sentence, "4.1", Level.ERR)
     desk.settled = settling.settled()
 
 
@@ -64,7 +67,7 @@ def _freeze_with_its_lrm(desk: Desk, service: ServiceStatus) -> None:
 
 def look_at(desk: Desk, service: ServiceStatus) -> None:
     """The rules of spec 4.4 for the state it is in."""
-    config = desk.configs.get(service.sid) or ServiceConfig(service.sid, "", service.node, Wanted.DISABLED)
+    config = desk.configs.get(service.sid) or missing(service)
     match service.state:
         case ServiceState.REQUEST_START:
             request_start(desk, service)

@@ -11,7 +11,6 @@ ROUND_S = 8.0
 """So long a round waits for its orders (R-5.2)."""
 
 NEVER_ORDERED = frozenset({ServiceState.RECOVERY, ServiceState.FREEZE, ServiceState.REQUEST_START})
-MOVES = frozenset({ServiceState.MIGRATE, ServiceState.RELOCATE, ServiceState.REQUEST_START_BALANCE})
 
 
 def round_ends_s(memory: LrmMemory) -> float:

@@ -1,11 +1,9 @@
 """What the manager's records mean for this node (R-2.11 to R-2.13)."""
 
+from haven.core import active
 from haven.core.lrm.memory import LrmReading
 from haven.core.view import View
 from haven.core.words import LrmMode, NodeState, ServiceState
-
-AT_REST = frozenset({ServiceState.STOPPED, ServiceState.FREEZE, ServiceState.ERROR, ServiceState.REQUEST_START})
-"""Services in these states need nothing of their node (R-2.13)."""
 
 
 def read(view: View, node: str) -> LrmReading:
@@ -43,7 +41,7 @@ def to_be_fenced(reading: LrmReading) -> bool:
 
 def active_services(reading: LrmReading) -> int:
     """How many services need something of this node, or are on their way to it (R-2.13)."""
-    return sum(service.state not in AT_REST for service in reading.services.values())
+    return active.active_services(reading.node, reading.services.values())
 
 
 def has_services(reading: LrmReading) -> bool:

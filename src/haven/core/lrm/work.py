@@ -6,10 +6,9 @@ from haven.core.event import Event
 from haven.core.hypervisor import Power
 from haven.core.lrm import tell
 from haven.core.lrm.memory import RunningOrder, WaitingOrder
-from haven.core.lrm.queue import MOVES
 from haven.core.order import Move, Start, Stop
 from haven.core.records import ServiceConfig
-from haven.core.words import ExitCode, ServiceState
+from haven.core.words import MOVES, ExitCode, ServiceState
 
 KNOWN_TYPES = frozenset({"vm", "ct", "fa"})
 """`fa` are the simulator's guests that fail as told (10.4)."""

@@ -11,7 +11,6 @@ from haven.core.contract import NodeObservation
 from haven.core.event import Event, Scalar
 from haven.core.favour import favour
 from haven.core.hypervisor import Vm
-from haven.core.lrm.queue import MOVES
 from haven.core.node import boot, evidence
 from haven.core.node.checks import signs
 from haven.core.node.drill import Drills
@@ -28,7 +27,7 @@ from haven.core.node.windows import Windows
 from haven.core.order import Favour, Move, Order, Probe, Settle, Start, Stop
 from haven.core.records import Result, RunKey, ServiceConfig, ServiceStatus
 from haven.core.transaction import Delete, Guard, Put
-from haven.core.words import ExitCode, HoldCause, Kind, Policy, ServiceState, Wanted
+from haven.core.words import MOVES, ExitCode, HoldCause, Kind, Policy, ServiceState, Wanted
 
 PROBE_EVERY_S = 2.0
 

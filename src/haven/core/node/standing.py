@@ -14,14 +14,13 @@ from haven.core.event import Event
 from haven.core.lrm import daemon, shutdown, tell
 from haven.core.lrm.daemon import Condition, LrmFacts
 from haven.core.lrm.memory import LrmReading
-from haven.core.lrm.queue import MOVES
 from haven.core.lrm.reading import active_services, has_services, mode_after, read, to_be_fenced
 from haven.core.node.memory import NodeMemory, occupied
 from haven.core.order import CloseWatchdog, Duty, Exit, Move, Start
 from haven.core.records import AgentEpoch, Lock, RunKey
 from haven.core.run_keys import may_be_running
 from haven.core.transaction import ABSENT, Delete, Guard, Put, Transaction
-from haven.core.words import LrmMode, LrmState, ServiceState, ShutdownKind
+from haven.core.words import MOVES, LrmMode, LrmState, ServiceState, ShutdownKind
 
 ACTING = (LrmState.ACTIVE, LrmState.MAINTENANCE)
 

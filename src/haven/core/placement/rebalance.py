@@ -9,9 +9,8 @@ from haven.core.placement.affinity import Services, allowed_and_preferred
 from haven.core.placement.select import Placement
 from haven.core.placement.spread import Measure, NodeLoad, imbalance, in_order, sums_without
 from haven.core.placement.topsis import closeness
-from haven.core.words import RebalanceMethod, ServiceState
+from haven.core.words import MOVING, RebalanceMethod, ServiceState
 
-_MOVING = (ServiceState.MIGRATE, ServiceState.RELOCATE)
 _NEAR = 1e-12
 """Results of running sums that differ by less are told apart by exact ones, or are taken as the same."""
 
@@ -52,7 +51,7 @@ def bundles(services: Services, positive: Mapping[str, Set[str]]) -> dict[str, t
         partners = [services[partner] for partner in positive[sid] if partner in services]
         started = [partner for partner in partners if partner.state is ServiceState.STARTED]
         scattered = any(partner.node != service.node for partner in started)
-        if not scattered and not any(partner.state in _MOVING for partner in partners):
+        if not scattered and not any(partner.state in MOVING for partner in partners):
             members = sorted((sid, *(partner.sid for partner in started)))
             found[members[0]] = tuple(members)
     return found
@@ -77,14 +76,14 @@ def choose_move(
     choose = _best_by_topsis if method is RebalanceMethod.TOPSIS else _best_by_bruteforce
     bundle, target = choose(nodes, movable)
     after = imbalance(after_move(nodes, bundle, target), normalised=normalised)
-    if after > before or (before - after) / before < margin:
+    if (before - after) / before < margin:
         return None
     return Proposal(bundle.leader, nodes[bundle.source].node, nodes[target].node, before, after)
 
 
 def uncounted(together: Mapping[str, tuple[str, ...]], placement: Placement) -> tuple[str, ...]:
     """The leaders that could move but are on a node that is not in the usage table, sorted: with one of them
-    nothing is moved at all (R-6.5), and people are to be told."""
+    nothing is moved at all (R-6.5)."""
     services, online = placement.services, placement.online
     return tuple(
         leader for leader in together if services[leader].node not in online and _targets(leader, placement)

@@ -22,6 +22,7 @@ from haven.core.view import View
 from haven.core.words import DisarmState, ServiceState, ShutdownKind, Wanted
 from haven.sim.fast import placing
 from haven.sim.fast.host import Host
+from haven.sim.fast.people import PERSON
 from haven.sim.fast.short import short
 from haven.sim.fast.store import Written
 from haven.sim.fast.world import Watch, World
@@ -178,7 +179,7 @@ class Checkers(Watch):
         if old is None or new is None:
             return
         if new.retired and not old.retired:
-            self._is_over(old)
+            self._is_over(old, confirmed=written.writer == PERSON)
         if new.epoch != old.epoch and f"fence/{new.node}" in written.before.entries:
             mark = _record(written.before, f"fence/{new.node}", FenceMark)
             raise self._broken(f"a lock is taken while its node is fenced: {short(new)} beside {short(mark)}")
@@ -188,12 +189,12 @@ class Checkers(Watch):
             if not keys <= set(new.running):
                 raise self._broken(f"a release that hides running VMs: {keys} on {short(new)}")
 
-    def _is_over(self, agent: AgentEpoch) -> None:
+    def _is_over(self, agent: AgentEpoch, *, confirmed: bool) -> None:
         host = self._at.hosts[agent.node]
         runs = [uuid for uuid, nodes in self._at.truth.runs_on.items() if agent.node in nodes]
         if runs and host.boot.id == agent.boot_id:
             raise self._broken(f"an epoch is retired while its VMs run: {runs} of {short(agent)}")
-        if not agent.armed and not agent.released:
+        if not agent.armed and not agent.released and not confirmed:
             raise self._broken(f"an epoch without a watchdog is retired without proof: {short(agent)}")
 
     def _run_key_changed(self, written: Written, key: str) -> None:
@@ -339,13 +340,19 @@ def _unsettled(world: World, sid: str, config: ServiceConfig) -> str:
         return "" if not runs_on or service.held or _suspended(world, config.uuid) else "a stopped service runs"
     if runs_on:
         return "" if service.node in runs_on else "a service runs elsewhere than its record says"
-    lrm = view.lrms().get(service.node)
-    recovers = service.state is ServiceState.RECOVERY  # who it was lost by, or waits for, answers by then
-    if service.held or (lrm and not recovers and (sid in lrm.waiting or sid in lrm.pending)):
-        return ""
-    if _has_no_home(service, view):
+    if _is_put_off(service, world) or _has_no_home(service, view):
         return ""
     return "a started service does not run, and nobody says why"
+
+
+def _is_put_off(service: ServiceStatus, world: World) -> bool:
+    """Its host, which lives, says why it does not start it yet, and when it will."""
+    lrm = world.store.view.lrms().get(service.node)
+    if not world.hosts[service.node].power or lrm is None:
+        return False
+    recovers = service.state is ServiceState.RECOVERY  # who it was lost by, or waits for, answers by then
+    says = not recovers and (service.sid in lrm.waiting or service.sid in lrm.pending)
+    return service.held is not None or says
 
 
 def _suspended(world: World, uuid: str) -> bool:

@@ -167,6 +167,7 @@ _FAST = _Lines(
     faults=[
         (4, lambda e: f"power {e.node()} off {e.seconds(30, 60, 120)}"),
         (1, lambda e: f"power {e.node()} off"),
+        (2, lambda e: f"power {e.node()} gone"),
         (4, lambda e: f"network {e.node()} off {e.seconds(*LEASE)}"),
         (4, lambda e: f"partition {e.part()} {e.seconds(*LEASE)}"),
         (3, lambda e: f"kill {e.node()} {e.any('lrm', 'crm')} {e.seconds(0.2, 2, 20)}"),

@@ -4,6 +4,7 @@ line can be left out without the others meaning something else.
 | line | meaning |
 |---|---|
 | `power NODE off [SECONDS]`, `power NODE on` | without SECONDS it stays off until somebody switches it on |
+| `power NODE gone` | it never comes back; of one host only, another one is off until somebody switches it on |
 | `network NODE off [SECONDS]`, `network NODE on` | |
 | `partition NODE,NODE SECONDS` | these see only each other |
 | `reboot NODE`, `shutdown NODE [SECONDS]`, `restart-lrm NODE` | in order, by the LRM's plan (spec 8) |
@@ -45,6 +46,9 @@ POINTS = {
     "after-it-wrote": "after it wrote",
 }
 
+CONFIRMED_AFTER_S = 40.0
+"""So long after all else is well a person has looked at the host that never comes back; its lock has run out."""
+
 MOMENTS = {
     "before-it-performs": "before it performs",
     "before-it-commits": "before it commits",
@@ -68,7 +72,8 @@ def carry_out(world: World, line: str) -> None:
 
 
 def heal(world: World) -> None:
-    """Nothing is in anybody's way any more; what people want stays as it is, and who is frozen thaws in time."""
+    """Nothing is in anybody's way any more; what people want stays as it is, and who is frozen thaws in time. Of
+    a host that never comes back a person says so."""
     world.healed = True
     world.store_trouble(up=True)
     world.calls.slow_s = world.calls.lost = 0.0
@@ -78,11 +83,13 @@ def heal(world: World) -> None:
         guest.obeys, guest.barred, guest.unsure, guest.disk = True, frozenset(), "", True
     for host in world.hosts.values():
         _heal_host(world, host)
+        if host.stays_off:
+            world.agenda.after(CONFIRMED_AFTER_S, carry_out, world, f"fence-confirm {host.name}")
     world.network_changed()
 
 
 def _heal_host(world: World, host: Host) -> None:
-    host.link, host.network, host.group, host.stays_off = Link(), True, 0, False
+    host.link, host.network, host.group = Link(), True, 0
     host.cut_off = False
     for process in (host.lrm, host.crm):
         if process:
@@ -99,8 +106,8 @@ def _heal_host(world: World, host: Host) -> None:
 
 def _power(world: World, words: list[str]) -> None:
     host = world.hosts[words[0]]
-    if words[1] == "on":
-        world.power_on(host)
+    if words[1] in ("on", "gone"):
+        (world.power_on if words[1] == "on" else world.lose)(host)
         return
     world.power_off(host)
     if len(words) > 2:

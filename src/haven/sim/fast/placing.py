@@ -70,8 +70,7 @@ def _partners(sid: str, view: View, affinity: Affinity) -> set[str]:
 
 def _kept_apart_from(service: ServiceStatus, chosen: str, written: Written) -> str:
     """Only services keep others away (6.4), and a round lets go of those that are ignored or taken out of HA
-    before it places (4.1, steps 6 and 11): who leaves by this very writing binds nobody any more. While HA is
-    being disarmed nobody leaves; who is ignored then counts like all others."""
+    before it places (4.1, steps 6 and 11): who leaves by this very writing binds nobody any more."""
     before, stays = written.before.services(), written.after.services().keys()
     others = (before.get(sid) for sid in _partners(service.sid, written.before, Affinity.NEGATIVE) if sid in stays)
     there = [o.sid for o in others if o and o.node == chosen and o.state is ServiceState.STARTED]

@@ -306,8 +306,7 @@ class World:
     def _reset(self, host: Host) -> None:
         """By its watchdog."""
         self.power_off(host, "watchdog")
-        if not host.stays_off:
-            self.boot_later(host)
+        self.boot_later(host)
 
     def boot_later(self, host: Host) -> None:
         host.boot_due += 1
@@ -331,8 +330,13 @@ class World:
         host.libvirt.reset()
         self.network_changed()
 
+    def lose(self, host: Host) -> None:
+        """It has no power, and never will; one host of a cluster at most, so that a majority can come back."""
+        host.stays_off = not any(other.stays_off for other in self.hosts.values())
+        self.power_off(host)
+
     def power_on(self, host: Host) -> None:
-        if host.power:
+        if host.power or host.stays_off:
             return
         host.power = True
         self.watch.came_up(host)
