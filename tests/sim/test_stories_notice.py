@@ -42,7 +42,7 @@ NOTICES = {
     "groups-become-rules": "groups never become rules",
     "groups-wait-for-old-hosts": "every version can read rules",
     "half-is-no-majority": "a minority is quorate",
-    "held-outlives-its-host": "an error is never cleared",
+    "held-outlives-its-host": "a silent host is never given up",
     "held-until-its-disk-is-back": "nobody looks whether a hold's cause is gone",
     "held-until-the-time-is-up": "a hold lasts for hours",
     "host-dies": "a silent host is never given up",

@@ -76,7 +76,7 @@ def choose_move(
     choose = _best_by_topsis if method is RebalanceMethod.TOPSIS else _best_by_bruteforce
     bundle, target = choose(nodes, movable)
     after = imbalance(after_move(nodes, bundle, target), normalised=normalised)
-    if (before - after) / before < margin:
+    if after > before or (before - after) / before < margin:
         return None
     return Proposal(bundle.leader, nodes[bundle.source].node, nodes[target].node, before, after)
 
