@@ -1,16 +1,18 @@
 """What shows that a rule of the host's side differs between the policies: each tries it in one of them.
 
-For pve's LRM stands tests/core/lrm's, for haven's tests/core/world and cluster's.
+For pve's LRM stands tests/core/lrm's, for haven's tests/core/world and cluster's. haven's LRM asks for the policy,
+too: where it does, `Host` shows it in both.
 """
 
 from dataclasses import replace
 
 from haven.core.contract import NodeObservation
 from haven.core.host import HostFacts
-from haven.core.hypervisor import Moment, Why
+from haven.core.hypervisor import Moment, Power, Why
 from haven.core.lease import LeaseMemory, LeaseTerms, acknowledged, must_stop_vms
-from haven.core.order import Exit, Start, Stop
+from haven.core.order import Exit, Resume, Start, Stop
 from haven.core.records import Disarm, ServiceStatus
+from haven.core.view import View
 from haven.core.words import (
     DisarmMode,
     DisarmState,
@@ -21,6 +23,7 @@ from haven.core.words import (
 )
 from tests.core.cluster.lrm_rig import Lrm
 from tests.core.lrm.rig import NODE, OneNode
+from tests.core.process import Daemon
 from tests.core.world import World
 
 S = ServiceState
@@ -28,18 +31,39 @@ PVE = Policy.PVE
 SID = "vm:101"
 
 
+class Host(World):
+    """haven's LRM follows `policy`; its manager is haven's in either."""
+
+    def __init__(self, policy: Policy = Policy.HAVEN) -> None:
+        self.policy = policy
+        super().__init__()
+
+    def observation(self, lrm: Daemon, view: View, *, tick: bool = False) -> NodeObservation:
+        seen = super().observation(lrm, view, tick=tick)
+        return replace(seen, settings=replace(seen.settings, policy=self.policy))
+
+
 def begun(world: World, sid: str = SID) -> list[float]:
     return [at_s for at_s, about in world.starts if about == sid]
 
 
 def dies(world: World) -> None:
-    world.host.end(world.guest(SID), Why.CRASHED, Moment.STOPPED_FAILED)
+    ends(world, Why.CRASHED, Moment.STOPPED_FAILED)
+
+
+def ends(world: World, why: Why, *moments: Moment) -> None:
+    world.host.end(world.guest(SID), why, *moments)
     world.tell_lrm()
 
 
-def one_host(**config: object) -> World:
-    world = World()
-    world.add(SID, state=Wanted.STARTED, **config)
+def somebody_starts_it(world: World) -> None:
+    world.host.begin(world.guest(SID))
+    world.tell_lrm()
+
+
+def one_host(policy: Policy = Policy.HAVEN) -> Host:
+    world = Host(policy)
+    world.add(SID, state=Wanted.STARTED)
     world.advance(11.0)
     return world
 
@@ -71,15 +95,33 @@ def a_stopped_vm_that_somebody_starts(policy: Policy) -> None:
         node.running.add(SID)
         node.rounds()
         assert SID not in node.running
-        return
-    world = one_host()
+    world = one_host(policy)
     world.stop_command(SID, "qm stop", 0)
     world.advance(15.0)
-    world.host.begin(world.guest(SID))
-    world.tell_lrm()
+    somebody_starts_it(world)
     world.advance(30.0)
-    assert world.config(SID).wanted is Wanted.STARTED
-    assert world.guest(SID).pid is not None
+    is_kept_running_or_stopped(world)
+    on_its_way = one_host(policy)
+    starts_before_its_stop_is_ordered(on_its_way)
+    is_kept_running_or_stopped(on_its_way)
+
+
+def starts_before_its_stop_is_ordered(world: World) -> None:
+    """Another client takes it away, in both policies a reason to leave it off; no manager is there to order it."""
+    world.kill_crm()
+    ends(world, Why.MIGRATED, Moment.STOPPED_MIGRATED)
+    world.advance(3.0)
+    assert world.config(SID).wanted is Wanted.STOPPED
+    somebody_starts_it(world)
+    world.advance(3.0)
+    world.revive()
+    world.advance(30.0)
+
+
+def is_kept_running_or_stopped(world: Host) -> None:
+    pve = world.policy is PVE
+    assert world.config(SID).wanted is (Wanted.STOPPED if pve else Wanted.STARTED)
+    assert (world.guest(SID).pid is None) == pve
 
 
 def a_restart_of_the_lrm_alone(policy: Policy) -> None:
@@ -109,14 +151,12 @@ def a_power_off_inside_the_guest(policy: Policy) -> None:
         node.service(SID)
         node.rounds()
         assert isinstance(node.given[before], Start)
-        return
-    world = one_host()
+    world = one_host(policy)
     starts = len(begun(world))
-    world.host.end(world.guest(SID), Why.SHUTDOWN, Moment.SHUTDOWN_GUEST, Moment.STOPPED_SHUTDOWN)
-    world.tell_lrm()
+    ends(world, Why.SHUTDOWN, Moment.SHUTDOWN_GUEST, Moment.STOPPED_SHUTDOWN)
     world.advance(60.0)
-    assert len(begun(world)) == starts
-    assert world.config(SID).wanted is Wanted.STOPPED
+    assert len(begun(world)) - starts == (1 if policy is PVE else 0)
+    assert world.config(SID).wanted is (Wanted.STARTED if policy is PVE else Wanted.STOPPED)
 
 
 def a_vm_that_crashes_again_and_again(policy: Policy) -> None:
@@ -153,14 +193,29 @@ def a_start_without_the_memory_for_it(policy: Policy) -> None:
         node.service(SID)
         node.rounds()
         assert any(isinstance(order, Start) for order in node.given)
-        return
-    world = World()
+    world = Host(policy)
     world.host.memory = HostFacts(16384, 900)
     world.guest(SID).memory_mib = 4096
     world.add(SID, state=Wanted.STARTED)
     world.advance(11.0)
-    assert begun(world) == []
-    assert world.record(f"service/{SID}", ServiceStatus).state is S.ERROR
+    assert len(begun(world)) == (1 if policy is PVE else 0)
+    assert world.record(f"service/{SID}", ServiceStatus).state is (S.STARTED if policy is PVE else S.ERROR)
+
+
+def a_vm_whose_disk_was_full(policy: Policy) -> None:
+    world = one_host(policy)
+    guest = world.guest(SID)
+    guest.full = True
+    world.host.write(guest)
+    world.tell_lrm()
+    world.advance(5.0)
+    assert guest.power is Power.PAUSED
+    guest.full = False
+    world.advance(120.0)
+    assert guest.power is (Power.PAUSED if policy is PVE else Power.RUNNING)
+    assert any(isinstance(order, Resume) for _, order in world.ordered) == (policy is not PVE)
+    assert world.record(f"service/{SID}", ServiceStatus).state is S.STARTED
+    assert len(begun(world)) == 1
 
 
 def maintenance_and_disarming_at_once(policy: Policy) -> None:

@@ -175,7 +175,7 @@ BROKEN: dict[str, Broken] = {
     "the first crash waits, too": _instead("haven.core.brake", "RESTART_DELAYS_S", (9.0,) * 4),
     "crash loops are not braked": _says("haven.core.brake.Brake", "delay_s", 0.0),
     "nobody looks whether a hold's cause is gone": _idle("haven.core.node.plan.Plan", "_watch_hold"),
-    "a hold lasts for hours": _says(f"{CRM}.desk", "hold_length_s", 9000.0),
+    "a hold lasts for hours": _says(f"{CRM}.lasting", "hold_length_s", 9000.0),
     "whoever powers off from inside is mistaken": _says("haven.core.node.absorb.Absorb", "_is_meant", False),
     "a restart is planned as a shutdown": Broken(
         "haven.core.node.standing._Stand._plan_shutdown",

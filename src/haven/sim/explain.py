@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from haven.core.placement.explain import explain_selection
 from haven.core.placement.select import Placement
 from haven.core.records import NodeAffinityRule, Rule, ServiceConfig, ServiceStatus
+from haven.core.sentences import ends
 from haven.core.words import Affinity, Kind, NodeState, Preference, ServiceState, Wanted
 from haven.sim.errors import CaseError
 from haven.sim.running import Ran
@@ -15,6 +16,8 @@ from haven.sim.told import Told
 from haven.sim.track import Picture
 
 _RECENT = 5
+WAITS = "waits: "
+"""So begin the reasons that say what a service waits for."""
 _LOOKS_FOR_A_NODE = (ServiceState.RECOVERY, ServiceState.FENCE, ServiceState.REQUEST_START)
 
 
@@ -120,6 +123,10 @@ def _waits_for(service: ServiceStatus | None, config: ServiceConfig | None, now:
     if service is None:
         return "nothing: HA leaves it alone"
     record = now.view.manager()
+    if service.held:
+        return f"the end of its hold: it is tried again {ends(service.held)}"
+    if service.reason.startswith(WAITS):
+        return service.reason.removeprefix(WAITS)
     if service.cmd and service.state in (ServiceState.STARTED, ServiceState.STOPPED):
         where = f" to {service.cmd.target}" if service.cmd.target else ""
         return f"the manager's next round: {service.cmd.verb}{where} was asked for"

@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 from haven.core import sentences
-from haven.core.brake import hold_length_s
-from haven.core.clock import LATE_TICKS, Now, deadline_after
+from haven.core.clock import LATE_TICKS, Now
 from haven.core.contract import ManagerObservation
+from haven.core.crm.lasting import asked_timeout_s, hold_for, owed_stop
 from haven.core.crm.memory import ManagerMemory
 from haven.core.crm.node_states import Finding
 from haven.core.crm.node_states import transition as node_transition
@@ -21,7 +21,6 @@ from haven.core.records import (
     LrmRecord,
     ManagerRecord,
     NodeAffinityRule,
-    PendingCommand,
     Result,
     RunKey,
     ServiceConfig,
@@ -31,7 +30,6 @@ from haven.core.rules.compiled import CompiledRules
 from haven.core.service import Trigger, transition
 from haven.core.transaction import Guard, Transaction, Write
 from haven.core.words import (
-    UNTRIED,
     CrmState,
     Kind,
     Level,
@@ -41,7 +39,6 @@ from haven.core.words import (
     Policy,
     Preference,
     ServiceState,
-    Verb,
     Wanted,
 )
 
@@ -241,12 +238,12 @@ class Desk:
         config = self.configs.get(service.sid) or missing(service)
         state = row.leads_to(config.wanted)
         if timeout_s is None and state is ServiceState.REQUEST_STOP and not self.pve:
-            timeout_s = _asked_timeout_s(service)
+            timeout_s = asked_timeout_s(service)
         placed = replace(service, node=node or service.node, target=target or service.target)
         sentence = sentences.fill(
             row.sentence, placed, config, detail=detail or _detail(result), timeout_s=timeout_s, ended=ended
         )
-        held = self._hold_for(service, state, result) if not self.pve else None
+        held = hold_for(service, state, result, self.view, self.now) if not self.pve else None
         after = ServiceStatus(
             sid=service.sid,
             state=state,
@@ -264,10 +261,7 @@ class Desk:
             since_wall_s=self.now.wall_s,
         )
         self._store(service, after)
-        fields: dict[str, Any] = {"from": service.state, "to": state}
-        given = {"node": node, "target": target, "timeout": timeout_s}
-        fields |= {name: value for name, value in given.items() if value is not None}
-        self.say(Kind.SERVICE_STATE, service.sid, sentence, row.rule, **fields)
+        self._say_moved(service, after, node=node, target=target, timeout=timeout_s)
         if held:
             self._say_held(config, held)
         return after
@@ -277,20 +271,10 @@ class Desk:
         if self.usage:
             self.usage.changed(before, after)
 
-    def _hold_for(self, service: ServiceStatus, to: ServiceState, result: Result | None) -> Hold | None:
-        """The hold that goes with an entry into error; None for every other state."""
-        if to is not ServiceState.ERROR or result is None:
-            return None
-        tries = service.hold_tries + (result.hold not in UNTRIED)
-        length_s = result.hold_s or hold_length_s(max(tries, 1))
-        return Hold(
-            cause=result.hold or sentences.hold_cause(service.state),
-            detail=result.detail,
-            until=deadline_after(self.now, length_s),
-            since_wall_s=self.now.wall_s,
-            tries=tries,
-            config_revision=self.view.revision_of(f"config/{service.sid}"),
-        )
+    def _say_moved(self, before: ServiceStatus, after: ServiceStatus, **given: Scalar) -> None:
+        fields: dict[str, Scalar] = {"from": before.state, "to": after.state}
+        fields |= {name: value for name, value in given.items() if value is not None}
+        self.say(Kind.SERVICE_STATE, after.sid, after.reason, after.rule, **fields)
 
     def _say_held(self, config: ServiceConfig, held: Hold) -> None:
         journal = self.view.journals().get(config.uuid)
@@ -374,18 +358,6 @@ class Desk:
             frozenset(self.maintenance),
             self.disarm,
         )
-
-
-def owed_stop(service: ServiceStatus) -> PendingCommand | None:
-    """The stop that a freeze interrupts, if it was asked for with a timeout."""
-    if service.state is ServiceState.REQUEST_STOP and service.timeout_s is not None:
-        return PendingCommand(Verb.STOP, service.timeout_s)
-    return service.cmd if service.cmd and service.cmd.verb is Verb.STOP else None
-
-
-def _asked_timeout_s(service: ServiceStatus) -> int | None:
-    """Of a stop that was asked for and could not be begun yet."""
-    return service.cmd.timeout_s if service.cmd and service.cmd.verb is Verb.STOP else None
 
 
 def _detail(result: Result | None) -> str:

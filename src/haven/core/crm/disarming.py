@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from haven.core.crm.desk import Desk, owed_stop
+from haven.core.crm.desk import Desk
+from haven.core.crm.lasting import owed_stop
 from haven.core.crm.passes import run_passes
 from haven.core.records import Command, Disarm, ServiceStatus
 from haven.core.words import DisarmMode, DisarmState, Kind, Level, LrmMode, NodeState, ServiceState
