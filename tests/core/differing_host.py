@@ -1,7 +1,6 @@
 """What shows that a rule of the host's side differs between the policies: each tries it in one of them.
 
-For pve's LRM stands tests/core/lrm's, for haven's tests/core/world and cluster's. haven's LRM asks for the policy,
-too: where it does, `Host` shows it in both.
+For pve's LRM stands tests/core/lrm's, for haven's tests/core/world and cluster's.
 """
 
 from dataclasses import replace
@@ -12,7 +11,6 @@ from haven.core.hypervisor import Moment, Power, Why
 from haven.core.lease import LeaseMemory, LeaseTerms, acknowledged, must_stop_vms
 from haven.core.order import Exit, Resume, Start, Stop
 from haven.core.records import Disarm, ServiceStatus
-from haven.core.view import View
 from haven.core.words import (
     DisarmMode,
     DisarmState,
@@ -23,24 +21,11 @@ from haven.core.words import (
 )
 from tests.core.cluster.lrm_rig import Lrm
 from tests.core.lrm.rig import NODE, OneNode
-from tests.core.process import Daemon
 from tests.core.world import World
 
 S = ServiceState
 PVE = Policy.PVE
 SID = "vm:101"
-
-
-class Host(World):
-    """haven's LRM follows `policy`; its manager is haven's in either."""
-
-    def __init__(self, policy: Policy = Policy.HAVEN) -> None:
-        self.policy = policy
-        super().__init__()
-
-    def observation(self, lrm: Daemon, view: View, *, tick: bool = False) -> NodeObservation:
-        seen = super().observation(lrm, view, tick=tick)
-        return replace(seen, settings=replace(seen.settings, policy=self.policy))
 
 
 def begun(world: World, sid: str = SID) -> list[float]:
@@ -61,8 +46,8 @@ def somebody_starts_it(world: World) -> None:
     world.tell_lrm()
 
 
-def one_host(policy: Policy = Policy.HAVEN) -> Host:
-    world = Host(policy)
+def one_host() -> World:
+    world = World()
     world.add(SID, state=Wanted.STARTED)
     world.advance(11.0)
     return world
@@ -95,19 +80,20 @@ def a_stopped_vm_that_somebody_starts(policy: Policy) -> None:
         node.running.add(SID)
         node.rounds()
         assert SID not in node.running
-    world = one_host(policy)
+        return
+    world = one_host()
     world.stop_command(SID, "qm stop", 0)
     world.advance(15.0)
     somebody_starts_it(world)
     world.advance(30.0)
-    is_kept_running_or_stopped(world)
-    on_its_way = one_host(policy)
+    is_kept_running(world)
+    on_its_way = one_host()
     starts_before_its_stop_is_ordered(on_its_way)
-    is_kept_running_or_stopped(on_its_way)
+    is_kept_running(on_its_way)
 
 
 def starts_before_its_stop_is_ordered(world: World) -> None:
-    """Another client takes it away, in both policies a reason to leave it off; no manager is there to order it."""
+    """Another client takes it away, a reason to leave it off; no manager is there to order it."""
     world.kill_crm()
     ends(world, Why.MIGRATED, Moment.STOPPED_MIGRATED)
     world.advance(3.0)
@@ -118,10 +104,9 @@ def starts_before_its_stop_is_ordered(world: World) -> None:
     world.advance(30.0)
 
 
-def is_kept_running_or_stopped(world: Host) -> None:
-    pve = world.policy is PVE
-    assert world.config(SID).wanted is (Wanted.STOPPED if pve else Wanted.STARTED)
-    assert (world.guest(SID).pid is None) == pve
+def is_kept_running(world: World) -> None:
+    assert world.config(SID).wanted is Wanted.STARTED
+    assert world.guest(SID).pid is not None
 
 
 def a_restart_of_the_lrm_alone(policy: Policy) -> None:
@@ -151,12 +136,13 @@ def a_power_off_inside_the_guest(policy: Policy) -> None:
         node.service(SID)
         node.rounds()
         assert isinstance(node.given[before], Start)
-    world = one_host(policy)
+        return
+    world = one_host()
     starts = len(begun(world))
     ends(world, Why.SHUTDOWN, Moment.SHUTDOWN_GUEST, Moment.STOPPED_SHUTDOWN)
     world.advance(60.0)
-    assert len(begun(world)) - starts == (1 if policy is PVE else 0)
-    assert world.config(SID).wanted is (Wanted.STARTED if policy is PVE else Wanted.STOPPED)
+    assert len(begun(world)) == starts
+    assert world.config(SID).wanted is Wanted.STOPPED
 
 
 def a_vm_that_crashes_again_and_again(policy: Policy) -> None:
@@ -193,27 +179,44 @@ def a_start_without_the_memory_for_it(policy: Policy) -> None:
         node.service(SID)
         node.rounds()
         assert any(isinstance(order, Start) for order in node.given)
-    world = Host(policy)
+        return
+    world = World()
     world.host.memory = HostFacts(16384, 900)
     world.guest(SID).memory_mib = 4096
     world.add(SID, state=Wanted.STARTED)
     world.advance(11.0)
-    assert len(begun(world)) == (1 if policy is PVE else 0)
-    assert world.record(f"service/{SID}", ServiceStatus).state is (S.STARTED if policy is PVE else S.ERROR)
+    assert begun(world) == []
+    assert world.record(f"service/{SID}", ServiceStatus).state is S.ERROR
+
+
+class PausingNode(OneNode):
+    """QEMU has paused what runs here."""
+
+    def observation(self, *, tick: bool = False) -> NodeObservation:
+        seen = super().observation(tick=tick)
+        vms = seen.vms or {}
+        paused = {uuid: replace(vm, power=Power.PAUSED) for uuid, vm in vms.items() if vm.power is Power.RUNNING}
+        return replace(seen, vms={**vms, **paused})
 
 
 def a_vm_whose_disk_was_full(policy: Policy) -> None:
-    world = one_host(policy)
+    if policy is PVE:
+        node = PausingNode()
+        node.running.add(SID)
+        node.service(SID)
+        node.rounds(2)
+        assert (node.given, node.running) == ([], {SID})
+        return
+    world = one_host()
     guest = world.guest(SID)
     guest.full = True
     world.host.write(guest)
     world.tell_lrm()
     world.advance(5.0)
-    assert guest.power is Power.PAUSED
     guest.full = False
     world.advance(120.0)
-    assert guest.power is (Power.PAUSED if policy is PVE else Power.RUNNING)
-    assert any(isinstance(order, Resume) for _, order in world.ordered) == (policy is not PVE)
+    assert guest.power is Power.RUNNING
+    assert any(isinstance(order, Resume) for _, order in world.ordered)
     assert world.record(f"service/{SID}", ServiceStatus).state is S.STARTED
     assert len(begun(world)) == 1
 

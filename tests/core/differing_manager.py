@@ -90,7 +90,6 @@ def a_stop_command_for_what_is_not_wanted(policy: Policy) -> None:
         assert busy.state(SID) is S.REQUEST_STOP
         assert busy.status(SID).timeout_s == (None if policy is PVE else 30)
 
-
     for mode in (None, *DisarmMode):
         _a_stop_is_interrupted(policy, mode)
 
@@ -103,6 +102,7 @@ def _a_stop_is_interrupted(policy: Policy, mode: DisarmMode | None) -> None:
         crm.command(Verb.DISARM, mode=mode)
     crm.rounds(2)
     assert crm.status(SID).timeout_s is None
+    assert (crm.status(SID).cmd is None) == (policy is PVE)
     crm.lrm(NODE1)
     if mode:
         crm.command(Verb.ARM)

@@ -238,14 +238,6 @@ BRANCHES: dict[str, tuple[str | NoDifference, ...]] = {
     "manager._own_fence": ("R-2.1",),
     "manager._watchdog": ("R-1.4, R-7.31",),
     "manager._watchdog_of_disarm": ("R-1.4, R-7.31",),
-    "node.absorb.__init__": (NoDifference("it reads the policy"),),
-    "node.absorb._is_meant": ("intent",),
-    "node.plan.__init__": (NoDifference("it reads the policy"),),
-    "node.plan._keep_running": ("storage",),
-    "node.room._shortage": ("memory",),
-    "node.stops._pve": (NoDifference("it reads the policy"),),
-    "node.stops.keep_stopped": ("R-7.5",),
-    "node.stops.stop": ("R-7.5",),
     "settings.the module itself": (NoDifference("haven is the default"),),
 }
 """Each place in the core that asks for the policy, by module and function, with the rule of its row; several in

@@ -98,7 +98,7 @@ def test_a_guest_is_stopped_as_long_as_anything_of_it_lives(power: Power) -> Non
     assert handled(S.REQUEST_START_BALANCE, power=power, target="node2").outcome is X.IGNORED
 
 
-@pytest.mark.parametrize("power", [power for power in Power if power is not Power.RUNNING])
+@pytest.mark.parametrize("power", [power for power in Power if power not in (Power.RUNNING, Power.PAUSED)])
 def test_a_guest_is_started_unless_it_runs(power: Power) -> None:
     assert isinstance(handled(S.STARTED, power=power).outcome, Start)
 

@@ -30,8 +30,8 @@ class Handling:
 def handling(wanted: WaitingOrder, config: ServiceConfig | None, node: str, number: int, power: Power) -> Handling:
     """What this order comes to on this node, where the guest was found in `power`.
 
-    A guest that is paused or on its way down needs a start to go on, and a stop to be gone: only one that is
-    off cannot run any more.
+    One that is paused counts as running (5.2). One on its way down needs a start to go on, and a stop to be gone:
+    only one that is off cannot run any more.
     """
     sid = wanted.sid
     if sid.partition(":")[0] not in KNOWN_TYPES:
@@ -52,7 +52,7 @@ def handling(wanted: WaitingOrder, config: ServiceConfig | None, node: str, numb
 
 
 def _start(wanted: WaitingOrder, config: ServiceConfig, number: int, power: Power) -> Handling:
-    if power is Power.RUNNING:
+    if power in (Power.RUNNING, Power.PAUSED):
         return Handling(ExitCode.SUCCESS)
     order = Start(config.uuid, wanted.sid, wanted.uid, "it is to run here and does not", number)
     return Handling(order, (tell.begun(wanted.sid, "start"),))

@@ -29,7 +29,7 @@ from haven.core.order import Resume
 from haven.core.records import Result, ServiceConfig
 from haven.core.sentences import by, duration
 from haven.core.storage import watch_spaces
-from haven.core.words import Cause, ExitCode, HoldCause, Kind, Level, Policy, RestartOn, ServiceState, Wanted
+from haven.core.words import Cause, ExitCode, HoldCause, Kind, Level, RestartOn, ServiceState, Wanted
 
 STOPPED_ELSEWHERE = (Moment.STOPPED_DESTROYED, Moment.STOPPED_SNAPSHOT, Moment.STOPPED_SAVED)
 
@@ -42,7 +42,6 @@ class Absorb:
         self._now = now
         self._seen = observation
         self._view = observation.view
-        self._pve = observation.settings.policy is Policy.PVE
         self._was_away = not (memory.restored and memory.hypervisor_ok)
 
     def memory(self) -> NodeMemory:
@@ -302,7 +301,7 @@ class Absorb:
         return known.lifeless_wall_s or self._last_look_wall_s(known)
 
     def _is_meant(self, config: ServiceConfig, ending: Ending) -> bool:
-        always = config.restart_on is RestartOn.ALWAYS or self._pve
+        always = config.restart_on is RestartOn.ALWAYS
         binding = ending.elsewhere or ending.cause is Cause.STOPPED_BY_HAVEN
         return ending.intended and (binding or not always)
 

@@ -27,7 +27,7 @@ from haven.core.node.windows import Windows
 from haven.core.order import Favour, Move, Order, Probe, Settle, Start, Stop
 from haven.core.records import Result, RunKey, ServiceConfig, ServiceStatus
 from haven.core.transaction import Delete, Guard, Put
-from haven.core.words import MOVES, ExitCode, HoldCause, Kind, Policy, ServiceState, Wanted
+from haven.core.words import MOVES, ExitCode, HoldCause, Kind, ServiceState, Wanted
 
 PROBE_EVERY_S = 2.0
 
@@ -57,7 +57,6 @@ class Plan:
         self._tells: set[str] = set()
         self._seen = observation
         self._view = observation.view
-        self._pve = observation.settings.policy is Policy.PVE
         self.now = self._now = now
         self.hands = Hands(self, observation)
         self.workers = _workers(observation)
@@ -169,7 +168,7 @@ class Plan:
             self.report_success(service, config)
             self._claim_run_key(config, service)
             Hangs(self, self._seen).plan(config, service, known)
-            if known.pause and not self._pve:
+            if known.pause:
                 attend(self, config, self.vms[config.uuid], self._now)
         elif self._seen.host_stopping or self.standing.shutdown:
             self.waiting[config.sid] = "not started: the host is shutting down"

@@ -8,7 +8,7 @@ from haven.core.node.memory import VmMemory
 from haven.core.node.part import Part
 from haven.core.overcommit import QEMU_OVERHEAD_MIB
 from haven.core.records import Result, ServiceConfig, ServiceStatus
-from haven.core.words import ExitCode, HoldCause, Kind, Level, Policy, ServiceState
+from haven.core.words import ExitCode, HoldCause, Kind, Level, ServiceState
 
 
 class Room(Part):
@@ -40,8 +40,6 @@ class Room(Part):
         return True
 
     def _shortage(self, uuid: str) -> Shortage | None:
-        if self._seen.settings.policy is Policy.PVE:
-            return None
         return shortage(self._seen, self._plan.vms, uuid, self._now)
 
     def _claiming(self, uuid: str, known: VmMemory) -> VmMemory:

@@ -9,7 +9,7 @@ from haven.core.node.part import Part
 from haven.core.order import Move, Start, Stop
 from haven.core.records import ServiceConfig, ServiceStatus
 from haven.core.transaction import Delete
-from haven.core.words import Kind, Policy, Wanted
+from haven.core.words import Kind, Wanted
 
 DEFAULT_STOP_TIMEOUT_S = 60
 
@@ -17,17 +17,13 @@ DEFAULT_STOP_TIMEOUT_S = 60
 class Stops(Part):
     """The part of a plan that is about the states request_stop and stopped."""
 
-    @property
-    def _pve(self) -> bool:
-        return self._seen.settings.policy is Policy.PVE
-
     def stop(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, vm: Vm | None) -> None:
         """One service in request_stop."""
         if isinstance(known.inflight, (Start, Move)):
             return  # it must have ended before it can be stopped
         if known.inflight and known.inflight.uid == service.uid:
             return
-        by_haven = config.origin is not None and config.origin.automatic and not self._pve
+        by_haven = config.origin is not None and config.origin.automatic
         if by_haven and known.running and not known.inflight and not known.autostarted:
             self._runs_again(config, service, known)
         elif known.running or (vm and suspended(vm) and not by_haven):
@@ -44,13 +40,13 @@ class Stops(Part):
             self._intend_started(config, known)
 
     def keep_stopped(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, vm: Vm | None) -> None:
-        """R-7.5 stops a running guest again every round. In `haven` policy a start by another libvirt client
-        is an intention like a stop: it is not undone behind a person's back."""
+        """R-7.5 stops a running guest again every round. Here a start by another libvirt client is an intention
+        like a stop: it is not undone behind a person's back."""
         if known.inflight or known.intention or config.wanted is Wanted.STARTED:
             return
         if not known.running:
             self._stopped_for_good(config, service, known, vm)
-        elif self._pve or known.autostarted or self._outranked(config, known):
+        elif known.autostarted or self._outranked(config, known):
             if service.uid not in self._plan.results or self._seen.tick:
                 self._order_stop(config, service, known)
         else:
