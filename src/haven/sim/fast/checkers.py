@@ -63,6 +63,7 @@ class Checkers(Watch):
         self.began_count = 0
         self.ordered_count = 0
         self._rules_changed_s = -1e9
+        self._unconfigured: dict[str, ServiceConfig] = {}
 
     @property
     def _at(self) -> World:
@@ -159,6 +160,9 @@ class Checkers(Watch):
         for key in sorted(written.changed):
             if key.startswith("rule/"):
                 self._rules_changed_s = written.at_s
+            elif key.startswith("config/") and key not in written.after.entries:
+                config = _record(written.before, key, ServiceConfig)
+                self._unconfigured |= {config.sid: config} if config else {}
             elif key.startswith(("service/", "fence/")) or key == "manager":
                 self._is_by_the_manager(written, key)
             elif key.startswith("agent/"):
@@ -209,10 +213,10 @@ class Checkers(Watch):
 
     def _fenced_first(self, old: ServiceStatus, new: ServiceStatus, written: Written) -> None:
         """A service leaves its node by a move that its LRM told of, or once the node's epoch is retired or was
-        given back (SAFETY 4, 5)."""
+        given back (SAFETY 4, 5). The manager may not know yet that a person has taken it out of HA since."""
         if ServiceState.RECOVERY is old.state:
             return
-        config = written.before.configs().get(new.sid)
+        config = written.before.configs().get(new.sid) or self._unconfigured.get(new.sid)
         left = config.node if config and config.node in (old.node, old.target) else old.node
         follows = config is not None and config.node == new.node  # a person brought it there (R-4.21)
         if new.state is not ServiceState.RECOVERY and (new.node in (old.node, left) or follows):
