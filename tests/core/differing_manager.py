@@ -111,6 +111,14 @@ def _a_stop_is_interrupted(policy: Policy, mode: DisarmMode | None) -> None:
     assert crm.status(SID).timeout_s == (None if policy is PVE else 30)
 
 
+def a_stopped_vm_that_runs_and_cannot_be_stopped(policy: Policy) -> None:
+    crm = manager(policy, S.STOPPED, Wanted.STOPPED)
+    crm.reports(SID, ExitCode.ERROR)
+    crm.rounds()
+    assert crm.state(SID) is (S.STOPPED if policy is PVE else S.ERROR)
+    assert (crm.status(SID).held is not None) == (policy is HAVEN)
+
+
 def a_start_that_failed_too_often(policy: Policy) -> None:
     crm = failed_start(policy)
     crm.config(SID, max_relocate=0)

@@ -283,7 +283,9 @@ class FakeHost:
             return _but(blank, obstacle=Obstacle(HoldCause.STOP_FAILED, f"locked ({guest.job})", locked=True))
         if guest.immortal:
             return _but(blank, obstacle=Obstacle(HoldCause.STOP_FAILED, "QEMU does not go away"))
-        if order.timeout_s > 0 and guest.obeys:
+        if order.timeout_s > 0 and not guest.obeys:
+            return _but(blank, outlived=True)
+        if order.timeout_s > 0:
             self.end(guest, Why.SHUTDOWN, Moment.SHUTDOWN_GUEST, Moment.STOPPED_SHUTDOWN)
         else:
             self.end(guest, Why.DESTROYED, Moment.SHUTDOWN_HOST, Moment.STOPPED_DESTROYED)

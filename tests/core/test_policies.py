@@ -170,6 +170,11 @@ DIFFERENCES = (
         "R-7.5", "a stopped service that runs is stopped again", differing_host.a_stopped_vm_that_somebody_starts
     ),
     Difference(
+        "R-7.5",
+        "one that cannot be stopped is tried again in every round",
+        differing_manager.a_stopped_vm_that_runs_and_cannot_be_stopped,
+    ),
+    Difference(
         "7.5",
         "a service that leaves HA, or is set to `ignored`, while HA is disarmed stays recorded until it is armed",
         differing_manager.a_service_that_is_taken_out_while_disarming_waits_for_it,
@@ -232,6 +237,7 @@ BRANCHES: dict[str, tuple[str | NoDifference, ...]] = {
     "crm.started._stay": ("R-4.14, 7.4", "R-4.16"),
     "crm.started.started": ("R-4.11, R-4.12",),
     "crm.stopping._command": ("R-4.22",),
+    "crm.stopping.stopped": ("R-7.5",),
     "crm.stopping.request_stop": ("R-7.3", "5.4"),
     "manager._is_present": ("R-3.6",),
     "manager._may_idle": ("R-2.2, R-2.3",),

@@ -82,9 +82,10 @@ class FakeHypervisor:
             self._vms[uuid] = replace(self._vms[uuid], power=Power.RUNNING, why=Why.OTHER, instance=instance)
         return instance
 
-    def stop(self, uuid: str, timeout_s: int) -> None:
+    def stop(self, uuid: str, timeout_s: int) -> bool:
         self._reach()
         self._vms[uuid] = replace(self._vms[uuid], power=Power.OFF, why=Why.DESTROYED, instance=None)
+        return True
 
     def io_errors(self, uuid: str) -> tuple[DiskTrouble, ...]:
         self._reach()

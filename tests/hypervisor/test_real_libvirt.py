@@ -139,13 +139,15 @@ def test_a_real_guest_is_shut_down_by_its_agent(bench: Bench) -> None:
     assert ends(heard, guest) == [Moment.SHUTDOWN_GUEST, Moment.STOPPED_SHUTDOWN]
 
 
-def test_a_guest_that_ignores_its_power_button_is_forced_when_its_time_is_over(bench: Bench) -> None:
+def test_a_guest_that_ignores_its_power_button_is_left_running_when_its_time_is_over(bench: Bench) -> None:
     guest = bench.guest("ignores")
 
     async def story(hypervisor: LibvirtHypervisor, heard: Heard) -> None:
         await asyncio.to_thread(hypervisor.start, guest.uuid)
         took_s = await seconds(lambda: hypervisor.stop(guest.uuid, 1))
         assert 1 <= took_s < 15
+        assert state(hypervisor, guest)[0] is Power.RUNNING
+        assert await asyncio.to_thread(hypervisor.stop, guest.uuid, 0)
         assert state(hypervisor, guest) == (Power.OFF, Why.DESTROYED)
 
     told(bench, story)

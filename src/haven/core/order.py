@@ -26,8 +26,9 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Stop the VM: ask the guest and wait `timeout_s`, then pull the plug; 0 pulls it at once. It is meant
-    for the QEMU process that runs when it is given, not for a later one. `number`: as in Start."""
+    """Stop the VM: ask the guest and wait for `timeout_s`; 0 pulls the plug at once. It is meant for the QEMU
+    process that runs when it is given, not for a later one. A guest that does not go down in time is left running:
+    its plug is another order, given if it is still wanted then. `number`: as in Start."""
 
     uuid: str
     sid: str
@@ -182,7 +183,8 @@ class OrderResult:
     meanwhile (or, of a move, the other end), so nothing is known.
     `lines` is the evidence, `traces` what the kernel tells of an end, `disks` what an inspection found.
     `began_wall_s` and `ended_wall_s` are when the hypervisor was called and answered; whatever was read of the VM
-    before `ended_boottime_s` is older than this result. `answered`: the VM's guest agent did.
+    before `ended_boottime_s` is older than this result. `answered`: the VM's guest agent did. `outlived`: the
+    guest was asked to go down, and runs still.
     """
 
     order: Order
@@ -198,6 +200,7 @@ class OrderResult:
     traces: OomTraces | None = None
     disks: tuple[DiskTrouble, ...] = ()
     late: bool = False
+    outlived: bool = False
 
 
 def is_late(order: Order, boottime_s: float) -> bool:

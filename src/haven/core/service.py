@@ -76,6 +76,7 @@ TRANSITIONS: dict[tuple[ServiceState, Trigger], Transition] = {
     (_S.STARTED, _T.BRAKED): Transition(_S.ERROR, "brake", "{detail}"),
     (_S.REQUEST_STOP, _T.STOP_CONFIRMED): Transition(_S.STOPPED, "R-4.20", "is stopped"),
     (_S.REQUEST_STOP, _T.STOP_FAILED): Transition(_S.ERROR, "R-4.20", "could not be stopped: {detail}"),
+    (_S.STOPPED, _T.STOP_FAILED): Transition(_S.ERROR, "haven", "could not be stopped: {detail}"),
     (_S.REQUEST_STOP, _T.STOP_COMMAND): Transition(
         _S.REQUEST_STOP, "haven", "to be stopped{timeout}, asked for{by}"
     ),

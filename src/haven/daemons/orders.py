@@ -79,6 +79,9 @@ def _call(hypervisor: Hypervisor, order: Order, done: OrderResult) -> OrderResul
             return _evidence(hypervisor, order, done)
         case Start():
             return replace(done, instance=hypervisor.start(order.uuid))
+        case Stop():
+            is_off = hypervisor.stop(order.uuid, order.timeout_s)
+            return replace(done, ok=is_off, outlived=not is_off)
         case Probe():
             return replace(done, obstacle=hypervisor.obstacle(order.uuid))
         case Inspect():
@@ -94,11 +97,9 @@ def _call(hypervisor: Hypervisor, order: Order, done: OrderResult) -> OrderResul
     return done
 
 
-def _do(hands: Hands, order: Stop | Reset | Resume | Settle | Favour) -> None:
+def _do(hands: Hands, order: Reset | Resume | Settle | Favour) -> None:
     """Those that bring nothing."""
     match order:
-        case Stop():
-            hands.stop(order.uuid, order.timeout_s)
         case Reset():
             hands.reset(order.uuid, order.instance, hard=order.hard)
         case Resume():

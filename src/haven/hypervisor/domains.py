@@ -213,22 +213,21 @@ def _start_failed(domain: Any, said: str) -> StartFailedError:
     return StartFailedError(Obstacle(HoldCause.START_FAILED, said))
 
 
-def stop(domain: Any, timeout_s: int, *, force: bool = True, job: Callable[[], str] = str) -> None:
-    """Ask the guest, wait `timeout_s`, then force. Off already is success; so is a VM that was started again
-    meanwhile: the life that was to be ended is over. `job`: what libvirt is doing to it now.
+def stop(domain: Any, timeout_s: int, job: Callable[[], str] = str) -> bool:
+    """Ask the guest and wait `timeout_s`; with 0, and of one that has crashed, pull the plug. Whether it is off:
+    so is one that was off already, or was started again meanwhile, as the life that was to be ended is over.
+    `job`: what libvirt is doing to it now.
 
-    Raises HypervisorError if the guest does not go down and `force` is off; LockedError if a job is in the way.
+    Raises HypervisorError, LockedError if a job is in the way.
     """
     life, power = domain.ID(), power_of(domain)
     if power is Power.OFF:
-        return
+        return True
     must_be_free(domain, job)
-    if timeout_s > 0 and power is not Power.CRASHED and _went_down(domain, life, timeout_s):
-        return
-    if not force:
-        raise HypervisorError(f"VM {domain.name()} did not shut down within {timeout_s} s and still runs")
-    must_be_free(domain, job)
+    if timeout_s > 0 and power is not Power.CRASHED:
+        return _went_down(domain, life, timeout_s)
     _destroy(domain, life)
+    return True
 
 
 def must_be_free(domain: Any, job: Callable[[], str]) -> None:

@@ -132,7 +132,12 @@ class LibvirtInventory:
 
     def stop(self, uuid: str, timeout_s: int, *, force: bool = True) -> None:
         with self._calling(f"stop VM {uuid}") as raw:
-            domains.stop(domains.must_find(raw, uuid), timeout_s, force=force)
+            domain = domains.must_find(raw, uuid)
+            if domains.stop(domain, timeout_s):
+                return
+            if not force:
+                raise HypervisorError(f"VM {domain.name()} did not shut down within {timeout_s} s and still runs")
+            domains.stop(domain, 0)
 
     def reset(self, uuid: str) -> None:
         """Restart the guest at once, as its reset button would; QEMU lives on."""

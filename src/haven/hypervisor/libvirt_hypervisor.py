@@ -129,10 +129,10 @@ class LibvirtHypervisor:
             self._missed.pop(uuid, None)
             return self._processes.instance(domain.name())
 
-    def stop(self, uuid: str, timeout_s: int) -> None:
+    def stop(self, uuid: str, timeout_s: int) -> bool:
         with self._ordering(f"stop VM {uuid}") as raw:
             domain = domains.must_find(raw, uuid)
-            domains.stop(domain, timeout_s, job=partial(self._jobs.job, domain.name()))
+            return domains.stop(domain, timeout_s, partial(self._jobs.job, domain.name()))
 
     def reset(self, uuid: str, instance: Instance | None, *, hard: bool) -> None:
         with self._ordering(f"{'end' if hard else 'reset'} VM {uuid}") as raw:

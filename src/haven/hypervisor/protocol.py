@@ -63,8 +63,8 @@ class Hands(Protocol):
         Raises StartFailedError.
         """
 
-    def stop(self, uuid: str, timeout_s: int) -> None:
-        """Ask the guest, wait `timeout_s`, then force; 0 forces at once. Off already is success.
+    def stop(self, uuid: str, timeout_s: int) -> bool:
+        """Ask the guest and wait `timeout_s`; 0 forces at once. Whether it is off then; off already is.
 
         Raises LockedError.
         """

@@ -176,6 +176,12 @@ CASES = [
         (S.REQUEST_STOP, S.ERROR),
     ),
     Case(
+        (S.STOPPED, T.STOP_FAILED),
+        and_then(recorded(S.STOPPED, Wanted.STOPPED), reported(ERROR)),
+        (S.STOPPED, S.ERROR),
+        (HAVEN,),
+    ),
+    Case(
         (S.REQUEST_STOP, T.STOP_COMMAND),
         and_then(recorded(S.REQUEST_STOP, Wanted.STOPPED, timeout_s=180), commanded(Verb.STOP)),
         (S.REQUEST_STOP, S.REQUEST_STOP),

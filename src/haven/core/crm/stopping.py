@@ -32,7 +32,7 @@ def _differs(service: ServiceStatus) -> bool:
 
 
 def stopped(desk: Desk, service: ServiceStatus, config: ServiceConfig) -> None:
-    """R-4.21 to R-4.23. Results are not looked at."""
+    """R-4.21 to R-4.23. Results are not looked at; in `haven` policy only whether it runs all the same."""
     if service.node != config.node and config.uuid:
         service = _fix_location(desk, service, config)
     if service.cmd:
@@ -40,6 +40,8 @@ def stopped(desk: Desk, service: ServiceStatus, config: ServiceConfig) -> None:
         if left is None:
             return
         service = left
+    if not desk.pve and _runs_on(desk, service, config):
+        return
     if config.wanted is Wanted.DISABLED:
         return
     in_maintenance = desk.node_state(service.node) is NodeState.MAINTENANCE
@@ -47,6 +49,29 @@ def stopped(desk: Desk, service: ServiceStatus, config: ServiceConfig) -> None:
         desk.move(service, Trigger.NODE_LOST)
     elif config.wanted is Wanted.STARTED:
         desk.move(service, Trigger.WANTED_STARTED, node=service.node)
+
+
+_RUNS_ON = "R-7.5"
+
+
+def _runs_on(desk: Desk, service: ServiceStatus, config: ServiceConfig) -> bool:
+    """True: somebody started it (R-7.5), it cannot be stopped, and is held. Its host tries one that is wanted
+    disabled, which no hold is for, again by itself."""
+    result = desk.result_of(service)
+    if result is None or config.wanted is Wanted.STARTED:
+        return False
+    if result.exit_code is ExitCode.SUCCESS:
+        if service.rule == _RUNS_ON:
+            desk.explain(service, "is stopped", "R-4.20")
+        return False
+    sentence = f"runs, and could not be stopped: {result.detail}"
+    if desk.explain(service, sentence, _RUNS_ON):
+        code = int(result.exit_code)
+        desk.say(Kind.STOP_FAILED, service.sid, sentence, _RUNS_ON, Level.ERR, exit_code=code)
+    if config.wanted is Wanted.DISABLED:
+        return True
+    desk.move(desk.services[service.sid], Trigger.STOP_FAILED, result=result)
+    return True
 
 
 def _fix_location(desk: Desk, service: ServiceStatus, config: ServiceConfig) -> ServiceStatus:

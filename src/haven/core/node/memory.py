@@ -98,7 +98,8 @@ class VmMemory:
     `restart_at_s`: boottime before which it is not started; `retry_at_s`: the same while a failure of the
     order `retry_uid` was reported that the manager has not read. `tries`: failed starts in a row for the
     order `tries_uid`. `number` counts the orders given, so that each result finds its own. `blocked_uid`:
-    the hold in which a probe saw the obstacle. `move_ended`: how its last move ended, until the manager knows.
+    the hold in which a probe saw the obstacle. `outlived`: the stop's order and the process that ran on, although
+    its guest was asked to go down. `move_ended`: how its last move ended, until the manager knows.
     `unexplained`: an incident whose evidence is still to be read; `host_before`: the host's memory at the last
     look before it. `claim_mib`: memory reckoned for its last start, at boottime `claimed_s`; `short_since_s`:
     since when there is too little for it. `favoured`: what the kernel was last told of its process.
@@ -138,6 +139,7 @@ class VmMemory:
     probed_at_s: float = 0.0
     probing: bool = False
     blocked_uid: str = ""
+    outlived: tuple[str, Instance | None] | None = None
     move_ended: MoveEnded | None = None
     unexplained: str = ""
     host_before: HostFacts | None = None

@@ -32,7 +32,7 @@ UNEXPLAINED = (Cause.CRASH, Cause.UNKNOWN)
 """Causes that say how it ended, and not why: evidence may."""
 
 STOP_AGAIN_S = 2.0
-"""After a stop that found a job in its way; the job's end is told as well, and looked for at every tick."""
+"""After a stop that failed, or met a job, whose end is told as well, and looked for at every tick."""
 
 
 def order_done(book: Book, result: OrderResult) -> None:
@@ -84,6 +84,8 @@ def _not_begun(book: Book, order: Start | Move, vm: VmMemory) -> VmMemory:
 def _done(book: Book, order: Start | Stop, vm: VmMemory, result: OrderResult) -> VmMemory:
     if isinstance(order, Start):
         return (_started if result.ok else _start_failed)(book, order, vm, result)
+    if result.outlived:
+        return _outlived(book, order, vm)
     return (_stopped if result.ok else _stop_failed)(book, order, vm, result)
 
 
@@ -161,6 +163,7 @@ def _stopped(book: Book, order: Stop, vm: VmMemory, result: OrderResult) -> VmMe
         boot_id=book.now.boot_id,
         instance=None,
         autostarted=False,
+        outlived=None,
         trail=(),
         incident=None,
         down_since_wall_s=None,
@@ -172,15 +175,23 @@ def _stopped(book: Book, order: Stop, vm: VmMemory, result: OrderResult) -> VmMe
     )
 
 
+def _outlived(book: Book, order: Stop, vm: VmMemory) -> VmMemory:
+    """Its guest did not go down. Whether its plug is pulled is decided with what is wanted now."""
+    sentence = f"did not go down within {duration(order.timeout_s)} of being asked"
+    book.say(Kind.EXEC, order.sid, sentence, "5.2", action="stop", phase="outlived")
+    return replace(vm, outlived=(order.uid, vm.instance))
+
+
 def _stop_failed(book: Book, order: Stop, vm: VmMemory, result: OrderResult) -> VmMemory:
     detail = result.obstacle.detail if result.obstacle else "the stop failed"
+    later = replace(vm, stop_again_s=book.now.boottime_s + STOP_AGAIN_S)
     if result.obstacle and result.obstacle.locked:
         book.say(Kind.EXEC, order.sid, f"not stopped: {detail}", "10.4", action="stop", phase="blocked")
-        return replace(vm, stop_again_s=book.now.boottime_s + STOP_AGAIN_S)
+        return later
     book.say(Kind.EXEC, order.sid, f"stop failed: {detail}", "5.2", action="stop", phase="fail")
     failed = Result(order.sid, ServiceState.REQUEST_STOP, ExitCode.ERROR, HoldCause.STOP_FAILED, detail)
     book.results[order.uid] = failed
-    return vm
+    return vm if order.uid else later  # while the host goes down no manager puts a hold on it
 
 
 def _move_ended(book: Book, order: Move, vm: VmMemory, result: OrderResult) -> VmMemory:

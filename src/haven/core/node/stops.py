@@ -12,6 +12,7 @@ from haven.core.transaction import Delete
 from haven.core.words import Kind, Wanted
 
 DEFAULT_STOP_TIMEOUT_S = 60
+PLUG_PULLED = "its plug is pulled"
 
 
 class Stops(Part):
@@ -28,9 +29,16 @@ class Stops(Part):
             self._runs_again(config, service, known)
         elif known.running or (vm and suspended(vm) and not by_haven):
             if service.uid not in self._plan.results:
-                self._order_stop(config, service, known)
+                self._end(config, service, known)
         elif not known.inflight:
             self._stopped(config, service, known, vm)
+
+    def _end(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> None:
+        """A guest that did not go down, and is wanted again meanwhile, is spared its plug."""
+        if config.wanted is Wanted.STARTED and known.outlived == (service.uid, known.instance):
+            self._plan.report_success(service, config)
+        else:
+            self._order_stop(config, service, known)
 
     def _runs_again(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> None:
         """It was off by an intention that haven saw and wrote, and somebody has started it since."""
@@ -88,6 +96,8 @@ class Stops(Part):
         if self._plan.hands.from_stop(config, service, known):
             return
         timeout_s = DEFAULT_STOP_TIMEOUT_S if service.timeout_s is None else service.timeout_s
+        pulls = known.outlived == (service.uid, known.instance)
+        timeout_s = 0 if pulls else timeout_s
         if timeout_s > 0 and self._plan.stopping >= self._plan.workers and not known.inflight:
             self._plan.waiting[config.sid] = f"its stop waits for one of {self._plan.workers} other stops to end"
             return  # a finished order wakes the step again
@@ -95,18 +105,23 @@ class Stops(Part):
         self._plan.orders.append(order)
         self._plan.stopping += 1
         self._plan.vms[config.uuid] = replace(known, inflight=order, number=order.number)
-        self._plan.say_begin(config.sid, "stop", "is being stopped")
+        self._plan.say_begin(config.sid, "stop", PLUG_PULLED if pulls else "is being stopped")
 
     def for_shutdown(self, config: ServiceConfig, known: VmMemory) -> None:
         """Without a uid: nothing of it is reported to the manager (R-5.6). Whoever keeps hands off it, it
         ends with its host: better asked than cut off."""
         if known.inflight:
             return
+        if known.stop_again_s > self._now.boottime_s:
+            self._plan.wake(known.stop_again_s)
+            return
         why = "the host goes down"
-        order = Stop(config.uuid, config.sid, "", why, DEFAULT_STOP_TIMEOUT_S, known.number + 1)
+        pulls = known.outlived == ("", known.instance)
+        timeout_s = 0 if pulls else DEFAULT_STOP_TIMEOUT_S
+        order = Stop(config.uuid, config.sid, "", why, timeout_s, known.number + 1)
         self._plan.orders.append(order)
         self._plan.vms[config.uuid] = replace(known, inflight=order, number=order.number)
-        self._plan.say_begin(config.sid, "stop", "is being stopped: the host goes down")
+        self._plan.say_begin(config.sid, "stop", f"{PLUG_PULLED if pulls else 'is being stopped'}: {why}")
 
     def _intend_started(self, config: ServiceConfig, known: VmMemory) -> None:
         via = "started by another libvirt client"

@@ -206,7 +206,15 @@ class Libvirt:
             cause = HoldCause.STOP_FAILED if isinstance(job.order, Stop) else HoldCause.START_FAILED
             self._answer(job, ok=ok, unreachable=unreachable, obstacle=Obstacle(cause, detail) if detail else None)
 
-    def _answer(self, job: Job, *, ok: bool, unreachable: bool = False, obstacle: Obstacle | None = None) -> None:
+    def _answer(
+        self,
+        job: Job,
+        *,
+        ok: bool,
+        unreachable: bool = False,
+        obstacle: Obstacle | None = None,
+        outlived: bool = False,
+    ) -> None:
         job.open = False
         if job in self._jobs:
             self._jobs.remove(job)
@@ -222,6 +230,7 @@ class Libvirt:
                 obstacle=obstacle,
                 unreachable=unreachable,
                 instance=instance,
+                outlived=outlived,
             )
         )
 
@@ -256,13 +265,21 @@ class Libvirt:
             self.after(job, QUICK_S, self._finish_stop)
         elif order.timeout_s > 0 and guest.obeys:
             self.agenda.after(min(GUEST_SHUTDOWN_S, order.timeout_s), self._guest_off, order.uuid, job.pid)
+        elif order.timeout_s > 0:
+            self.after(job, order.timeout_s, self._outlive)
         else:
-            self.after(job, order.timeout_s + QUICK_S, self._destroy)
+            self.after(job, QUICK_S, self._destroy)
 
     def _guest_off(self, uuid: str, pid: int) -> None:
         """The guest was asked, and does not care whether anybody still waits for it."""
         if self.pid_of(uuid) == pid:
             self.end(uuid, Why.SHUTDOWN, Moment.SHUTDOWN_GUEST, Moment.STOPPED_SHUTDOWN)
+
+    def _outlive(self, job: Job) -> None:
+        if self.pid_of(job.order.uuid) == job.pid:
+            self._answer(job, ok=False, outlived=True)
+        else:
+            self._finish_stop(job)
 
     def _destroy(self, job: Job) -> None:
         guest = self._guests[job.order.uuid]

@@ -1,10 +1,10 @@
 """Moves between two hosts: the copy, then the switch-over in one moment, then its result, which may get lost."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from haven.core.hypervisor import Moment, Power, Why
-from haven.core.order import Move, Stop
+from haven.core.order import Move, OrderResult, Stop
 from haven.sim.fast.libvirt import Job, Libvirt
 
 COPY_S = (0.5, 6.0)
@@ -56,7 +56,14 @@ class Moves:
         order = job.order
         assert isinstance(order, Move)
         stop = Stop(order.uuid, order.sid, order.uid, order.why, STOP_S, order.number)
-        source.perform(stop, job.caller, lambda result: source.answer(job, ok=result.ok))
+
+        def is_over(result: OrderResult) -> None:
+            if result.outlived:
+                source.perform(replace(stop, timeout_s=0), job.caller, is_over)
+            else:
+                source.answer(job, ok=result.ok)
+
+        source.perform(stop, job.caller, is_over)
 
     # Live
 
