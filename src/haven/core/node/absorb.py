@@ -6,7 +6,7 @@ from haven.core.clock import Now
 from haven.core.contract import NodeObservation
 from haven.core.ending import Ending, Seen, classify, evidence
 from haven.core.event import Event
-from haven.core.hypervisor import Moment, Power, Vm
+from haven.core.hypervisor import Moment, Power, Vm, Why
 from haven.core.io_pause import error_reported, pause_cut_short, paused, resumed
 from haven.core.node import checks, hang
 from haven.core.node.afar import ended_in_maintenance, is_observed, observed_up, restarted_in_maintenance
@@ -122,7 +122,10 @@ class Absorb:
         if known is None:
             # A VM that was just protected is taken as it is found.
             instance = vm.instance if vm else None
-            self.book.vms[config.uuid] = VmMemory(lives, self._now.wall_s, self._now.boot_id, instance)
+            found = VmMemory(lives, self._now.wall_s, self._now.boot_id, instance)
+            self.book.vms[config.uuid] = found
+            if self._may_have_left(config, vm):
+                self._left_unseen(config, found, vm)
             return
         busy = known.inflight or (known.pause and isinstance(known.pause.asked, Resume))
         if busy or (vm and vm.checked_boottime_s < known.as_of_s) or self._is_moving(config):
@@ -133,6 +136,21 @@ class Absorb:
             self._down(config, known, vm)
         elif lives and vm:
             self._up(config, known, vm)
+        elif self._may_have_left(config, vm) and not _was_wanted_since(config, known.since_wall_s):
+            self._left_unseen(config, known, vm)
+
+    def _may_have_left(self, config: ServiceConfig, vm: Vm | None) -> bool:
+        """It is off since it was migrated away: it may run there. In a cluster its run key says where."""
+        known = self.book.vms[config.uuid]
+        left = vm is not None and (vm.power, vm.why) == (Power.OFF, Why.MIGRATED)
+        wanted = config.wanted is Wanted.STARTED and known.intention is None
+        return left and wanted and not known.running and self._seen.lease is None
+
+    def _left_unseen(self, config: ServiceConfig, known: VmMemory, vm: Vm | None) -> None:
+        """Nobody here saw it leave, or haven was not to care for it then: left off until a person says so again."""
+        found = replace(known, since_wall_s=self._now.wall_s)
+        ending = classify(Seen(vm))
+        self.book.vms[config.uuid] = self._intended_end(config, found, ending, told=False)
 
     def _is_moving(self, config: ServiceConfig) -> bool:
         """Gone from here means nothing then: it may run on the target, or does so already."""

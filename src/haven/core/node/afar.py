@@ -12,8 +12,9 @@ from haven.core.words import Cause, Kind, Wanted
 
 
 def ended_in_maintenance(book: Book, config: ServiceConfig, down: VmMemory, ending: Ending) -> bool:
-    """True: it ended in a window. Neither an incident nor an intention: what was wanted stays wanted."""
-    if not in_maintenance(book.view, config.sid, book.now, down.since_wall_s):
+    """True: it ended in a window. Neither an incident nor an intention: what was wanted stays wanted. But one that
+    was migrated away is not to be started when the window ends: it runs elsewhere."""
+    if ending.elsewhere or not in_maintenance(book.view, config.sid, book.now, down.since_wall_s):
         return False
     after = "started when it ends" if config.wanted is Wanted.STARTED else "left off"
     what = "stopped" if ending.cause is Cause.STOPPED_BY_HAVEN else ending.sentence
