@@ -146,6 +146,27 @@ def test_a_window_is_begun_made_longer_and_ended(world: World) -> None:
     assert refused(world.api.delete, WINDOWS) == "no maintenance: nothing is in maintenance now"
 
 
+def test_one_that_is_over_is_kept_for_the_node_and_shown_to_nobody(world: World) -> None:
+    protected(world)
+    world.api.post(WINDOWS, sids="102", seconds=7200)
+    world.api.delete(WINDOWS, id="m1")
+    kept = record(world, "maintenance/m1")
+    assert isinstance(kept, Maintenance) and kept.ended and kept.sids == ("vm:102",)
+    nothing = "no maintenance of 'm1': nothing is in maintenance now"
+    assert refused(world.api.delete, WINDOWS, id="m1") == nothing
+    assert refused(world.api.put, WINDOWS, id="m1", seconds=60) == nothing
+    assert world.api.get("/haven/status")["vms"][0]["hands_off"] is None
+    assert world.api.post(WINDOWS, sids="102", seconds=60)["id"] == "m2"
+
+
+def test_the_end_of_one_window_promises_nothing_of_a_vm_in_another(world: World) -> None:
+    protected(world)
+    for _ in range(2):
+        world.api.post(WINDOWS, sids="102", seconds=7200)
+    assert world.api.delete(WINDOWS, id="m1")["sentence"].endswith(": vm:102 stays in another maintenance")
+    assert world.api.delete(WINDOWS, id="m2")["sentence"].endswith(": what should run is started")
+
+
 def test_all_means_every_protected_vm(world: World) -> None:
     assert "no VM is protected" in refused(world.api.post, WINDOWS, sids="all", seconds=60)
     protected(world)

@@ -147,7 +147,7 @@ class Absorb:
         return left and wanted and not known.running and self._seen.lease is None
 
     def _left_unseen(self, config: ServiceConfig, known: VmMemory, vm: Vm | None) -> None:
-        """Nobody here saw it leave, or haven was not to care for it then: left off until a person says so again."""
+        """Nobody here saw it leave, or haven did not care for it then: left off until a person says so again."""
         found = replace(known, since_wall_s=self._now.wall_s)
         ending = classify(Seen(vm))
         self.book.vms[config.uuid] = self._intended_end(config, found, ending, told=False)
