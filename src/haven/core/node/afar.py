@@ -24,12 +24,21 @@ def ended_in_maintenance(book: Book, config: ServiceConfig, down: VmMemory, endi
     return True
 
 
-def restarted_in_maintenance(book: Book, config: ServiceConfig) -> bool:
+def restarted_in_maintenance(book: Book, config: ServiceConfig, known: VmMemory) -> bool:
     """True: it is another process than before, and that is its maintenance's business."""
     if not in_maintenance(book.view, config.sid, book.now, book.looked_wall_s):
         return False
-    book.say(Kind.VM_NOTE, config.sid, "ended and started again in its maintenance", "maintenance")
+    restarted_by_somebody(book, config, known, "ended and started again in its maintenance", "maintenance")
     return True
+
+
+def restarted_by_somebody(book: Book, config: ServiceConfig, known: VmMemory, how: str, rule: str) -> None:
+    """Another QEMU than before, by a person's doing. That ends an incident that was open: what it was about is
+    gone."""
+    if known.incident:
+        book.say_up(config.sid, known, book.now.wall_s, f"runs again: {how}", restarts=0)
+    else:
+        book.say(Kind.VM_NOTE, config.sid, how, rule)
 
 
 def is_observed(book: Book, config: ServiceConfig) -> bool:
