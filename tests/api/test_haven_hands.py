@@ -70,6 +70,13 @@ def test_protecting_ends_it_and_tells_from_what_to_what(world: World) -> None:
     assert told[-1].startswith("observed -> protected by ")
 
 
+def test_an_ignored_one_that_is_protected_is_told_to_run_from_now_on(world: World) -> None:
+    protected(world)
+    world.api.put(f"{RESOURCES}/vm:102", state="ignored")
+    assert world.api.delete("/haven/observe/102")["sentence"] == "vm:102 is protected, wanted started"
+    assert world.config("vm:102").wanted is Wanted.STARTED
+
+
 def test_removing_a_vm_ends_observing_it(world: World) -> None:
     world.api.put("/haven/observe/102")
     world.api.delete(f"{RESOURCES}/vm:102")
@@ -113,6 +120,14 @@ def test_a_job_of_libvirts_is_a_lock(world: World) -> None:
     assert line["hands_off"] == "locked by libvirt: backup"
     why = refused(world.api.post, "/haven/drills", sid="vm:102")
     assert why == "no drill: vm:102 is locked by libvirt: backup"
+
+
+def test_a_job_of_a_disk_is_broken_off_by_another_command(world: World) -> None:
+    protected(world)
+    uuid = world.config("vm:102").uuid
+    guest = world.libvirt.present[uuid] = replace(world.libvirt.present[uuid], job="block job")
+    why = refused(world.api.post, f"{QM}/status/stop")
+    assert f"virsh blockjob {guest.name} DISK --abort" in why and "domjobabort" not in why
 
 
 def test_a_lock_whose_time_is_up_is_none(world: World) -> None:
