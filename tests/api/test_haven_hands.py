@@ -70,6 +70,13 @@ def test_protecting_ends_it_and_tells_from_what_to_what(world: World) -> None:
     assert told[-1].startswith("observed -> protected by ")
 
 
+def test_an_ignored_one_that_is_protected_is_told_to_run_from_now_on(world: World) -> None:
+    protected(world)
+    world.api.put(f"{RESOURCES}/vm:102", state="ignored")
+    assert world.api.delete("/haven/observe/102")["sentence"] == "vm:102 is protected, wanted started"
+    assert world.config("vm:102").wanted is Wanted.STARTED
+
+
 def test_removing_a_vm_ends_observing_it(world: World) -> None:
     world.api.put("/haven/observe/102")
     world.api.delete(f"{RESOURCES}/vm:102")
@@ -115,6 +122,14 @@ def test_a_job_of_libvirts_is_a_lock(world: World) -> None:
     assert why == "no drill: vm:102 is locked by libvirt: backup"
 
 
+def test_a_job_of_a_disk_is_broken_off_by_another_command(world: World) -> None:
+    protected(world)
+    uuid = world.config("vm:102").uuid
+    guest = world.libvirt.present[uuid] = replace(world.libvirt.present[uuid], job="block job")
+    why = refused(world.api.post, f"{QM}/status/stop")
+    assert f"virsh blockjob {guest.name} DISK --abort" in why and "domjobabort" not in why
+
+
 def test_a_lock_whose_time_is_up_is_none(world: World) -> None:
     protected(world)
     over = Deadline("another boot", 0.0, NOW_S - 1.0, 60.0)
@@ -144,6 +159,27 @@ def test_a_window_is_begun_made_longer_and_ended(world: World) -> None:
     assert "what should run is started" in world.api.delete(WINDOWS)["sentence"]
     assert world.api.get(WINDOWS) == []
     assert refused(world.api.delete, WINDOWS) == "no maintenance: nothing is in maintenance now"
+
+
+def test_one_that_is_over_is_kept_for_the_node_and_shown_to_nobody(world: World) -> None:
+    protected(world)
+    world.api.post(WINDOWS, sids="102", seconds=7200)
+    world.api.delete(WINDOWS, id="m1")
+    kept = record(world, "maintenance/m1")
+    assert isinstance(kept, Maintenance) and kept.ended and kept.sids == ("vm:102",)
+    nothing = "no maintenance of 'm1': nothing is in maintenance now"
+    assert refused(world.api.delete, WINDOWS, id="m1") == nothing
+    assert refused(world.api.put, WINDOWS, id="m1", seconds=60) == nothing
+    assert world.api.get("/haven/status")["vms"][0]["hands_off"] is None
+    assert world.api.post(WINDOWS, sids="102", seconds=60)["id"] == "m2"
+
+
+def test_the_end_of_one_window_promises_nothing_of_a_vm_in_another(world: World) -> None:
+    protected(world)
+    for _ in range(2):
+        world.api.post(WINDOWS, sids="102", seconds=7200)
+    assert world.api.delete(WINDOWS, id="m1")["sentence"].endswith(": vm:102 stays in another maintenance")
+    assert world.api.delete(WINDOWS, id="m2")["sentence"].endswith(": what should run is started")
 
 
 def test_all_means_every_protected_vm(world: World) -> None:

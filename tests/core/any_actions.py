@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from haven.core.care import changed
 from haven.core.clock import deadline_after
+from haven.core.hands_off import windows_in_force
 from haven.core.hypervisor import Moment, Power, Why
+from haven.core.node.windows import ended
 from haven.core.records import DrillRequest, Maintenance, VmCare, VmLock
 from haven.core.settings import Settings
 from haven.core.transaction import Delete, Put
@@ -265,11 +267,19 @@ def _observed(yes: bool) -> Action:
 
 
 def maintenance(play: Play, sid: str) -> None:
-    """Of both VMs, or of one."""
+    """Of both VMs, or of one; the one before is made anew, unless it is over and only kept."""
     world = play.world
+    name = "m2" if any(window.ended for window in world.store.read("person").maintenances().values()) else "m1"
     until, origin = deadline_after(world.now(), WINDOW_S), world.origin("haven maintenance")
     sids = SIDS if sid == SIDS[0] else (sid,)
-    world.write(Put("maintenance/m1", Maintenance("m1", sids, "new NIC", until, world.wall_s, origin)))
+    world.write(Put(f"maintenance/{name}", Maintenance(name, sids, "new NIC", until, world.wall_s, origin)))
+
+
+def maintenance_ended(play: Play, sid: str) -> None:
+    world = play.world
+    at = deadline_after(world.now(), 0.0)
+    found = windows_in_force(world.store.read("person"), world.now())
+    world.write(*(Put(f"maintenance/{window.id}", ended(window, at)) for window in found))
 
 
 def locked(play: Play, sid: str) -> None:
@@ -345,7 +355,7 @@ ACTIONS: dict[str, Action] = {
     "observe": _observed(True),
     "protect": _observed(False),
     "maintenance": maintenance,
-    "maintenance ended": _ended("maintenance/m1"),
+    "maintenance ended": maintenance_ended,
     "locked": locked,
     "unlocked": _ended("vmlock/{sid}"),
     "backup begins or ends": backup,

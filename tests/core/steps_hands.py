@@ -8,6 +8,7 @@ from haven.core.order import CollectEvidence, Inspect, Kill, Order, OrderResult,
 from haven.core.records import Command, DrillPlan, DrillRequest, Maintenance, VmCare, VmLock
 from haven.core.transaction import Delete, Put
 from haven.core.words import DisarmMode, Kind, Verb
+from haven.ops import maintenance as ops_maintenance
 from tests.core.story import Story, step
 
 
@@ -32,13 +33,16 @@ def maintenance(story: Story, sids: str, minutes: str) -> None:
     world = story.world
     until = deadline_after(world.now(), float(minutes) * 60.0)
     origin = world.origin("haven maintenance")
-    window = Maintenance("m1", tuple(sids.split()), "new NIC", until, world.wall_s, origin)
-    world.write(Put("maintenance/m1", window))
+    number = 1 + len(world.store.read("person").maintenances())
+    window = Maintenance(f"m{number}", tuple(sids.split()), "new NIC", until, world.wall_s, origin)
+    world.write(Put(f"maintenance/m{number}", window))
 
 
 @step("root runs: haven maintenance end")
 def maintenance_end(story: Story) -> None:
-    story.world.write(Delete("maintenance/m1"))
+    world = story.world
+    deed = ops_maintenance.end(world.store.read("person"), "", world.origin("haven maintenance"), world.now())
+    world.write(*deed.writes)
 
 
 @step("root runs: haven lock <sid> --reason (\\w+) --for <n> min")

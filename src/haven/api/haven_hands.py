@@ -15,6 +15,7 @@ from haven.api.vms import known_sid, machines
 from haven.core import drills
 from haven.core.care import DRILL_EVERY_DAYS
 from haven.core.clock import Now
+from haven.core.hands_off import windows_in_force
 from haven.core.records import DrillPlan, Origin, ServiceConfig
 from haven.core.view import View
 from haven.core.words import Wanted
@@ -71,8 +72,7 @@ def windows(call: Call) -> object:
             "who": window.origin.who,
             "via": window.origin.via,
         }
-        for window in view.maintenances().values()
-        if window.until.remaining_s(now) > 0
+        for window in windows_in_force(view, now)
     ]
     return found
 
@@ -92,7 +92,7 @@ def begin(call: Call) -> object:
 
 def end(call: Call) -> object:
     name, origin = _window(call), _origin(call)
-    return _do(call, lambda view: maintenance.end(view, name, origin))
+    return _do(call, lambda view: maintenance.end(view, name, origin, now_of(call.state)))
 
 
 def extend(call: Call) -> object:

@@ -16,6 +16,7 @@ from haven.core.order import (
     Start,
     Stop,
 )
+from haven.core.records import Maintenance
 from haven.core.sentences import by
 from haven.core.view import View
 from haven.core.words import HandsOff
@@ -82,17 +83,22 @@ def in_maintenance(view: View, sid: str, now: Now, at_wall_s: float) -> bool:
         return False
     windows = [window for window in view.maintenances().values() if sid in window.sids]
     return any(
-        window.until.remaining_s(now) > 0 or window.since_wall_s <= at_wall_s <= window.until.wall_s
+        window.until.remaining_s(now) > 0 or window.since_wall_s <= at_wall_s < window.until.wall_s
         for window in windows
     )
+
+
+def windows_in_force(view: View, now: Now) -> list[Maintenance]:
+    """Without those that are over and only kept."""
+    return [window for window in view.maintenances().values() if window.until.remaining_s(now) > 0]
 
 
 def _maintenance(view: View, sid: str, now: Now) -> Reserve | None:
     """Of several windows the one that lasts longest."""
     left = [
-        (remaining_s, window.reason, by(window.origin))
-        for window in view.maintenances().values()
-        if sid in window.sids and (remaining_s := window.until.remaining_s(now)) > 0
+        (window.until.remaining_s(now), window.reason, by(window.origin))
+        for window in windows_in_force(view, now)
+        if sid in window.sids
     ]
     if not left:
         return None

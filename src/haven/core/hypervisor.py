@@ -6,6 +6,9 @@ from enum import StrEnum
 from haven.core.records import Instance
 from haven.core.words import HoldCause
 
+BLOCK_JOB = "block job"
+"""The word for a job of libvirt's on a disk: it is not the VM's, and ended otherwise."""
+
 
 class Power(StrEnum):
     """What a VM is doing, reduced to what decides. libvirt's state in comments."""

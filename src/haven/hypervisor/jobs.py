@@ -8,6 +8,8 @@ when QEMU's monitor hangs: `jobInfo` would then block for half a minute.
 from pathlib import Path
 from xml.etree import ElementTree
 
+from haven.core.hypervisor import BLOCK_JOB
+
 _NO_JOB = frozenset({"", "none", "start"})
 """`start` is the VM's own start, which haven asked for itself."""
 
@@ -47,4 +49,4 @@ def _read(xml: str) -> str:
     if word not in _NO_JOB:
         return _WORDS.get(word, word)
     disks = status.find("blockjobs")
-    return "block job" if disks is not None and disks.get("active") == "yes" else ""
+    return BLOCK_JOB if disks is not None and disks.get("active") == "yes" else ""

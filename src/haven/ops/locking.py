@@ -4,6 +4,7 @@ from shlex import quote
 
 from haven.core.clock import Now, deadline_after
 from haven.core.event import Event
+from haven.core.hypervisor import BLOCK_JOB
 from haven.core.records import Origin, VmLock
 from haven.core.sentences import by, duration
 from haven.core.transaction import Delete, Put
@@ -45,9 +46,15 @@ def refusal(view: View, sid: str, name: str, job: str, now: Now) -> str:
         why = f"VM is locked ({record.reason}){by(record.origin)}, for {duration(left_s)} more"
         return f"{why}; to unlock: {unlock_with(sid)}"
     if job:
-        mend = f"to break that off: virsh domjobabort {quote(name)}"
-        return f"VM is locked ({job}): libvirt is not done with it; {mend}"
+        return f"VM is locked ({job}): libvirt is not done with it; to break that off: {_abort_with(name, job)}"
     return ""
+
+
+def _abort_with(name: str, job: str) -> str:
+    """A job of its disks is ended disk by disk; `virsh domblklist` names them."""
+    if job == BLOCK_JOB:
+        return f"virsh blockjob {quote(name)} DISK --abort (the disks: virsh domblklist {quote(name)})"
+    return f"virsh domjobabort {quote(name)}"
 
 
 def word(view: View, sid: str, job: str, now: Now) -> str:

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 from haven.core.clock import Now, deadline_after
 from haven.core.event import Event
-from haven.core.node.windows import begun
+from haven.core.hands_off import windows_in_force
+from haven.core.node.windows import begun, ended, then
 from haven.core.records import Maintenance, Origin
 from haven.core.sentences import by, duration
-from haven.core.transaction import Delete, Put
+from haven.core.transaction import Put
 from haven.core.view import View
 from haven.core.words import Kind, Level
 from haven.ops.deeds import Deed, OpsError
@@ -25,19 +26,20 @@ def begin(view: View, sids: tuple[str, ...], length_s: float, reason: str, origi
     return Deed((Put(f"maintenance/{window.id}", window),), (event,), sentence, window.id)
 
 
-def end(view: View, name: str, origin: Origin) -> Deed:
-    """Of the window with that id, or of all windows of that VM; with an empty name, the only one there is."""
-    found = _named(view, name)
+def end(view: View, name: str, origin: Origin, now: Now) -> Deed:
+    """Of the window with that id, or of all windows of that VM; with an empty name, the only one there is. It is
+    deleted by the node, once that has found what happened until now."""
+    found, at = _named(view, name, now), deadline_after(now, 0.0)
     vms = ", ".join(dict.fromkeys(sid for window in found for sid in window.sids))
-    sentence = f"maintenance of {vms} ended{by(origin)}: what should run is started"
-    writes = tuple(Delete(f"maintenance/{window.id}") for window in found)
+    sentence = f"maintenance of {vms} ended{by(origin)}: {then(found, view, now.wall_s)}"
+    writes = tuple(Put(f"maintenance/{window.id}", ended(window, at)) for window in found)
     events = tuple(_event(Kind.MAINTENANCE_ENDED, sentence, window) for window in found)
     return Deed(writes, events, sentence)
 
 
 def extend(view: View, name: str, length_s: float, origin: Origin, now: Now) -> Deed:
     """From now on; it is reminded of again."""
-    found = _named(view, name)
+    found = _named(view, name, now)
     longer = [replace(window, until=deadline_after(now, length_s), reminded=False) for window in found]
     vms = ", ".join(dict.fromkeys(sid for window in found for sid in window.sids))
     sentence = f"maintenance of {vms} goes on for {duration(length_s)} from now{by(origin)}"
@@ -46,10 +48,10 @@ def extend(view: View, name: str, length_s: float, origin: Origin, now: Now) -> 
     return Deed(writes, events, sentence)
 
 
-def _named(view: View, name: str) -> list[Maintenance]:
-    windows = view.maintenances()
-    found = [window for window in windows.values() if name in ("", window.id) or name in window.sids]
-    known = ", ".join(f"{window.id} ({', '.join(window.sids)})" for window in windows.values())
+def _named(view: View, name: str, now: Now) -> list[Maintenance]:
+    windows = windows_in_force(view, now)
+    found = [window for window in windows if name in ("", window.id) or name in window.sids]
+    known = ", ".join(f"{window.id} ({', '.join(window.sids)})" for window in windows)
     if not found or (not name and len(found) > 1):
         which = f"no maintenance of '{name}'" if name else "say which maintenance" if found else "no maintenance"
         raise OpsError(f"{which}; there is: {known}" if known else f"{which}: nothing is in maintenance now")
@@ -57,7 +59,7 @@ def _named(view: View, name: str) -> list[Maintenance]:
 
 
 def _free_id(view: View) -> str:
-    """Short, to be typed."""
+    """Short, to be typed; not that of one that is over and still kept."""
     taken = view.maintenances()
     return next(name for number in range(1, len(taken) + 2) if (name := f"m{number}") not in taken)
 

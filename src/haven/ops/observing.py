@@ -29,8 +29,8 @@ def protect(view: View, config: ServiceConfig, origin: Origin) -> Deed:
     known = view.configs().get(sid)
     if known and not view.care(sid).observe and known.wanted is not Wanted.IGNORED:
         return Deed((), (), f"{sid} is protected already, wanted {known.wanted.value}")
-    after = f"wanted {(known or config).wanted.value}"
-    return _changed(view, config, origin, f"{sid} is protected, {after}", "protected", observe=False)
+    wanted = _taken_in(known, origin).wanted if known else config.wanted
+    return _changed(view, config, origin, f"{sid} is protected, wanted {wanted.value}", "protected", observe=False)
 
 
 def _changed(
@@ -41,9 +41,14 @@ def _changed(
     known = view.configs().get(sid)
     if known is None:
         writes.append(Put(f"config/{sid}", config))
-    elif known.wanted is Wanted.IGNORED:
-        writes.append(Put(f"config/{sid}", replace(known, state=Wanted.STARTED, origin=origin)))
+    elif (after := _taken_in(known, origin)) != known:
+        writes.append(Put(f"config/{sid}", after))
     before = "observed" if care.observe else "protected" if known else "not protected"
     told = f"{before} -> {word}{by(origin)}"
     fields = {"who": origin.who, "via": origin.via, "from": before, "to": word}
     return Deed(tuple(writes), (Event(Kind.CONFIG_CHANGED, told, sid, fields=fields),), sentence)
+
+
+def _taken_in(known: ServiceConfig, origin: Origin) -> ServiceConfig:
+    """One that was ignored is to run from now on."""
+    return replace(known, state=Wanted.STARTED, origin=origin) if known.wanted is Wanted.IGNORED else known

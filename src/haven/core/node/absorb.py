@@ -6,10 +6,17 @@ from haven.core.clock import Now
 from haven.core.contract import NodeObservation
 from haven.core.ending import Ending, Seen, classify, evidence
 from haven.core.event import Event
-from haven.core.hypervisor import Moment, Power, Vm
+from haven.core.hands_off import kept_from
+from haven.core.hypervisor import Moment, Power, Vm, Why
 from haven.core.io_pause import error_reported, pause_cut_short, paused, resumed
 from haven.core.node import checks, hang
-from haven.core.node.afar import ended_in_maintenance, is_observed, observed_up, restarted_in_maintenance
+from haven.core.node.afar import (
+    ended_in_maintenance,
+    is_observed,
+    observed_up,
+    restarted_by_somebody,
+    restarted_in_maintenance,
+)
 from haven.core.node.book import Book
 from haven.core.node.drill import noticed
 from haven.core.node.in_place import recovered_in_place
@@ -25,7 +32,7 @@ from haven.core.node.memory import (
     last_sequence,
 )
 from haven.core.node.results import order_done
-from haven.core.order import Resume
+from haven.core.order import Resume, Stop
 from haven.core.records import Result, ServiceConfig
 from haven.core.sentences import by, duration
 from haven.core.storage import watch_spaces
@@ -97,7 +104,9 @@ class Absorb:
     def _give_up(self, uuid: str, incident: str) -> None:
         """Whatever befell it here, others have to mend it, or nobody."""
         config = next((one for one in self._view.configs().values() if one.uuid == uuid), None)
-        if config:
+        if config and config.node == self._seen.node:
+            self.book.close_incident(config.sid, incident, f"no longer protected ({config.wanted.value})")
+        elif config:
             self.book.close_incident(config.sid, incident, f"belongs to {config.node} now")
         else:
             self.book.close_incident(None, incident, "the VM is no longer protected")
@@ -122,7 +131,10 @@ class Absorb:
         if known is None:
             # A VM that was just protected is taken as it is found.
             instance = vm.instance if vm else None
-            self.book.vms[config.uuid] = VmMemory(lives, self._now.wall_s, self._now.boot_id, instance)
+            found = VmMemory(lives, self._now.wall_s, self._now.boot_id, instance)
+            self.book.vms[config.uuid] = found
+            if self._may_have_left(config, vm):
+                self._left_unseen(config, found, vm)
             return
         busy = known.inflight or (known.pause and isinstance(known.pause.asked, Resume))
         if busy or (vm and vm.checked_boottime_s < known.as_of_s) or self._is_moving(config):
@@ -133,6 +145,21 @@ class Absorb:
             self._down(config, known, vm)
         elif lives and vm:
             self._up(config, known, vm)
+        elif self._may_have_left(config, vm) and not _was_wanted_since(config, known.since_wall_s):
+            self._left_unseen(config, known, vm)
+
+    def _may_have_left(self, config: ServiceConfig, vm: Vm | None) -> bool:
+        """It is off since it was migrated away: it may run there. In a cluster its run key says where."""
+        known = self.book.vms[config.uuid]
+        left = vm is not None and (vm.power, vm.why) == (Power.OFF, Why.MIGRATED)
+        wanted = config.wanted is Wanted.STARTED and known.intention is None
+        return left and wanted and not known.running and self._seen.lease is None
+
+    def _left_unseen(self, config: ServiceConfig, known: VmMemory, vm: Vm | None) -> None:
+        """Nobody here saw it leave, or haven did not care for it then: left off until a person says so again."""
+        found = replace(known, since_wall_s=self._now.wall_s)
+        ending = classify(Seen(vm))
+        self.book.vms[config.uuid] = self._intended_end(config, found, ending, told=False)
 
     def _is_moving(self, config: ServiceConfig) -> bool:
         """Gone from here means nothing then: it may run on the target, or does so already."""
@@ -148,19 +175,25 @@ class Absorb:
             return
         unwanted = booted and vm.autostart and config.wanted in (Wanted.STOPPED, Wanted.DISABLED)
         if known.running:
-            if not restarted_in_maintenance(self.book, config):
+            known = pause_cut_short(self.book, config, known)
+            if not restarted_in_maintenance(self.book, config, known):
                 known = self._restarted_unseen(config, known, booted=booted)
         elif observed_up(self.book, config, known):
             pass  # told
         elif known.incident:
             self.book.say_up(config.sid, known, self._now.wall_s, "runs again")
         elif unwanted:
-            sentence = f"started by libvirt's autostart although wanted {config.wanted.value}: stopped again"
-            self.book.say(Kind.VM_NOTE, config.sid, sentence, "intent")
+            self._say_autostarted(config, vm)
         else:
             self.book.say(Kind.VM_NOTE, config.sid, "runs: started by another libvirt client", "intent")
         self.book.end_hold(config.uuid)
         self.book.vms[config.uuid] = self._running(known, vm, autostarted=unwanted)
+
+    def _say_autostarted(self, config: ServiceConfig, vm: Vm) -> None:
+        kept = kept_from(Stop, self._view, config.sid, vm, self._now)
+        after = "stopped again" if kept is None else f"not stopped while it is {kept.sentence}"
+        sentence = f"started by libvirt's autostart although wanted {config.wanted.value}: {after}"
+        self.book.say(Kind.VM_NOTE, config.sid, sentence, "intent")
 
     def _as_before(self, config: ServiceConfig, known: VmMemory, vm: Vm) -> None:
         """The trail stays: a clean end announces itself a moment before the VM is off."""
@@ -177,10 +210,9 @@ class Absorb:
 
     def _restarted_unseen(self, config: ServiceConfig, known: VmMemory, *, booted: bool) -> VmMemory:
         """Another process than before: it ended and was started again while nobody here looked."""
-        known = pause_cut_short(self.book, config, known)
         if not booted and had(known.trail, *STOPPED_ELSEWHERE):
-            sentence = "stopped and started again by another libvirt client"
-            self.book.say(Kind.VM_NOTE, config.sid, sentence, "intent")
+            how = "stopped and started again by another libvirt client"
+            restarted_by_somebody(self.book, config, known, how, "intent")
             return known
         cause = Cause.HOST_BOOT if booted else Cause.UNKNOWN
         sentence = (

@@ -12,8 +12,9 @@ from haven.core.words import Cause, Kind, Wanted
 
 
 def ended_in_maintenance(book: Book, config: ServiceConfig, down: VmMemory, ending: Ending) -> bool:
-    """True: it ended in a window. Neither an incident nor an intention: what was wanted stays wanted."""
-    if not in_maintenance(book.view, config.sid, book.now, down.since_wall_s):
+    """True: it ended in a window. Neither an incident nor an intention: what was wanted stays wanted. But one that
+    was migrated away is not to be started when the window ends: it runs elsewhere."""
+    if ending.elsewhere or not in_maintenance(book.view, config.sid, book.now, down.since_wall_s):
         return False
     after = "started when it ends" if config.wanted is Wanted.STARTED else "left off"
     what = "stopped" if ending.cause is Cause.STOPPED_BY_HAVEN else ending.sentence
@@ -23,12 +24,21 @@ def ended_in_maintenance(book: Book, config: ServiceConfig, down: VmMemory, endi
     return True
 
 
-def restarted_in_maintenance(book: Book, config: ServiceConfig) -> bool:
+def restarted_in_maintenance(book: Book, config: ServiceConfig, known: VmMemory) -> bool:
     """True: it is another process than before, and that is its maintenance's business."""
     if not in_maintenance(book.view, config.sid, book.now, book.looked_wall_s):
         return False
-    book.say(Kind.VM_NOTE, config.sid, "ended and started again in its maintenance", "maintenance")
+    restarted_by_somebody(book, config, known, "ended and started again in its maintenance", "maintenance")
     return True
+
+
+def restarted_by_somebody(book: Book, config: ServiceConfig, known: VmMemory, how: str, rule: str) -> None:
+    """Another QEMU than before, by a person's doing. That ends an incident that was open: what it was about is
+    gone."""
+    if known.incident:
+        book.say_up(config.sid, known, book.now.wall_s, f"runs again: {how}", restarts=0)
+    else:
+        book.say(Kind.VM_NOTE, config.sid, how, rule)
 
 
 def is_observed(book: Book, config: ServiceConfig) -> bool:

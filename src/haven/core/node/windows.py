@@ -4,6 +4,7 @@ What they keep haven from is judged elsewhere, by the clock: a window whose end 
 same.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from haven.core.clock import Deadline
@@ -12,10 +13,11 @@ from haven.core.hands_off import lock_of
 from haven.core.node.memory import own_configs
 from haven.core.node.part import Part
 from haven.core.order import Move
-from haven.core.records import Maintenance, VmLock
+from haven.core.records import Maintenance, ServiceConfig, VmLock
 from haven.core.sentences import by, duration
 from haven.core.transaction import Delete, Put
-from haven.core.words import Kind, Level
+from haven.core.view import View
+from haven.core.words import Kind, Level, Wanted
 
 REMINDED_BEFORE_S = 600.0
 REMINDED_SHARE = 0.1
@@ -44,22 +46,45 @@ class Windows(Part):
     def _maintenance(self, window: Maintenance) -> None:
         key, remaining_s = f"maintenance/{window.id}", window.until.remaining_s(self._now)
         remind_s = min(REMINDED_BEFORE_S, REMINDED_SHARE * window.until.length_s)
-        vms = ", ".join(window.sids)
         if remaining_s <= 0:
-            self._plan.windows.append(Delete(key))
-            sentence = f"maintenance of {vms} is over, its time is up: what should run is started"
-            self._tell(f"end {window.id}", Kind.MAINTENANCE_ENDED, sentence, window)
+            self._over(key, window)
             return
         if window.reminded or remaining_s > remind_s:
             self._rebase(key, window)
             self._plan.wake(self._now.boottime_s + remaining_s - (0.0 if window.reminded else remind_s))
             return
         self._plan.windows.append(Put(key, replace(window, reminded=True)))
+        what_then = then((window,), self._view, window.until.wall_s)
         sentence = (
-            f"maintenance of {vms} ends in {duration(max(remaining_s, 1.0))}, then what should run is started;"
+            f"maintenance of {', '.join(window.sids)} ends in {duration(max(remaining_s, 1.0))}, then {what_then};"
             f" to go on: haven maintenance extend {window.id} --for 1h"
         )
         self._tell(f"remind {window.id}", Kind.MAINTENANCE_REMINDER, sentence, window)
+
+    def _over(self, key: str, window: Maintenance) -> None:
+        """Told at once. What happened in it may be found later, so that it is kept until then."""
+        if not window.ended:
+            what_then = then((window,), self._view, self._now.wall_s)
+            sentence = f"maintenance of {', '.join(window.sids)} is over, its time is up: {what_then}"
+            self._tell(f"end {window.id}", Kind.MAINTENANCE_ENDED, sentence, window)
+        if self._was_looked_at_since(window):
+            self._plan.windows.append(Delete(key))
+        elif not window.ended:
+            self._plan.windows.append(Put(key, ended(window, window.until)))
+
+    def _was_looked_at_since(self, window: Maintenance) -> bool:
+        """By each host that has a VM of it."""
+        found = [self._view.configs()[sid] for sid in window.sids if sid in self._view.configs()]
+        return all(self._is_known_since(config, window) for config in found if config.wanted is not Wanted.IGNORED)
+
+    def _is_known_since(self, config: ServiceConfig, window: Maintenance) -> bool:
+        if config.node != self._seen.node:
+            lrm = self._view.lrms().get(config.node)
+            return lrm is None or lrm.looked_wall_s > window.until.wall_s
+        if self._seen.vms is None:
+            return False
+        vm, until = self._seen.vms.get(config.uuid), window.until
+        return vm is None or until.boot_id != self._now.boot_id or vm.checked_boottime_s >= until.boottime_s
 
     def _lock(self, lock: VmLock) -> None:
         """Its end is told with that of a job, when the VM is free."""
@@ -102,6 +127,24 @@ class Windows(Part):
 
     def _say_lock(self, kind: Kind, said: str, sid: str, lock: str) -> None:
         self._plan.events.append(Event(kind, said, sid, "locked", fields={"lock": lock}))
+
+
+def ended(window: Maintenance, at: Deadline) -> Maintenance:
+    """The record of a window that is over. It has no length any more: no clock brings it back."""
+    return replace(window, ended=True, until=replace(at, length_s=0.0))
+
+
+def then(windows: Sequence[Maintenance], view: View, at_wall_s: float) -> str:
+    """What follows the end of these windows; a VM that is in another one then stays in it."""
+    ids = {window.id for window in windows}
+    others = [one for one in view.maintenances().values() if one.id not in ids and one.until.wall_s > at_wall_s]
+    kept = {sid for one in others for sid in one.sids}
+    sids = dict.fromkeys(sid for window in windows for sid in window.sids)
+    staying = [sid for sid in sids if sid in kept]
+    if not staying:
+        return "what should run is started"
+    stays = f"{', '.join(staying)} {'stay' if len(staying) > 1 else 'stays'} in another maintenance"
+    return stays if len(staying) == len(sids) else f"what else should run is started; {stays}"
 
 
 def begun(window: Maintenance, off: tuple[str, ...]) -> str:

@@ -77,7 +77,9 @@ class VmLock:
 
 @dataclass(frozen=True, slots=True)
 class Maintenance:
-    """Hands off these VMs until it ends, by itself or by a person. `reminded`: its end was announced."""
+    """Hands off these VMs until it ends, by itself or by a person. `reminded`: its end was announced. `ended`: it
+    is over, and that was told; it is kept until its VMs were looked at since: what happened in it is judged by it.
+    """
 
     id: str
     sids: tuple[str, ...]
@@ -86,6 +88,7 @@ class Maintenance:
     since_wall_s: float
     origin: Origin
     reminded: bool = False
+    ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
