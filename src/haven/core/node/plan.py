@@ -95,8 +95,7 @@ class Plan:
                 continue
             if service.node == self._seen.node and not known.unsure:
                 self._plan(config, service, known, facts.get(config.uuid))
-        if facts is not None:
-            Drills(self, self._seen).run()
+        Drills(self, self._seen).run()
         evidence.collect(self, self._seen)
         sift(self, self._memory.vms, self._seen)
 

@@ -228,7 +228,7 @@ def _drilled(book: Book, order: Kill | AwaitAgent, vm: VmMemory, result: OrderRe
     vm = replace(vm, killing=vm.killing and not isinstance(order, Kill))
     if isinstance(order, AwaitAgent):
         book.vms[order.uuid] = replace(vm, drill=None)
-        failed = "" if result.answered else f"its agent does not answer after {duration(order.timeout_s)}"
+        failed = "" if result.answered else _not_serving(order, result)
         serving_s = result.ended_wall_s if result.answered else None
         book.events.append(done_event(order.sid, drill, serving_s, "its agent answers", failed))
         return
@@ -236,9 +236,18 @@ def _drilled(book: Book, order: Kill | AwaitAgent, vm: VmMemory, result: OrderRe
         drill = replace(drill, killed_wall_s=result.ended_wall_s, asks_agent=result.answered)
         book.vms[order.uuid] = replace(vm, drill=drill)
         return
-    detail = result.obstacle.detail if result.obstacle else "libvirt does not answer"
+    if result.unreachable:  # whether it was killed is seen when libvirt is back
+        book.vms[order.uuid] = vm
+        return
+    detail = result.obstacle.detail if result.obstacle else "nobody says why"
     book.vms[order.uuid] = replace(vm, drill=None)
     book.events.append(done_event(order.sid, drill, None, "", f"not begun: {detail}"))
+
+
+def _not_serving(order: AwaitAgent, result: OrderResult) -> str:
+    if result.unreachable:
+        return "it runs, but nobody saw it serve: libvirt went away while its agent was asked"
+    return f"its agent does not answer after {duration(order.timeout_s)}"
 
 
 def _evidence_came(book: Book, order: CollectEvidence, vm: VmMemory, result: OrderResult) -> None:
