@@ -7,8 +7,8 @@ from haven.core.brake import retry_pause_s
 from haven.core.io_pause import inspected, resume_ended
 from haven.core.node.book import Book
 from haven.core.node.drill import done_event
-from haven.core.node.hang import reset_done
 from haven.core.node.memory import MoveEnded, MoveOutcome, VmMemory, last_sequence
+from haven.core.node.reset import reset_done
 from haven.core.oom import OomKill, judge
 from haven.core.order import (
     AwaitAgent,
