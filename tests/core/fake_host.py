@@ -240,6 +240,9 @@ class FakeHost:
     def _reset(self, guest: Guest, order: Reset, blank: OrderResult) -> OrderResult:
         if order.instance != self._fact(guest).instance:
             return _but(blank, obstacle=Obstacle(HoldCause.STOP_FAILED, "it is another process by now"))
+        if guest.job:
+            guest.job_unseen = False
+            return _but(blank, obstacle=Obstacle(HoldCause.STOP_FAILED, f"locked ({guest.job})", locked=True))
         if order.hard and not guest.immortal:
             self.end(guest, Why.CRASHED, Moment.STOPPED_FAILED)
             return _but(blank, ok=True)

@@ -23,7 +23,8 @@ PATIENCE = 5
 be checking its file systems."""
 
 WOULD_RESET = "reset"
-"""`VmMemory.would` of an observed VM that its own watchdog paused."""
+NOTED = "noted"
+"""`VmMemory.would` of a VM that its own watchdog paused while it is observed, or in maintenance."""
 
 OWN_RESET_S = 3.0
 """A guest that begins anew within this time after haven reset it does so for that."""
@@ -61,7 +62,7 @@ class _Look:
 
     def at(self, known: VmMemory) -> VmMemory:
         is_open, paused = known.hang.stage is not HangStage.NONE, hang.paused_by_watchdog(self._vm)
-        if known.would == WOULD_RESET and not paused:
+        if known.would in (WOULD_RESET, NOTED) and not paused:
             known = replace(known, would="")
         if self._terms is None and not is_open and not paused:
             return known
@@ -164,12 +165,17 @@ class _Look:
     def _paused(self, known: VmMemory) -> VmMemory:
         ending = Ending(Cause.GUEST_WATCHDOG, False, "the guest's own watchdog ran out and paused it")
         kept_off = reserve(self._book.view, self._sid, self._vm, self._now)
-        if kept_off and kept_off.why is HandsOff.OBSERVE and known.would != WOULD_RESET:
-            self._say_would(ending.sentence)
-            return replace(known, would=WOULD_RESET)
-        if kept_off:
+        if kept_off is None or kept_off.why is HandsOff.LOCKED:  # then only its reset waits
+            return self._opened(known, ending, self._now.wall_s, ("state: paused (watchdog)",))
+        told = WOULD_RESET if kept_off.why is HandsOff.OBSERVE else NOTED
+        if known.would == told:
             return known
-        return self._opened(known, ending, self._now.wall_s, ("state: paused (watchdog)",))
+        if told == WOULD_RESET:
+            self._say_would(ending.sentence)
+        else:
+            sentence = f"{ending.sentence}: in maintenance, so it is only noted, and reset when that ends"
+            self._book.say(Kind.VM_NOTE, self._sid, sentence, "maintenance")
+        return replace(known, would=told)
 
     def _opened(self, known: VmMemory, ending: Ending, since_s: float, lines: tuple[str, ...]) -> VmMemory:
         life = replace(known, trail=())  # it is noticed now: what libvirt said last was about its start

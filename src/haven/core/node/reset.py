@@ -7,8 +7,8 @@ hang nor repeats a reset.
 from dataclasses import replace
 
 from haven.core import hang
+from haven.core.clock import Now
 from haven.core.event import Event
-from haven.core.hands_off import Reserve
 from haven.core.host import Pulse
 from haven.core.node.book import Book
 from haven.core.node.hang import grace_s, recent_resets
@@ -20,6 +20,9 @@ from haven.core.sentences import duration
 from haven.core.words import Cause, HangStage, Kind, Level
 
 LOOK_AGAIN_S = 1.0
+RESET_AGAIN_S = 2.0
+"""After a reset that found a job in its way; the job's end is told as well, and looked for at every tick."""
+
 END_AGAIN_S = 60.0
 """After an attempt to end a QEMU that did not work."""
 
@@ -36,14 +39,24 @@ def reset_done(book: Book, order: Reset, vm: VmMemory, result: OrderResult) -> V
     if result.ok:
         if not order.hard:
             say(Kind.VM_RESET, "was reset; its answer is waited for")
-        return vm
+        return replace(vm, blocked="")
     detail = result.obstacle.detail if result.obstacle else "nobody says why"
     if order.hard:
         sentence = f"its QEMU could not be ended: {detail}; tried again in {duration(END_AGAIN_S)}"
         say(Kind.VM_HANG, sentence, Level.ERR)
         return vm
+    if result.obstacle and result.obstacle.locked:
+        if vm.blocked != (blocked := f"reset: {detail}"):
+            say(Kind.VM_HANG, f"not reset yet: {detail}", Level.WARN)
+        return _put_off(replace(vm, blocked=blocked), book.now)
     say(Kind.VM_HANG, f"could not be reset: {detail}", Level.WARN)
     return replace(vm, hang=replace(vm.hang, stage=HangStage.FAILED))
+
+
+def _put_off(vm: VmMemory, now: Now) -> VmMemory:
+    """A job that nobody had seen was in the way: nothing was done, so it is no reset, and none that failed."""
+    state = replace(vm.hang, stage=HangStage.FOUND, resets_s=vm.hang.resets_s[:-1])
+    return replace(vm, hang=state, stop_again_s=now.boottime_s + RESET_AGAIN_S)
 
 
 class Hangs(Part):
@@ -61,7 +74,11 @@ class Hangs(Part):
         if known.pause or hang.rests(vm) or self._seen.host_stopping:
             return  # it waits for its disk, or a person suspended it; or it ends with its host anyway
         if kept_off := self._plan.hands.off(config, Reset):
-            self._plan.waiting[config.sid] = _not_reset(kept_off)
+            self._plan.waiting[config.sid] = _not_reset(known, kept_off.sentence)
+            return
+        if known.hang.stage is HangStage.FOUND and known.stop_again_s > self._now.boottime_s:
+            self._plan.waiting[config.sid] = _not_reset(known, "libvirt is doing something to it")
+            self._plan.wake(known.stop_again_s)
             return
         self._bring_back(config, service, known, terms or hang.WATCHDOG_TERMS, pulse)
 
@@ -155,5 +172,6 @@ class Hangs(Part):
         self._plan.events.append(Event(kind, sentence, sid, "hang", level, {"incident": known.incident}))
 
 
-def _not_reset(kept_off: Reserve) -> str:
-    return f"hung, and not reset: {kept_off.sentence}"
+def _not_reset(known: VmMemory, why: str) -> str:
+    what = "paused by its own watchdog" if known.last_cause is Cause.GUEST_WATCHDOG else "hung"
+    return f"{what}, and not reset: {why}"
