@@ -111,6 +111,7 @@ class VmMemory:
     `killing`: the result of its kill is on its way; `drilled_wall_s`: when the last one began.
     `pause`: QEMU paused it for an I/O error, the pause number `pauses` of this life. `resumed_s`: boottime at
     which the pause before ended, after `resumes` tries. `io_told_s`: when a disk's error was last told.
+    `unsettled`: it was told that libvirt does not take its autostart or VMID.
     """
 
     running: bool
@@ -163,6 +164,7 @@ class VmMemory:
     resumed_s: float | None = None
     resumes: int = 0
     io_told_s: float | None = None
+    unsettled: bool = False
 
     def with_happening(self, happening: Happening) -> "VmMemory":
         return replace(self, trail=(*self.trail, happening)[-TRAIL_LIMIT:])

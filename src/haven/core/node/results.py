@@ -21,6 +21,7 @@ from haven.core.order import (
     Probe,
     Reset,
     Resume,
+    Settle,
     Start,
     Stop,
 )
@@ -50,14 +51,16 @@ def order_done(book: Book, result: OrderResult) -> None:
             _probe_done(book, order, vm, result)
         case Kill() | AwaitAgent():
             _drilled(book, order, vm, result)
-        case Inspect():
-            book.vms[order.uuid] = inspected(vm, result)
-        case Resume():
-            book.vms[order.uuid] = resume_ended(book, order, vm, result)
+        case Inspect() | Resume():
+            book.vms[order.uuid] = (
+                resume_ended(book, order, vm, result) if isinstance(order, Resume) else inspected(vm, result)
+            )
         case CollectEvidence():
             _evidence_came(book, order, vm, result)
         case Favour():
             _favoured(book, order, result)
+        case Settle():
+            _settled(book, order, vm, result)
 
 
 def _acted(book: Book, order: Start | Stop | Move | Reset, vm: VmMemory, result: OrderResult) -> VmMemory:
@@ -280,3 +283,15 @@ def _favoured(book: Book, order: Favour, result: OrderResult) -> None:
         book.favour_refused = True
         sentence = f"its priority is not applied: {result.obstacle.detail} (haven needs CAP_SYS_RESOURCE)"
         book.say(Kind.VM_NOTE, order.sid, sentence, "memory", Level.WARN)
+
+
+def _settled(book: Book, order: Settle, vm: VmMemory, result: OrderResult) -> None:
+    """A failure is told once, and tried again at every tick."""
+    if result.unreachable:
+        return
+    if result.obstacle and not vm.unsettled:
+        number = f", VMID {order.vmid}" if order.vmid else ""
+        what = f"autostart {'on' if order.autostart else 'off'}{number}"
+        sentence = f"libvirt does not keep what it should for it ({what}): {result.obstacle.detail}; tried again"
+        book.say(Kind.VM_NOTE, order.sid, sentence, "intent", Level.WARN)
+    book.vms[order.uuid] = replace(vm, unsettled=result.obstacle is not None)
