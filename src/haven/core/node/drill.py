@@ -104,11 +104,18 @@ class Drills(Part):
                 continue
             identity = self._view.identities().get(uuid)
             sid = f"vm:{identity.vmid}" if identity else None
-            why = "not begun: haven no longer looks after this VM"
-            if drill.ordered:
-                start = f": qm start {identity.vmid}" if identity else ""
-                why = f"haven no longer looks after this VM; if it is off, it stays so{start}"
-            self._plan.tell_once(f"drill {drill.uid}", done_event(sid, drill, None, "", why))
+            event = done_event(sid, drill, None, "", self._why_forgotten(uuid, drill))
+            self._plan.tell_once(f"drill {drill.uid}", event)
+
+    def _why_forgotten(self, uuid: str, drill: Rehearsal) -> str:
+        config = next((one for one in self._view.configs().values() if one.uuid == uuid), None)
+        if config and config.node != self._seen.node:
+            return f"the VM belongs to {config.node} now"
+        if not drill.ordered:
+            return "not begun: haven no longer looks after this VM"
+        identity = self._view.identities().get(uuid)
+        start = f": qm start {identity.vmid}" if identity else ""
+        return f"haven no longer looks after this VM; if it is off, it stays so{start}"
 
     def _go_on(self, config: ServiceConfig, known: VmMemory, drill: Rehearsal) -> None:
         if not drill.ordered:
