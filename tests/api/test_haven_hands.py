@@ -11,6 +11,7 @@ from haven.core.records import (
     Disarm,
     DrillPlan,
     DrillRequest,
+    LrmRecord,
     Maintenance,
     ManagerRecord,
     Origin,
@@ -19,7 +20,7 @@ from haven.core.records import (
     VmJournal,
     VmLock,
 )
-from haven.core.words import CrmState, DisarmMode, DisarmState, NodeState, ServiceState, Wanted
+from haven.core.words import CrmState, DisarmMode, DisarmState, LrmMode, LrmState, NodeState, ServiceState, Wanted
 from tests.api.world import NODE, NOW_S, World
 
 RESOURCES = "/cluster/ha/resources"
@@ -34,6 +35,7 @@ def protected(world: World, *, running: bool = True) -> None:
     world.put("service/vm:102", ServiceStatus("vm:102", ServiceState.STARTED, NODE, "uid", running=running))
     uuid = world.config("vm:102").uuid
     world.put(f"journal/{uuid}", VmJournal(uuid, running, NOW_S - 300, "boot"))
+    world.put(f"lrm/{NODE}", LrmRecord(NODE, LrmState.ACTIVE, LrmMode.ACTIVE, NOW_S - 5))
 
 
 def record(world: World, key: str) -> Any:
@@ -223,6 +225,17 @@ def test_no_drill_while_nothing_would_bring_it_back(world: World) -> None:
     disarmed = ManagerRecord(NODE, NOW_S, CrmState.MASTER, {NODE: NodeState.ONLINE})
     world.put("manager", replace(disarmed, disarm=Disarm(DisarmMode.FREEZE, DisarmState.DISARMED)))
     assert "HA is disarmed" in refused(world.api.post, "/haven/drills", sid="102")
+
+
+def test_no_drill_while_the_node_daemon_or_libvirt_is_away(world: World) -> None:
+    protected(world)
+    there = record(world, f"lrm/{NODE}")
+    world.put(f"lrm/{NODE}", replace(there, timestamp_wall_s=NOW_S - 600))
+    why = refused(world.api.post, "/haven/drills", sid="102")
+    assert why.startswith(f"no drill: the node daemon of {NODE} was last seen 10 min ago")
+    world.put(f"lrm/{NODE}", replace(there, hypervisor_ok=False))
+    assert f"libvirt of {NODE} does not answer" in refused(world.api.post, "/haven/drills", sid="102")
+    assert record(world, "drill/vm:102") is None
 
 
 def test_drills_are_scheduled_for_one_or_for_all(world: World) -> None:

@@ -136,6 +136,18 @@ def test_a_drill_that_failed_is_an_exit_status(api: FakeApi, capsys: Output) -> 
     assert (told["sentence"], told["ok"], told["uid"]) == ("so it went", False, "u1")
 
 
+def test_who_stops_watching_a_drill_is_told_that_it_goes_on(
+    api: FakeApi, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_args: object, **_params: object) -> None:
+        raise KeyboardInterrupt
+
+    drilled(api, ok=True)
+    monkeypatch.setattr("haven.api.client.ApiClient.stream", interrupted)
+    assert run("drill", "vm:102", "--yes") == 130
+    assert "the drill goes on, unless it has not begun within 60 s" in capsys.readouterr().err
+
+
 def test_a_refused_drill_says_why(api: FakeApi, capsys: Output) -> None:
     api.answer(HISTORY, [])
     api.fail(DRILLS, 500, "no drill: vm:102 is locked by libvirt: backup")

@@ -42,6 +42,7 @@ class Guest:
     what libvirt does to it; `job_unseen`: begun, and nobody has looked since.
     `ghost`: its QEMU is dead, and libvirtd has not found out.
     `full`: there is no space for its disk. `failing`: its disk's storage does not answer.
+    `unwritable`: libvirt cannot change its definition.
     """
 
     uuid: str
@@ -69,6 +70,7 @@ class Guest:
     ghost: bool = False
     full: bool = False
     failing: bool = False
+    unwritable: bool = False
     unsent: list[Moment] = field(default_factory=list)
     life: Life = field(default_factory=Life)
 
@@ -189,6 +191,8 @@ class FakeHost:
                 return _but(blank, ok=True, disks=(self._trouble(guest),))
             case Resume():
                 return self._resume(guest, blank)
+            case Settle() if guest.unwritable:
+                return _but(blank, obstacle=Obstacle(HoldCause.START_FAILED, "read-only file system"))
             case Settle():
                 guest.autostart, guest.vmid_hint = order.autostart, order.vmid
                 return _but(blank, ok=True)
@@ -240,6 +244,9 @@ class FakeHost:
     def _reset(self, guest: Guest, order: Reset, blank: OrderResult) -> OrderResult:
         if order.instance != self._fact(guest).instance:
             return _but(blank, obstacle=Obstacle(HoldCause.STOP_FAILED, "it is another process by now"))
+        if guest.job:
+            guest.job_unseen = False
+            return _but(blank, obstacle=Obstacle(HoldCause.STOP_FAILED, f"locked ({guest.job})", locked=True))
         if order.hard and not guest.immortal:
             self.end(guest, Why.CRASHED, Moment.STOPPED_FAILED)
             return _but(blank, ok=True)

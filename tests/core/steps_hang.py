@@ -54,6 +54,21 @@ def hangs(story: Story, sid: str, but: str | None) -> None:
     life.hung_s, life.disks_work = story.world.boottime_s, but is not None
 
 
+@step("root boots a rescue system without an agent in <sid>")
+def rescued(story: Story, sid: str) -> None:
+    world, guest = story.world, story.world.guest(sid)
+    guest.life.begin(world.boottime_s)
+    guest.life.agent = False
+    world.host.say(guest, *[Moment.REBOOT] * 3)
+    world.tell_lrm()
+
+
+@step("a snapshot pauses <sid> for a moment")
+def snapshot(story: Story, sid: str) -> None:
+    story.world.host.say(story.world.guest(sid), Moment.SUSPENDED_OTHER, Moment.RESUMED)
+    story.world.tell_lrm()
+
+
 @step("the guest of <sid> lives again")
 def lives(story: Story, sid: str) -> None:
     story.world.guest(sid).life.hung_s = None
@@ -177,6 +192,12 @@ def signs_say(story: Story, sid: str, text: str) -> None:
 def signs_nothing(story: Story, sid: str) -> None:
     said = story.world.record(f"lrm/{NODE}", LrmRecord).signs
     assert sid not in said, said
+
+
+@step("(\\d+) incidents of <sid> were told, each with a name of its own")
+def incidents_apart(story: Story, count: str, sid: str) -> None:
+    told = [event for event in story.world.events if event.kind is Kind.VM_DOWN and event.sid == sid]
+    assert len(told) == len({event.fields["incident"] for event in told}) == int(count), told
 
 
 @step("the evidence of <sid> says: <text>")

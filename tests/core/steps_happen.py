@@ -215,6 +215,11 @@ def turns_autostart(story: Story, sid: str, how: str) -> None:
     story.world.guest(sid).autostart = how == "on"
 
 
+@step("libvirt (cannot|can) change the definition of <sid>(?: again)?")
+def unwritable(story: Story, how: str, sid: str) -> None:
+    story.world.guest(sid).unwritable = how == "cannot"
+
+
 @step("another client undefines <sid>")
 def undefines(story: Story, sid: str) -> None:
     story.world.guest(sid).defined = False

@@ -8,13 +8,14 @@ from dataclasses import replace
 from haven.api.changes import Change, make_change
 from haven.api.errors import failed
 from haven.api.ha_resources import SID
+from haven.api.ha_words import STALE_S
 from haven.api.params import Parameter, one_line
 from haven.api.routes import Call, Route
 from haven.api.state import State
 from haven.api.vms import known_sid, machines
 from haven.core import drills
 from haven.core.care import DRILL_EVERY_DAYS
-from haven.core.clock import Now
+from haven.core.clock import LATE_TICKS, Now
 from haven.core.hands_off import windows_in_force
 from haven.core.records import DrillPlan, Origin, ServiceConfig
 from haven.core.view import View
@@ -103,7 +104,8 @@ def extend(call: Call) -> object:
 def drill(call: Call) -> object:
     sid, origin, uid = _sid(call), _origin(call), secrets.token_hex(8)
     guest = _guest(call.state, sid)
-    return _do(call, lambda view: drilling.ask(view, sid, uid, guest.job, origin, now_of(call.state)))
+    late_s = max(STALE_S, LATE_TICKS * call.state.settings.tick_s)
+    return _do(call, lambda view: drilling.ask(view, sid, uid, guest.job, origin, now_of(call.state), late_s))
 
 
 def drill_list(call: Call) -> object:

@@ -169,8 +169,18 @@ def _run_drill(api: ApiClient, sid: str, as_json: bool) -> int:
     """Begin it, show what happens as it does, end with the figures; exit status 1 unless it passed."""
     newest = max((int(entry["id"]) for entry in api.get("/haven/history", limit=1)), default=0)
     begun = api.post("/haven/drills", sid=sid)
+    try:
+        return _follow_drill(api, sid, begun["id"], newest, as_json=as_json)
+    except KeyboardInterrupt:
+        complain(
+            "the drill goes on, unless it has not begun within 60 s: haven incidents tells what becomes of it"
+        )
+        raise
+
+
+def _follow_drill(api: ApiClient, sid: str, uid: str, newest: int, *, as_json: bool) -> int:
     for entry in api.stream("/haven/watch", sid=sid, after=newest):
-        done = entry["kind"] == "drill_done" and entry["fields"].get("uid") == begun["id"]
+        done = entry["kind"] == "drill_done" and entry["fields"].get("uid") == uid
         if not as_json and entry["kind"] in _DRILL_KINDS:
             print(printable(f"{clock(entry['time'], entry['time'])}  {entry['sentence']}"), flush=True)
         if done:

@@ -14,6 +14,8 @@ AFTER_BOOT_S = 600.0
 """No scheduled drill so soon after the host's boot: everything is still coming up."""
 TOO_LONG_S = 900.0
 """A drill whose VM does not serve after so long has failed."""
+BEGIN_WITHIN_S = 60.0
+"""A drill that has not begun so long after it was asked for is not held: who asked expects it no more."""
 
 
 def refusal(view: View, sid: str, job: str, now: Now) -> str:
@@ -26,6 +28,8 @@ def refusal(view: View, sid: str, job: str, now: Now) -> str:
         return "HA is disarmed, so nothing would bring it back: ha-manager crm-command arm-ha"
     if hands := judge(view, sid, job, now):
         return f"{sid} is {hands.sentence}"
+    if config.wanted is Wanted.IGNORED:
+        return f"{sid} is ignored, so nothing would bring it back: ha-manager set {sid} --state started"
     if config.wanted is not Wanted.STARTED:
         return f"{sid} is wanted {config.wanted.value}: qm start {sid.partition(':')[2]}"
     if service and service.held:
@@ -36,6 +40,11 @@ def refusal(view: View, sid: str, job: str, now: Now) -> str:
         return in_trouble_words(sid)
     others = [other for other in under_way(view) if other != sid]
     return f"a drill of {others[0]} is under way: one at a time" if others else ""
+
+
+def is_stale(asked_wall_s: float, now: Now) -> bool:
+    """Asked for too long ago to be held now; or later than now, for then the clock was set, and nobody knows."""
+    return abs(now.wall_s - asked_wall_s) > BEGIN_WITHIN_S
 
 
 def in_trouble_words(sid: str) -> str:

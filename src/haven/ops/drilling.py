@@ -7,16 +7,17 @@ from haven.core.care import hours_of_a_window
 from haven.core.clock import Now
 from haven.core.event import Event
 from haven.core.records import DrillPlan, DrillRequest, Origin
-from haven.core.sentences import by
+from haven.core.sentences import by, duration
 from haven.core.transaction import Put
 from haven.core.view import View
 from haven.core.words import Kind
 from haven.ops.deeds import Deed, OpsError
 
 
-def ask(view: View, sid: str, uid: str, job: str, origin: Origin, now: Now) -> Deed:
-    """Raises OpsError with the reason when the VM is not to be killed now."""
-    if why := drills.refusal(view, sid, job, now):
+def ask(view: View, sid: str, uid: str, job: str, origin: Origin, now: Now, late_s: float) -> Deed:
+    """Raises OpsError with the reason when the VM is not to be killed now. The node daemon's word does not count
+    any more when it is older than `late_s`."""
+    if why := drills.refusal(view, sid, job, now) or _nobody_there(view, sid, now, late_s):
         raise OpsError(f"no drill: {why}")
     if sid in drills.under_way(view):
         raise OpsError(f"no drill: one of {sid} is under way already")
@@ -41,6 +42,18 @@ def schedule(view: View, sids: tuple[str, ...], plan: DrillPlan | None, origin: 
             events.append(_changed(sid, care.drill, plan, origin))
     what = f"drilled {words(plan)}" if plan else "no drills by schedule any more"
     return Deed(tuple(writes), tuple(events), f"{', '.join(sids) or 'no VM'}: {what}")
+
+
+def _nobody_there(view: View, sid: str, now: Now, late_s: float) -> str:
+    """Who would kill it, and bring it back, is away; empty: it is there."""
+    node = view.configs()[sid].node
+    lrm = view.lrms().get(node)
+    if lrm is None or now.wall_s - lrm.timestamp_wall_s > late_s:
+        seen = f"was last seen {duration(now.wall_s - lrm.timestamp_wall_s)} ago" if lrm else "was never seen"
+        return f"the node daemon of {node} {seen}, so nothing would bring it back: systemctl start pve-ha-lrm"
+    if not lrm.hypervisor_ok:
+        return f"libvirt of {node} does not answer, so nothing would bring it back: systemctl status libvirtd"
+    return ""
 
 
 def words(plan: DrillPlan | None) -> str:

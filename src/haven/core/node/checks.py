@@ -20,15 +20,30 @@ def absorb(book: Book) -> None:
         known, care = book.vms.get(uuid), book.view.care(config.sid)
         if known is None or not (care.checks or known.unwell):
             continue
+        if not book.restored:
+            known = replace(known, unwell=_told_before(book, config.sid, care))
         pulse = book.seen.pulses.get(uuid)
         failed = failing(care, pulse)
         good = {name for name, seen in (pulse.checks if pulse else {}).items() if seen.ok}
         for name in sorted(failed.keys() - known.unwell):
-            _say(book, config.sid, f"check {name} fails: {_detail(failed[name])}", Level.WARN)
+            _say(book, config.sid, _fails(name) + _detail(failed[name]), Level.WARN)
         for name in sorted(known.unwell & good):
             _say(book, config.sid, f"check {name} is good again", Level.INFO)
         left = (known.unwell | failed.keys()) - good
         book.vms[uuid] = replace(known, unwell=frozenset(left) & {check.name for check in care.checks})
+
+
+def _told_before(book: Book, sid: str, care: VmCare) -> frozenset[str]:
+    """The checks that an earlier process told to fail, by the last word of its record."""
+    record = book.view.lrms().get(book.seen.node)
+    lines = record.signs.get(sid, ()) if record else ()
+    return frozenset(
+        check.name for check in care.checks if any(line.startswith(_fails(check.name)) for line in lines)
+    )
+
+
+def _fails(name: str) -> str:
+    return f"check {name} fails: "
 
 
 def _say(book: Book, sid: str, sentence: str, level: Level) -> None:
@@ -50,7 +65,7 @@ def signs(memory: NodeMemory, seen: NodeObservation, now: Now) -> dict[str, tupl
 
 
 def _of_one(care: VmCare, known: VmMemory, vm: Vm, pulse: Pulse, now: Now) -> list[str]:
-    lines = [f"check {name} fails: {seen.detail}" for name, seen in failing(care, pulse).items()]
+    lines = [_fails(name) + seen.detail for name, seen in failing(care, pulse).items()]
     unheard = not known.hang.answered and known.hang.stage is HangStage.NONE
     if care.hang and unheard and not too_young(vm, care.hang, now):
         who = "neither its agent nor a check of it" if care.checks else "its agent never"

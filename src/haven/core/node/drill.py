@@ -18,6 +18,8 @@ from haven.core.words import Kind, Level, ServiceState
 
 CUT_OFF_S = 5.0
 """So long after haven was restarted a QEMU is seen dead that was killed just before."""
+BY_SCHEDULE = "by its schedule"
+"""`Rehearsal.who` of a drill that nobody asked for just now."""
 AGENT_S = 120.0
 """So long the guest's agent is waited for after the restart."""
 
@@ -28,6 +30,9 @@ class Drills(Part):
     def run(self) -> None:
         for request in self._view.drills().values():
             self._request(request)
+        self._end_forgotten()
+        if self._seen.vms is None:
+            return
         if self._seen.tick and self._plan.standing.may_act:
             self._schedule()
         for config in self._view.configs().values():
@@ -45,9 +50,10 @@ class Drills(Part):
         known = self._plan.vms.get(config.uuid) if config else None
         if known and known.drill and known.drill.uid == request.uid:
             return  # not written yet
-        why = self._refusal(request.sid, known)
+        asked_s, who = request.at_wall_s, by(request.origin).strip()
+        why = self._too_late(request.sid, asked_s, who) or self._refusal(request.sid, known)
         if config and known and not why:
-            self._claim(config, known, request.uid, by(request.origin).strip())
+            self._claim(config, known, Rehearsal(request.uid, who, asked_s))
         else:
             self._say_refused(request.sid, request.uid, why)
 
@@ -56,12 +62,24 @@ class Drills(Part):
             config = self._view.configs()[sid]
             known = self._plan.vms.get(config.uuid)
             if known and not self._refusal(sid, known):
-                self._claim(config, known, f"{sid}-{self._now.wall_s:.0f}", "by its schedule")
+                uid = f"{sid}-{self._now.wall_s:.0f}"
+                self._claim(config, known, Rehearsal(uid, BY_SCHEDULE, self._now.wall_s))
                 return
+
+    def _too_late(self, sid: str, asked_wall_s: float, who: str) -> str:
+        """haven, libvirt or the store was away for so long that nobody expects this drill any more."""
+        if not drills.is_stale(asked_wall_s, self._now):
+            return ""
+        again = "the next one comes by its schedule" if who == BY_SCHEDULE else f"ask again: haven drill {sid}"
+        return f"haven could not begin it within {duration(drills.BEGIN_WITHIN_S)}; {again}"
 
     def _refusal(self, sid: str, known: VmMemory | None) -> str:
         if self._seen.host_stopping or not self._plan.standing.may_act:
             return "haven is not active on this host now"
+        if self._seen.vms is None:
+            return "libvirt does not answer"
+        if known is None and (why := drills.refusal(self._view, sid, "", self._now)):
+            return why
         if known is None or known.instance is None or not known.running:
             return f"{sid} does not run"
         if known.incident or known.pause or known.inflight:
@@ -73,16 +91,36 @@ class Drills(Part):
             return "another drill is under way: one at a time"
         return drills.refusal(self._view, sid, vm.job if vm else "", self._now)
 
-    def _claim(self, config: ServiceConfig, known: VmMemory, uid: str, who: str) -> None:
-        drill = Rehearsal(uid, who, self._now.wall_s)
+    def _claim(self, config: ServiceConfig, known: VmMemory, drill: Rehearsal) -> None:
         self._plan.vms[config.uuid] = replace(known, drill=drill, drilled_wall_s=self._now.wall_s)
 
     # Under way
 
+    def _end_forgotten(self) -> None:
+        """A VM was taken out of HA in the middle of its drill: nobody measures it any more, or starts it."""
+        for uuid, journal in self._view.journals().items():
+            drill = journal.drill
+            if drill is None or uuid in self._plan.vms or journal.node not in ("", self._seen.node):
+                continue
+            identity = self._view.identities().get(uuid)
+            sid = f"vm:{identity.vmid}" if identity else None
+            event = done_event(sid, drill, None, "", self._why_forgotten(uuid, drill))
+            self._plan.tell_once(f"drill {drill.uid}", event)
+
+    def _why_forgotten(self, uuid: str, drill: Rehearsal) -> str:
+        config = next((one for one in self._view.configs().values() if one.uuid == uuid), None)
+        if config and config.node != self._seen.node:
+            return f"the VM belongs to {config.node} now"
+        if not drill.ordered:
+            return "not begun: haven no longer looks after this VM"
+        identity = self._view.identities().get(uuid)
+        start = f": qm start {identity.vmid}" if identity else ""
+        return f"haven no longer looks after this VM; if it is off, it stays so{start}"
+
     def _go_on(self, config: ServiceConfig, known: VmMemory, drill: Rehearsal) -> None:
         if not drill.ordered:
             self._kill_once_written(config, known, drill)
-        elif known.killing:
+        elif known.killing or known.lifeless_wall_s is not None:
             return  # however long it takes
         elif drill.noticed_wall_s is None and drill.killed_wall_s is None and known.running:
             self._was_cut_off(config, drill)
@@ -101,7 +139,7 @@ class Drills(Part):
         journal = self._view.journals().get(config.uuid)
         if f"drill/{config.sid}" in self._view.entries or journal is None or journal.drill != drill:
             return
-        why = self._refusal(config.sid, known)
+        why = self._too_late(config.sid, drill.asked_wall_s, drill.who) or self._refusal(config.sid, known)
         if why or known.instance is None:
             self._drop(config)
             self._say_refused(config.sid, drill.uid, why)
@@ -114,13 +152,14 @@ class Drills(Part):
         self._plan.events.append(Event(Kind.DRILL_BEGUN, sentence, config.sid, "drill", Level.NOTICE, fields))
 
     def _was_cut_off(self, config: ServiceConfig, drill: Rehearsal) -> None:
-        """An earlier process ordered the kill: if that was still done, it is seen by now."""
+        """An earlier process ordered the kill, or libvirt went away over it: if it was still done, that is seen by
+        now."""
         seen_at_s = (self._plan.took_over_s or 0.0) + CUT_OFF_S
         if self._now.boottime_s < seen_at_s:
             self._plan.wake(seen_at_s)
             return
         self._drop(config)
-        why = "not begun: haven was restarted just then"
+        why = "not begun: haven or libvirt was away just then"
         self._plan.events.append(done_event(config.sid, drill, None, "", why))
 
     def _serves(self, config: ServiceConfig, drill: Rehearsal) -> None:
@@ -172,7 +211,7 @@ class Drills(Part):
         self._plan.tell_once(f"drill {uid}", event)
 
 
-def done_event(sid: str, drill: Rehearsal, serving_s: float | None, how: str, failed: str = "") -> Event:
+def done_event(sid: str | None, drill: Rehearsal, serving_s: float | None, how: str, failed: str = "") -> Event:
     """The end of a drill, with what was measured in seconds. `how` it was seen that it serves; `failed`: why it
     came to nothing."""
     runs_s, killed_s = drill.runs_wall_s, drill.killed_wall_s

@@ -1,28 +1,20 @@
-"""A node's VMs that show no life: found, told, reset, ended, seen alive again.
-
-The first half (`absorb`) belongs to a step's facts, the second (`Hangs`) to its plan. What was done is in the
-journal before it is done, so that an LRM that is killed in the middle neither forgets a hang nor repeats a reset.
-"""
+"""A node's VMs that show no life: found, told, seen alive again. What is done about them is in `reset`."""
 
 from dataclasses import replace
 
 from haven.core import hang
 from haven.core.clock import Now
 from haven.core.ending import Ending
-from haven.core.event import Event
-from haven.core.hands_off import Reserve, reserve
+from haven.core.hands_off import reserve
 from haven.core.host import Pulse
 from haven.core.hypervisor import Moment, Vm
 from haven.core.node.book import Book
 from haven.core.node.memory import VmMemory
-from haven.core.node.part import Part
-from haven.core.order import OrderResult, Reset
 from haven.core.records import HangState, HangTerms, ServiceConfig, ServiceStatus
 from haven.core.sentences import duration
 from haven.core.words import Cause, HandsOff, HangStage, Kind, Level
 
 LIVES_ANEW = (Moment.STARTED, Moment.RESUMED, Moment.REBOOT)
-LOOK_AGAIN_S = 1.0
 BOOT_S = 60.0
 """A reset guest is given at least so long to answer."""
 
@@ -30,11 +22,12 @@ PATIENCE = 5
 """A reset guest that works and does not answer is waited for this many times as long as one that is silent: it may
 be checking its file systems."""
 
-END_AGAIN_S = 60.0
-"""After an attempt to end a QEMU that did not work."""
-
 WOULD_RESET = "reset"
-"""`VmMemory.would` of an observed VM that its own watchdog paused."""
+NOTED = "noted"
+"""`VmMemory.would` of a VM that its own watchdog paused while it is observed, or in maintenance."""
+
+OWN_RESET_S = 3.0
+"""A guest that begins anew within this time after haven reset it does so for that."""
 
 OWN_END_S = 60.0
 """An end so long after haven ended the QEMU is no longer taken for its work."""
@@ -69,7 +62,7 @@ class _Look:
 
     def at(self, known: VmMemory) -> VmMemory:
         is_open, paused = known.hang.stage is not HangStage.NONE, hang.paused_by_watchdog(self._vm)
-        if known.would == WOULD_RESET and not paused:
+        if known.would in (WOULD_RESET, NOTED) and not paused:
             known = replace(known, would="")
         if self._terms is None and not is_open and not paused:
             return known
@@ -87,14 +80,40 @@ class _Look:
         if known.instance != known.hang.instance:
             fresh = HangState(known.instance, resets_s=self._recent(known.hang))
             return replace(known, hang=fresh, life_s=self._now.boottime_s)
-        anew = [
-            happening.boottime_s
-            for happening in self._book.seen.happenings
-            if happening.uuid == self._config.uuid and happening.moment in LIVES_ANEW
-        ]
+        anew = self._seen_at_s(*LIVES_ANEW)
         if not anew:
             return known
-        return replace(known, hang=replace(known.hang, answered=False), life_s=anew[-1])
+        known = replace(known, hang=replace(known.hang, answered=False), life_s=anew[-1])
+        return self._restarted(known) if self._by_others(known) else known
+
+    def _seen_at_s(self, *moments: Moment) -> list[float]:
+        return [
+            happening.boottime_s
+            for happening in self._book.seen.happenings
+            if happening.uuid == self._config.uuid and happening.moment in moments
+        ]
+
+    def _by_others(self, known: VmMemory) -> bool:
+        """A VM that hung begins to boot, and that is not haven's own reset, of which libvirt tells with its end or
+        a moment later. One that was only let go on is the same that hung; one that stands still is not booting."""
+        state = known.hang
+        if state.stage is HangStage.NONE or hang.paused_by_watchdog(self._vm):
+            return False
+        own_s = max(known.as_of_s, 0.0 if state.stage is HangStage.FOUND else self._own_s(state))
+        begun = self._seen_at_s(Moment.STARTED, Moment.REBOOT)
+        return any(at_s > max(state.stage_s, own_s + OWN_RESET_S) for at_s in begun)
+
+    def _own_s(self, state: HangState) -> float:
+        """When the reset was ordered; or, if by an earlier process, when that was gone at the latest."""
+        return max(state.stage_s, self._book.took_over_s or 0.0)
+
+    def _restarted(self, known: VmMemory) -> VmMemory:
+        """Whoever did it knows why: an installer or a rescue system may never answer."""
+        how = "restarted, and not by haven: its silence counts again once its agent or a check has answered"
+        self._book.close_incident(self._sid, known.hang.incident, how)
+        if known.incident != known.hang.incident:
+            return replace(known, hang=_no_hang(known.hang))
+        return replace(_closed(known, self._now), since_wall_s=self._now.wall_s)
 
     def _recent(self, state: HangState) -> tuple[float, ...]:
         return recent_resets(state, self._terms or hang.WATCHDOG_TERMS, self._now)
@@ -146,12 +165,17 @@ class _Look:
     def _paused(self, known: VmMemory) -> VmMemory:
         ending = Ending(Cause.GUEST_WATCHDOG, False, "the guest's own watchdog ran out and paused it")
         kept_off = reserve(self._book.view, self._sid, self._vm, self._now)
-        if kept_off and kept_off.why is HandsOff.OBSERVE and known.would != WOULD_RESET:
-            self._say_would(ending.sentence)
-            return replace(known, would=WOULD_RESET)
-        if kept_off:
+        if kept_off is None or kept_off.why is HandsOff.LOCKED:  # then only its reset waits
+            return self._opened(known, ending, self._now.wall_s, ("state: paused (watchdog)",))
+        told = WOULD_RESET if kept_off.why is HandsOff.OBSERVE else NOTED
+        if known.would == told:
             return known
-        return self._opened(known, ending, self._now.wall_s, ("state: paused (watchdog)",))
+        if told == WOULD_RESET:
+            self._say_would(ending.sentence)
+        else:
+            sentence = f"{ending.sentence}: in maintenance, so it is only noted, and reset when that ends"
+            self._book.say(Kind.VM_NOTE, self._sid, sentence, "maintenance")
+        return replace(known, would=told)
 
     def _opened(self, known: VmMemory, ending: Ending, since_s: float, lines: tuple[str, ...]) -> VmMemory:
         life = replace(known, trail=())  # it is noticed now: what libvirt said last was about its start
@@ -196,7 +220,7 @@ class _Look:
         """Its disks and network move still, long after the reset: nobody would kill it for that."""
         if known.hang.stage is not HangStage.RESET or self._terms is None or pulse.io_s is None:
             return False
-        return pulse.io_s >= known.hang.stage_s + PATIENCE * _grace_s(self._terms)
+        return pulse.io_s >= known.hang.stage_s + PATIENCE * grace_s(self._terms)
 
     def _unheard(self, known: VmMemory) -> VmMemory:
         has_checks = self._book.view.care(self._sid).checks
@@ -222,7 +246,7 @@ def _closed(known: VmMemory, now: Now) -> VmMemory:
     return replace(known, hang=state, incident=None, down_since_wall_s=None, ending=None, excused_s=now.boottime_s)
 
 
-def _grace_s(terms: HangTerms) -> float:
+def grace_s(terms: HangTerms) -> float:
     """How long a reset guest may be silent."""
     return max(terms.uptime_s, terms.silence_s, BOOT_S)
 
@@ -230,137 +254,3 @@ def _grace_s(terms: HangTerms) -> float:
 def recent_resets(state: HangState, terms: HangTerms, now: Now) -> tuple[float, ...]:
     """Those that still count, until the very moment for which a held one asks to be woken."""
     return tuple(at_s for at_s in state.resets_s if now.boottime_s < at_s + terms.window_s)
-
-
-def reset_done(book: Book, order: Reset, vm: VmMemory, result: OrderResult) -> VmMemory:
-    """What came of a reset, or of ending a QEMU. A QEMU that was ended is found off like any other."""
-    vm = replace(vm, inflight=None, as_of_s=result.ended_boottime_s, unsure=result.unreachable)
-
-    def say(kind: Kind, sentence: str, level: Level = Level.INFO) -> None:
-        book.say(kind, order.sid, sentence, "hang", level, incident=vm.incident)
-
-    if result.unreachable:
-        return vm
-    if result.ok:
-        if not order.hard:
-            say(Kind.VM_RESET, "was reset; its answer is waited for")
-        return vm
-    detail = result.obstacle.detail if result.obstacle else "nobody says why"
-    if order.hard:
-        sentence = f"its QEMU could not be ended: {detail}; tried again in {duration(END_AGAIN_S)}"
-        say(Kind.VM_HANG, sentence, Level.ERR)
-        return vm
-    say(Kind.VM_HANG, f"could not be reset: {detail}", Level.WARN)
-    return replace(vm, hang=replace(vm.hang, stage=HangStage.FAILED))
-
-
-class Hangs(Part):
-    """The part of a plan that is about VMs without life."""
-
-    def plan(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> None:
-        """One VM that runs and should."""
-        terms, pulse = self._view.care(config.sid).hang, self._seen.pulses.get(config.uuid)
-        if known.hang.stage is HangStage.NONE:
-            if terms and pulse and known.hang.answered and known.hang.told_s < hang.last_sign_s(pulse):
-                silent_s = hang.silent_s(pulse, max(known.excused_s, known.life_s))
-                self._plan.wake(self._now.boottime_s + max(terms.silence_s - silent_s, LOOK_AGAIN_S))
-            return
-        vm = (self._seen.vms or {}).get(config.uuid)
-        if known.pause or hang.rests(vm) or self._seen.host_stopping:
-            return  # it waits for its disk, or a person suspended it; or it ends with its host anyway
-        if kept_off := self._plan.hands.off(config, Reset):
-            self._plan.waiting[config.sid] = _not_reset(kept_off)
-            return
-        self._bring_back(config, service, known, terms or hang.WATCHDOG_TERMS, pulse)
-
-    def _bring_back(
-        self,
-        config: ServiceConfig,
-        service: ServiceStatus,
-        known: VmMemory,
-        terms: HangTerms,
-        pulse: Pulse | None,
-    ) -> None:
-        now_s, state = self._now.boottime_s, known.hang
-        if state.stage is HangStage.FOUND:
-            self._reset(config, service, known, terms)
-            return
-        self._plan.wake(now_s + LOOK_AGAIN_S)
-        match state.stage:
-            case HangStage.FAILED:
-                self._end(config, service, known, "it hung, and could not be reset")
-            case HangStage.RESET:
-                self._after_reset(config, service, known, terms, pulse)
-            case HangStage.ENDED if now_s - state.stage_s >= END_AGAIN_S:
-                self._end(config, service, known, "it hung")
-
-    def _reset(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, terms: HangTerms) -> None:
-        resets_s = recent_resets(known.hang, terms, self._now)
-        if len(resets_s) >= terms.resets:
-            self._hold(config, known, terms, resets_s)
-            return
-        why = known.ending.sentence if known.ending else "it hung"
-        state = replace(
-            known.hang,
-            stage=HangStage.RESET,
-            stage_s=self._now.boottime_s,
-            resets_s=(*resets_s, self._now.boottime_s),
-        )
-        self._order(config, service, replace(known, hang=state), why, hard=False)
-
-    def _after_reset(
-        self,
-        config: ServiceConfig,
-        service: ServiceStatus,
-        known: VmMemory,
-        terms: HangTerms,
-        pulse: Pulse | None,
-    ) -> None:
-        """It is given the time that a start takes; while its disks move, it is booting."""
-        since_s = self._now.boottime_s - known.hang.stage_s
-        vm = (self._seen.vms or {}).get(config.uuid)
-        if known.last_cause is Cause.GUEST_WATCHDOG or hang.paused_by_watchdog(vm):  # no pulse while paused
-            if since_s >= END_AGAIN_S:
-                self._end(config, service, known, "its watchdog paused it, and a reset did not help")
-            return
-        grace_s = _grace_s(terms)
-        silent = pulse is not None and hang.silent_s(pulse, known.hang.stage_s) >= terms.silence_s
-        if since_s >= grace_s and silent:
-            self._end(config, service, known, f"it hung, and did not answer {duration(grace_s)} after a reset")
-
-    def _hold(self, config: ServiceConfig, known: VmMemory, terms: HangTerms, resets_s: tuple[float, ...]) -> None:
-        """No reset is left: told once, with the way out; tried again when the oldest one no longer counts."""
-        sid = config.sid
-        way_out = f"to reset it now: qm reset {sid.partition(':')[2]}"
-        if terms.resets:
-            at_s = resets_s[-terms.resets] + terms.window_s
-            again_s = at_s - self._now.boottime_s
-            self._plan.pending[sid] = ("reset again", round(self._now.wall_s + again_s, 3))
-            self._plan.wake(at_s)
-            said = f"hung again after {len(resets_s)} resets: the next one in {duration(again_s)}; {way_out}"
-        else:
-            said = f"hung, and hangs of it are only told (hang_resets 0); {way_out}"
-        self._plan.waiting[sid] = said
-        if not known.hang.held:
-            self._say(Kind.VM_HELD, known, sid, said, Level.ERR)
-            self._plan.vms[config.uuid] = replace(known, hang=replace(known.hang, held=True))
-
-    def _end(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, why: str) -> None:
-        state = replace(known.hang, stage=HangStage.ENDED, stage_s=self._now.boottime_s)
-        self._order(config, service, replace(known, hang=state), why, hard=True)
-
-    def _order(
-        self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, why: str, *, hard: bool
-    ) -> None:
-        order = Reset(config.uuid, config.sid, service.uid, why, hard, known.instance, known.number + 1)
-        self._plan.orders.append(order)
-        self._plan.vms[config.uuid] = replace(known, inflight=order, number=order.number)
-        said = f"its QEMU is being ended, to be started anew: {why}" if hard else "is being reset"
-        self._say(Kind.VM_RESET, known, config.sid, said, Level.WARN)
-
-    def _say(self, kind: Kind, known: VmMemory, sid: str, sentence: str, level: Level) -> None:
-        self._plan.events.append(Event(kind, sentence, sid, "hang", level, {"incident": known.incident}))
-
-
-def _not_reset(kept_off: Reserve) -> str:
-    return f"hung, and not reset: {kept_off.sentence}"

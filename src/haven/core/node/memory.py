@@ -108,10 +108,11 @@ class VmMemory:
     the checks that were told to fail.
     Of an observed VM: `would`, what was last told that haven would do, and `would_wall_s`, when it would have
     started it. `locked`: the lock that was told; `blocked`: what was last told to wait for it; `stop_again_s`:
-    boottime before which no stop is tried, for a job was in its way. `drill`: the drill under way;
+    boottime before which no stop or reset is tried, for a job was in its way. `drill`: the drill under way;
     `killing`: the result of its kill is on its way; `drilled_wall_s`: when the last one began.
     `pause`: QEMU paused it for an I/O error, the pause number `pauses` of this life. `resumed_s`: boottime at
     which the pause before ended, after `resumes` tries. `io_told_s`: when a disk's error was last told.
+    `unsettled`: it was told that libvirt does not take its autostart or VMID.
     """
 
     running: bool
@@ -165,6 +166,7 @@ class VmMemory:
     resumed_s: float | None = None
     resumes: int = 0
     io_told_s: float | None = None
+    unsettled: bool = False
 
     def with_happening(self, happening: Happening) -> "VmMemory":
         return replace(self, trail=(*self.trail, happening)[-TRAIL_LIMIT:])

@@ -15,9 +15,9 @@ from haven.core.node import boot, evidence
 from haven.core.node.checks import signs
 from haven.core.node.drill import Drills
 from haven.core.node.hands import Hands
-from haven.core.node.hang import Hangs
 from haven.core.node.memory import NodeMemory, VmMemory, own_configs
 from haven.core.node.moves import Moves
+from haven.core.node.reset import Hangs
 from haven.core.node.resume import attend
 from haven.core.node.room import Room
 from haven.core.node.sift import sift
@@ -95,8 +95,7 @@ class Plan:
                 continue
             if service.node == self._seen.node and not known.unsure:
                 self._plan(config, service, known, facts.get(config.uuid))
-        if facts is not None:
-            Drills(self, self._seen).run()
+        Drills(self, self._seen).run()
         evidence.collect(self, self._seen)
         sift(self, self._memory.vms, self._seen)
 

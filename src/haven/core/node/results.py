@@ -7,8 +7,8 @@ from haven.core.brake import retry_pause_s
 from haven.core.io_pause import inspected, resume_ended
 from haven.core.node.book import Book
 from haven.core.node.drill import done_event
-from haven.core.node.hang import reset_done
 from haven.core.node.memory import MoveEnded, MoveOutcome, VmMemory, last_sequence
+from haven.core.node.reset import reset_done
 from haven.core.oom import OomKill, judge
 from haven.core.order import (
     AwaitAgent,
@@ -21,6 +21,7 @@ from haven.core.order import (
     Probe,
     Reset,
     Resume,
+    Settle,
     Start,
     Stop,
 )
@@ -50,14 +51,16 @@ def order_done(book: Book, result: OrderResult) -> None:
             _probe_done(book, order, vm, result)
         case Kill() | AwaitAgent():
             _drilled(book, order, vm, result)
-        case Inspect():
-            book.vms[order.uuid] = inspected(vm, result)
-        case Resume():
-            book.vms[order.uuid] = resume_ended(book, order, vm, result)
+        case Inspect() | Resume():
+            book.vms[order.uuid] = (
+                resume_ended(book, order, vm, result) if isinstance(order, Resume) else inspected(vm, result)
+            )
         case CollectEvidence():
             _evidence_came(book, order, vm, result)
         case Favour():
             _favoured(book, order, result)
+        case Settle():
+            _settled(book, order, vm, result)
 
 
 def _acted(book: Book, order: Start | Stop | Move | Reset, vm: VmMemory, result: OrderResult) -> VmMemory:
@@ -239,7 +242,7 @@ def _drilled(book: Book, order: Kill | AwaitAgent, vm: VmMemory, result: OrderRe
     vm = replace(vm, killing=vm.killing and not isinstance(order, Kill))
     if isinstance(order, AwaitAgent):
         book.vms[order.uuid] = replace(vm, drill=None)
-        failed = "" if result.answered else f"its agent does not answer after {duration(order.timeout_s)}"
+        failed = "" if result.answered else _not_serving(order, result)
         serving_s = result.ended_wall_s if result.answered else None
         book.events.append(done_event(order.sid, drill, serving_s, "its agent answers", failed))
         return
@@ -247,9 +250,18 @@ def _drilled(book: Book, order: Kill | AwaitAgent, vm: VmMemory, result: OrderRe
         drill = replace(drill, killed_wall_s=result.ended_wall_s, asks_agent=result.answered)
         book.vms[order.uuid] = replace(vm, drill=drill)
         return
-    detail = result.obstacle.detail if result.obstacle else "libvirt does not answer"
+    if result.unreachable:  # whether it was killed is seen when libvirt is back
+        book.vms[order.uuid] = vm
+        return
+    detail = result.obstacle.detail if result.obstacle else "nobody says why"
     book.vms[order.uuid] = replace(vm, drill=None)
     book.events.append(done_event(order.sid, drill, None, "", f"not begun: {detail}"))
+
+
+def _not_serving(order: AwaitAgent, result: OrderResult) -> str:
+    if result.unreachable:
+        return "it runs, but nobody saw it serve: libvirt went away while its agent was asked"
+    return f"its agent does not answer after {duration(order.timeout_s)}"
 
 
 def _evidence_came(book: Book, order: CollectEvidence, vm: VmMemory, result: OrderResult) -> None:
@@ -282,3 +294,15 @@ def _favoured(book: Book, order: Favour, result: OrderResult) -> None:
         book.favour_refused = True
         sentence = f"its priority is not applied: {result.obstacle.detail} (haven needs CAP_SYS_RESOURCE)"
         book.say(Kind.VM_NOTE, order.sid, sentence, "memory", Level.WARN)
+
+
+def _settled(book: Book, order: Settle, vm: VmMemory, result: OrderResult) -> None:
+    """A failure is told once, and tried again at every tick."""
+    if result.unreachable:
+        return
+    if result.obstacle and not vm.unsettled:
+        number = f", VMID {order.vmid}" if order.vmid else ""
+        what = f"autostart {'on' if order.autostart else 'off'}{number}"
+        sentence = f"libvirt does not keep what it should for it ({what}): {result.obstacle.detail}; tried again"
+        book.say(Kind.VM_NOTE, order.sid, sentence, "intent", Level.WARN)
+    book.vms[order.uuid] = replace(vm, unsettled=result.obstacle is not None)
