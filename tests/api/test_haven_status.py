@@ -197,6 +197,16 @@ def test_a_paused_vm_does_not_run(world: World) -> None:
     assert explain(world)["next"]["sentence"] == "nothing: haven leaves a paused VM as it is"
 
 
+def test_a_vm_whose_start_hangs_says_so_and_not_that_it_is_paused(world: World) -> None:
+    protected(world)
+    world.libvirt.present["u-2"] = guest("u-2", "web", "prelaunch", hint=102)
+    wait = "libvirt has been starting it for 12 min: its storage may hang; its disks: virsh domblklist web"
+    world.put(f"lrm/{NODE}", LrmRecord(NODE, LrmState.ACTIVE, LrmMode.ACTIVE, NOW_S, waiting={"vm:102": wait}))
+    assert vm(world)["trouble"] == f"down; {wait}"
+    assert vm(world)["advice"] == "if it stays so: haven explain vm:102"
+    assert explain(world)["next"]["sentence"] == wait
+
+
 def test_a_vm_that_libvirt_lost_is_told_with_both_ways_out(world: World) -> None:
     protected(world)
     del world.libvirt.present["u-2"]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from haven.core.node import long_start
 from haven.core.records import ServiceConfig, ServiceStatus
 from haven.core.settings import Settings
 from haven.core.transaction import Committed, Outcome, Put, Transaction, Unavailable
@@ -263,6 +264,34 @@ def test_looks_at_a_dead_mount_take_no_place_from_starts(tmp_path: Path) -> None
                 await host.until_started(UUIDS[0], 1)
             finally:
                 host.hypervisor.dead_mount.set()
+
+    asyncio.run(story())
+
+
+def test_starts_that_hang_in_libvirt_leave_room_for_other_starts_and_for_stops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(long_start, "LONG_S", 0.05)
+
+    async def story() -> None:
+        async with a_host(tmp_path, max_workers=1) as host:
+            hanging = [f"cccccccc-0000-4000-8000-000000000{number}" for number in range(201, 205)]
+            for uuid in hanging:
+                host.hypervisor.add(uuid, f"hangs-{uuid[-3:]}", running=False)
+            host.protect(UUIDS[0])
+            await host.until_runs("vm:101")
+            host.hypervisor.hanging.update(hanging)
+            try:
+                host.protect(*hanging[:3])
+                await host.until(lambda: len(host.hypervisor.began) == 3, "three starts hang")
+                host.hypervisor.kill(UUIDS[0])
+                await host.until_started(UUIDS[0], 1)
+                host.protect(hanging[3])
+                await host.until(lambda: len(host.hypervisor.began) == 4, "four starts hang")
+                host.protect(UUIDS[0], wanted=Wanted.STOPPED)
+                await host.until(lambda: host.hypervisor.is_off(UUIDS[0]), "the other VM is stopped")
+            finally:
+                host.hypervisor.end_hanging.set()
 
     asyncio.run(story())
 

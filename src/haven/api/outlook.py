@@ -18,6 +18,8 @@ from haven.history.model import HistoryError
 from haven.hypervisor.protocol import Guest, HypervisorError
 
 DAY_S = 86400.0
+BEING_STARTED = "prelaunch"
+"""QMP's word for a QEMU that libvirt has not let go yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,7 @@ class VmOutlook:
         if self.hung:
             return self._hung(), f"to reset it at once: qm reset {self.vmid}; why: haven explain {self.sid}"
         if self.config.wanted is Wanted.STARTED and not self.runs and self.power != "unknown":
-            if self.power == "paused" and self.guest:
+            if self.power == "paused" and self.guest and self.guest.status != BEING_STARTED:
                 return self._paused(self.guest)
             if hands and hands.why is HandsOff.OBSERVE:
                 number = phrases.number(self.sid)

@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from haven.core.contract import Asked, Decision, NodeObservation
@@ -81,7 +80,9 @@ class Lrm:
         self._asking_host = False
         self._results: list[OrderResult] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._workers = ThreadPoolExecutor(4 * settings.max_workers, "order")  # room for hard stops, too
+        # A VM has one of these orders at a time, and the core bounds the starts among them (core.node.long_start).
+        # In a pool, starts that never end would take the threads that stops and resets need.
+        self._workers = Threads("order")
         self._helpers = Threads("helper")  # a look at a disk on a dead mount never returns
         self._definitions = Definitions(settings.node, hypervisor, store, story, self._helpers, self._spawn)
 
@@ -205,10 +206,8 @@ class Lrm:
     async def _perform(self, order: Order) -> None:
         log.debug("order: %s", order)
         try:
-            if isinstance(order, (Start, Stop, Reset, Resume)):
-                work = self._workers.submit(perform, self._hypervisor, order)
-            else:
-                work = self._helpers.begin(lambda: perform(self._hypervisor, order))
+            threads = self._workers if isinstance(order, (Start, Stop, Reset, Resume)) else self._helpers
+            work = threads.begin(lambda: perform(self._hypervisor, order))
             result = await asyncio.wrap_future(work)
         except Exception as error:
             self._story.error(f"lrm: {type(order).__name__.lower()} of {order.sid} broke off")

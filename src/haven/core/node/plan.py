@@ -11,7 +11,7 @@ from haven.core.contract import NodeObservation
 from haven.core.event import Event, Scalar
 from haven.core.favour import favour
 from haven.core.hypervisor import Vm
-from haven.core.node import boot, evidence
+from haven.core.node import boot, evidence, long_start
 from haven.core.node.checks import signs
 from haven.core.node.drill import Drills
 from haven.core.node.hands import Hands
@@ -62,7 +62,7 @@ class Plan:
         self.workers = _workers(observation)
         self.not_after_s = observation.lease.act_until_s if observation.lease else None
         self.moving = sum(isinstance(vm.inflight, Move) for vm in self.vms.values())
-        self._starting = sum(isinstance(vm.inflight, Start) for vm in self.vms.values())
+        self._starting, self._aside = long_start.count(self.vms.values(), self.workers, now)
         self.stopping = sum(isinstance(vm.inflight, Stop) for vm in self.vms.values())
 
     def memory(self) -> NodeMemory:
@@ -97,6 +97,7 @@ class Plan:
                 self._plan(config, service, known, facts.get(config.uuid))
         if facts is not None:
             Drills(self, self._seen).run()
+        long_start.tell(self, self._seen)
         evidence.collect(self, self._seen)
         sift(self, self._memory.vms, self._seen)
 
@@ -216,7 +217,7 @@ class Plan:
             self._claim_run_key(config, service)
             return
         if self._starting >= self.workers:  # a finished order wakes the step again
-            self.waiting[config.sid] = f"its start waits for one of {self.workers} other starts to end"
+            self.waiting[config.sid] = long_start.waits(self.workers, self._aside)
             return
         if not Room(self, self._seen).admits(config, service, known):
             return
@@ -225,7 +226,9 @@ class Plan:
         order = Start(config.uuid, config.sid, service.uid, why, known.number + 1, self.not_after_s)
         self.first.append(order)
         self._starting += 1
-        self.vms[config.uuid] = replace(known, inflight=order, number=order.number, restart_at_s=None)
+        self.vms[config.uuid] = replace(
+            known, inflight=order, number=order.number, ordered_s=self._now.boottime_s, restart_at_s=None
+        )
         self.say_begin(config.sid, "start", f"is being started: {why}")
 
     def _holds_run_key(self, config: ServiceConfig) -> bool:

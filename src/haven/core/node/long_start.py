@@ -1,0 +1,72 @@
+"""Starts that libvirt does not end (a disk on a dead mount): each is told, and holds up no other VM's start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from haven.core.clock import Now
+from haven.core.contract import NodeObservation
+from haven.core.event import Event, Scalar
+from haven.core.node.memory import VmMemory, own_configs
+from haven.core.order import Start
+from haven.core.records import ServiceConfig
+from haven.core.sentences import duration
+from haven.core.words import Kind, Level, Wanted
+
+if TYPE_CHECKING:
+    from haven.core.node.plan import Plan
+
+LONG_S = 30.0
+"""A start that has lasted so long may never end: nobody else waits for it any more."""
+
+ASIDE_PER_WORKER = 3
+"""So many long starts for each of `max_workers` count for nothing. The bound is libvirtd's: each of them keeps one
+of its 20 threads, and without a free one it does nothing for anybody."""
+
+
+def lasts_s(known: VmMemory, now: Now) -> float | None:
+    """How long its start has been under way; None: there is none."""
+    return now.boottime_s - known.ordered_s if isinstance(known.inflight, Start) else None
+
+
+def count(vms: Iterable[VmMemory], workers: int, now: Now) -> tuple[int, int]:
+    """How many starts count against `max_workers`, and how many others do not, for they have lasted long."""
+    lasting = [lasts for known in vms if (lasts := lasts_s(known, now)) is not None]
+    aside = min(sum(lasts >= LONG_S for lasts in lasting), ASIDE_PER_WORKER * workers)
+    return len(lasting) - aside, aside
+
+
+def waits(workers: int, aside: int) -> str:
+    """What a start waits for that finds no room."""
+    hanging = f"; {aside} more hang in libvirt (haven status says which)" if aside else ""
+    return f"its start waits for one of {workers} other starts to end{hanging}"
+
+
+def tell(plan: Plan, seen: NodeObservation) -> None:
+    """Whatever is wanted of such a VM, haven can only wait for the end of its start, and says so."""
+    for config in own_configs(seen).values():
+        known = plan.vms.get(config.uuid)
+        lasts = lasts_s(known, plan.now) if known else None
+        if known is None or lasts is None:
+            continue
+        if lasts < LONG_S:
+            plan.wake(known.ordered_s + LONG_S)
+        else:
+            _tell(plan, seen, config, known, lasts)
+
+
+def _tell(plan: Plan, seen: NodeObservation, config: ServiceConfig, known: VmMemory, lasts: float) -> None:
+    """In the history once; status shows it as long as it lasts, in minutes: each change of it is written."""
+    vm = (seen.vms or {}).get(config.uuid)
+    advice = f"its storage may hang; its disks: virsh domblklist {quote(vm.name if vm else config.uuid)}"
+    length = duration(lasts) if lasts >= 2 * 60 else f"more than {LONG_S:g} s"
+    before = "" if config.wanted is Wanted.STARTED else "its stop waits: "
+    plan.waiting[config.sid] = f"{before}libvirt has been starting it for {length}: {advice}"
+    if known.long_told != known.number:
+        plan.vms[config.uuid] = replace(known, long_told=known.number)
+        fields: dict[str, Scalar] = {"action": "start", "phase": "long"}
+        sentence = f"its start has not ended after {LONG_S:g} s: {advice}"
+        plan.events.append(Event(Kind.EXEC, sentence, config.sid, "5.2", Level.WARN, fields))
