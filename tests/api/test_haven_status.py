@@ -151,6 +151,15 @@ def test_a_vm_that_is_down_says_what_comes_next(world: World) -> None:
     assert explain(world)["next"] == {"sentence": "started again", "at": NOW_S + 4}
 
 
+def test_why_it_is_down_is_said_before_what_comes_next(world: World) -> None:
+    protected(world, off=True)
+    why = "held: disk /srv/web.qcow2 is missing; the manager (haven crm) has not read that yet"
+    next_ = {"vm:102": PendingWork("tried again", NOW_S + 40)}
+    record = LrmRecord(NODE, LrmState.ACTIVE, LrmMode.ACTIVE, NOW_S, waiting={"vm:102": why}, pending=next_)
+    world.put(f"lrm/{NODE}", record)
+    assert vm(world)["trouble"] == f"down; {why}; tried again in 40 s"
+
+
 @pytest.mark.parametrize(
     ("state", "wait"),
     [

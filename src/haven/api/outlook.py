@@ -199,9 +199,11 @@ class VmOutlook:
         return "hung; it was reset, and its answer is waited for" if reset else "hung; haven brings it back"
 
     def _down(self) -> str:
+        said = [self.waiting] if self.waiting else []
         if self.pending:
-            return f"down; {self.pending.what} in {max(self.pending.at_wall_s - self.all.now_s, 0):.0f} s"
-        return f"down; {self.waiting or 'haven is about to start it'}"
+            left_s = max(self.pending.at_wall_s - self.all.now_s, 0)
+            said.append(f"{self.pending.what} in {left_s:.0f} s")
+        return "; ".join(["down", *(said or ["haven is about to start it"])])
 
 
 def look(state: State) -> Outlook:

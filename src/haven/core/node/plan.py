@@ -199,11 +199,18 @@ class Plan:
             known = replace(known, retry_uid=service.uid, retry_at_s=self._now.boottime_s + length_s)
             self.vms[config.uuid] = known
         if known.retry_at_s > self._now.boottime_s:
-            self.wake(known.retry_at_s)
+            self._say_unread(config.sid, reported, known.retry_at_s)
             return True
         del self.results[service.uid]
         self.vms[config.uuid] = replace(known, retry_uid="")
         return False
+
+    def _say_unread(self, sid: str, reported: Result, until_s: float) -> None:
+        """As a rule only for the moment until the manager holds it."""
+        detail = reported.detail or "its start failed"
+        self.waiting[sid] = f"held: {detail}; the manager (haven crm) has not read that yet"
+        self.pending[sid] = ("tried again", float(round(self._now.wall_s + until_s - self._now.boottime_s)))
+        self.wake(until_s)
 
     def _start(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> None:
         if self.hands.from_start(config, known):
@@ -248,7 +255,10 @@ class Plan:
                 records = (f"config/{config.sid}", f"service/{config.sid}")
                 self.guards += [Guard(name, self._view.revision_of(name)) for name in records]
         elif run.node != node:
-            self.waiting[config.sid] = f"not started here: {run.node} may run it (it holds its run key)"
+            self.waiting[config.sid] = (
+                f"not started here: {run.node} may run it (it holds its run key);"
+                f" once {run.node} is off for certain: haven fence confirm {run.node}"
+            )
 
     def report_success(self, service: ServiceStatus, config: ServiceConfig) -> None:
         if service.uid not in self.results:
