@@ -17,6 +17,7 @@ from haven.core.records import (
     Origin,
     PendingWork,
     ServiceStatus,
+    VmCare,
     VmJournal,
 )
 from haven.core.words import (
@@ -149,6 +150,15 @@ def test_a_vm_that_is_down_says_what_comes_next(world: World) -> None:
     assert seen["trouble"] == "down; started again in 4 s"
     assert seen["pending"] == {"what": "started again", "at": NOW_S + 4}
     assert explain(world)["next"] == {"sentence": "started again", "at": NOW_S + 4}
+
+
+def test_explain_says_who_starts_it_at_a_boot_of_the_host(world: World) -> None:
+    protected(world)
+    world.put("care/vm:102", VmCare("vm:102", start_order=1))
+    said = explain(world)["would_change"][-1]
+    assert said.startswith("a boot of the host: haven starts it (start_order 1); libvirt does not")
+    world.put("care/vm:102", VmCare("vm:102", start_order=1, observe=True))
+    assert explain(world)["would_change"][-1].startswith("a boot of the host: haven does not start it")
 
 
 def test_why_it_is_down_is_said_before_what_comes_next(world: World) -> None:
