@@ -27,16 +27,19 @@ ASIDE_PER_WORKER = 3
 of its 20 threads, and without a free one it does nothing for anybody."""
 
 
-def lasts_s(known: VmMemory, now: Now) -> float | None:
-    """How long its start has been under way; None: there is none."""
-    return now.boottime_s - known.ordered_s if isinstance(known.inflight, Start) else None
+def began_s(known: VmMemory, now: Now) -> float | None:
+    """Since when (boottime) its start is under way: now, if that was not noted yet; None: there is none."""
+    if not isinstance(known.inflight, Start):
+        return None
+    number, at_s = known.begun
+    return at_s if number == known.inflight.number else now.boottime_s
 
 
 def count(vms: Iterable[VmMemory], workers: int, now: Now) -> tuple[int, int]:
     """How many starts count against `max_workers`, and how many others do not, for they have lasted long."""
-    lasting = [lasts for known in vms if (lasts := lasts_s(known, now)) is not None]
-    aside = min(sum(lasts >= LONG_S for lasts in lasting), ASIDE_PER_WORKER * workers)
-    return len(lasting) - aside, aside
+    began = [at_s for known in vms if (at_s := began_s(known, now)) is not None]
+    aside = min(sum(now.boottime_s >= at_s + LONG_S for at_s in began), ASIDE_PER_WORKER * workers)
+    return len(began) - aside, aside
 
 
 def waits(workers: int, aside: int) -> str:
@@ -49,13 +52,14 @@ def tell(plan: Plan, seen: NodeObservation) -> None:
     """Whatever is wanted of such a VM, haven can only wait for the end of its start, and says so."""
     for config in own_configs(seen).values():
         known = plan.vms.get(config.uuid)
-        lasts = lasts_s(known, plan.now) if known else None
-        if known is None or lasts is None:
+        at_s = began_s(known, plan.now) if known else None
+        if known is None or at_s is None:
             continue
-        if lasts < LONG_S:
-            plan.wake(known.ordered_s + LONG_S)
+        if plan.now.boottime_s < at_s + LONG_S:
+            plan.vms[config.uuid] = replace(known, begun=(known.number, at_s))
+            plan.wake(at_s + LONG_S)
         else:
-            _tell(plan, seen, config, known, lasts)
+            _tell(plan, seen, config, known, plan.now.boottime_s - at_s)
 
 
 def _tell(plan: Plan, seen: NodeObservation, config: ServiceConfig, known: VmMemory, lasts: float) -> None:

@@ -233,9 +233,7 @@ class Plan:
         order = Start(config.uuid, config.sid, service.uid, why, known.number + 1, self.not_after_s)
         self.first.append(order)
         self._starting += 1
-        self.vms[config.uuid] = replace(
-            known, inflight=order, number=order.number, ordered_s=self._now.boottime_s, restart_at_s=None
-        )
+        self.vms[config.uuid] = replace(known, inflight=order, number=order.number, restart_at_s=None)
         self.say_begin(config.sid, "start", f"is being started: {why}")
 
     def _holds_run_key(self, config: ServiceConfig) -> bool:
