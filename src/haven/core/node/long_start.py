@@ -31,8 +31,7 @@ def began_s(known: VmMemory, now: Now) -> float | None:
     """Since when (boottime) its start is under way: now, if that was not noted yet; None: there is none."""
     if not isinstance(known.inflight, Start):
         return None
-    number, at_s = known.begun
-    return at_s if number == known.inflight.number else now.boottime_s
+    return known.begun_s if known.begun == known.inflight.number else now.boottime_s
 
 
 def count(vms: Iterable[VmMemory], workers: int, now: Now) -> tuple[int, int]:
@@ -56,7 +55,7 @@ def tell(plan: Plan, seen: NodeObservation) -> None:
         if known is None or at_s is None:
             continue
         if plan.now.boottime_s < at_s + LONG_S:
-            plan.vms[config.uuid] = replace(known, begun=(known.number, at_s))
+            plan.vms[config.uuid] = replace(known, begun=known.number, begun_s=at_s)
             plan.wake(at_s + LONG_S)
         else:
             _tell(plan, seen, config, known, plan.now.boottime_s - at_s)
