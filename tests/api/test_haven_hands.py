@@ -85,6 +85,34 @@ def test_removing_a_vm_ends_observing_it(world: World) -> None:
     assert record(world, "care/vm:102") is None
 
 
+def test_who_lets_go_of_a_vm_that_a_boot_order_took_from_autostart_is_told(world: World) -> None:
+    """It used to stay down after the next boot, and nobody had said so."""
+    protected(world)
+    kept = world.libvirt.present["u-2"]
+    on, off = ({**kept.config, "onboot": word} for word in "10")
+    lost = "its autostart is off: it stays down after a boot of the host; to have libvirt start it then: virsh"
+
+    world.libvirt.present["u-2"] = replace(kept, config=on)
+    assert lost not in world.api.put("/haven/observe/102")["sentence"]
+    world.api.delete("/haven/observe/102")
+    world.libvirt.present["u-2"] = replace(kept, config=off)
+    assert f"{lost} autostart web" in world.api.put("/haven/observe/102")["sentence"]
+    world.api.put(f"{RESOURCES}/vm:102", state="ignored")
+    assert lost in world.api.get("/haven/history", sid="vm:102")[-1]["sentence"]
+    world.api.put(f"{RESOURCES}/vm:102", state="started")
+    assert lost not in world.api.get("/haven/history", sid="vm:102")[-1]["sentence"]
+    world.api.delete(f"{RESOURCES}/vm:102")
+    assert lost in world.api.get("/haven/history", sid="vm:102")[-1]["sentence"]
+
+
+def test_a_lock_says_that_a_vm_in_a_boot_order_stays_off_as_long(world: World) -> None:
+    protected(world)
+    assert "boot" not in world.api.put(LOCK, seconds=60)["sentence"]
+    world.api.delete(LOCK)
+    world.put("care/vm:102", VmCare("vm:102", start_order=1))
+    assert "should the host boot, it stays off as long" in world.api.put(LOCK, seconds=60)["sentence"]
+
+
 def test_an_unknown_vm_is_refused(world: World) -> None:
     assert "no VM 'vm:web9'" in refused(world.api.put, "/haven/observe/web9")
 

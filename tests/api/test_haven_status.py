@@ -17,6 +17,7 @@ from haven.core.records import (
     Origin,
     PendingWork,
     ServiceStatus,
+    VmCare,
     VmJournal,
 )
 from haven.core.words import (
@@ -151,6 +152,24 @@ def test_a_vm_that_is_down_says_what_comes_next(world: World) -> None:
     assert explain(world)["next"] == {"sentence": "started again", "at": NOW_S + 4}
 
 
+def test_explain_says_who_starts_it_at_a_boot_of_the_host(world: World) -> None:
+    protected(world)
+    world.put("care/vm:102", VmCare("vm:102", start_order=1))
+    said = explain(world)["would_change"][-1]
+    assert said.startswith("a boot of the host: haven starts it (start_order 1); libvirt does not")
+    world.put("care/vm:102", VmCare("vm:102", start_order=1, observe=True))
+    assert explain(world)["would_change"][-1].startswith("a boot of the host: haven does not start it")
+
+
+def test_why_it_is_down_is_said_before_what_comes_next(world: World) -> None:
+    protected(world, off=True)
+    why = "held: disk /srv/web.qcow2 is missing; the manager (haven crm) has not read that yet"
+    next_ = {"vm:102": PendingWork("tried again", NOW_S + 40)}
+    record = LrmRecord(NODE, LrmState.ACTIVE, LrmMode.ACTIVE, NOW_S, waiting={"vm:102": why}, pending=next_)
+    world.put(f"lrm/{NODE}", record)
+    assert vm(world)["trouble"] == f"down; {why}; tried again in 40 s"
+
+
 @pytest.mark.parametrize(
     ("state", "wait"),
     [
@@ -195,6 +214,16 @@ def test_a_paused_vm_does_not_run(world: World) -> None:
     assert (seen["power"], seen["runs"], seen["trouble"]) == ("paused", 0, "paused (watchdog)")
     assert seen["advice"] == "when what stopped it is mended: virsh resume web"
     assert explain(world)["next"]["sentence"] == "nothing: haven leaves a paused VM as it is"
+
+
+def test_a_vm_whose_start_hangs_says_so_and_not_that_it_is_paused(world: World) -> None:
+    protected(world)
+    world.libvirt.present["u-2"] = guest("u-2", "web", "prelaunch", hint=102)
+    wait = "libvirt has been starting it for 12 min: its storage may hang; its disks: virsh domblklist web"
+    world.put(f"lrm/{NODE}", LrmRecord(NODE, LrmState.ACTIVE, LrmMode.ACTIVE, NOW_S, waiting={"vm:102": wait}))
+    assert vm(world)["trouble"] == f"down; {wait}"
+    assert vm(world)["advice"] == "if it stays so: haven explain vm:102"
+    assert explain(world)["next"]["sentence"] == wait
 
 
 def test_a_vm_that_libvirt_lost_is_told_with_both_ways_out(world: World) -> None:

@@ -347,6 +347,11 @@ def clock_back(story: Story) -> None:
     story.world.wall_s -= 365 * 86400.0
 
 
+@step("the clock is set (\\d+) days (ahead|back)")
+def clock_moved(story: Story, days: str, how: str) -> None:
+    story.world.wall_s += float(days) * 86400.0 * (1 if how == "ahead" else -1)
+
+
 @step("root sets <sid> started and the manager's commit is unknown but written")
 def manager_unknown(story: Story, sid: str) -> None:
     story.world.configure(sid, state=Wanted.STARTED)

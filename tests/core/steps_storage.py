@@ -2,9 +2,12 @@
 
 from haven.core.host import Space
 from haven.core.hypervisor import Happening, Moment
+from haven.core.order import Order, Start
 from haven.core.records import LrmRecord
 from tests.core.story import Story, step
 from tests.core.world import NODE
+
+NEVER_S = 1e7
 
 
 @step("the storage of <sid> is (full|failing|well again)")
@@ -31,6 +34,17 @@ def io_errors(story: Story, sid: str, count: str) -> None:
         story.world.host.happenings.append(happening)
         story.world.tell_lrm()
         story.world.settle()
+
+
+@step("starts of <sid> hang in libvirt")
+def starts_hang(story: Story, sid: str) -> None:
+    host, uuid = story.world.host, story.world.guest(sid).uuid
+    usual_s = host.duration_s
+
+    def duration_s(order: Order) -> float:
+        return NEVER_S if isinstance(order, Start) and order.uuid == uuid else usual_s(order)
+
+    host.duration_s = duration_s  # type: ignore[method-assign]
 
 
 @step("<n> MiB of <n> GiB are free in /srv, with the image of <sid>")

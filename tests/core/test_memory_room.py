@@ -1,5 +1,7 @@
 """A start never takes what is not there: the sums, whatever the numbers."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,6 +56,18 @@ def test_what_a_young_guest_has_not_touched_yet_is_still_its_own(claim: int, tou
     facts = seen(5000, vm("a", 4096), vm("b", claim, runs=True, resident_mib=touched), reserve_mib=0)
     still = max(0, claim - touched) if age_s < SETTLING_S else 0
     assert (shortage(facts, {"b": young}, "a", NOW) is None) == (4096 + QEMU_OVERHEAD_MIB + still <= 5000)
+
+
+@given(MIB, MIB, st.floats(0.0, 2 * SETTLING_S), st.floats(-SETTLING_S, SETTLING_S))
+def test_after_a_takeover_a_young_guest_counts_whole(
+    size: int, touched: int, age_s: float, taken_over_before_s: float
+) -> None:
+    young = replace(vm("b", size, runs=True, resident_mib=touched), uptime_s=age_s)
+    facts = seen(5000, vm("a", 4096), young, reserve_mib=0)
+    inherited = 1000.0 - age_s <= 1000.0 - taken_over_before_s and age_s < SETTLING_S and size > 0
+    still = max(0, size + QEMU_OVERHEAD_MIB - touched) if inherited else 0
+    short = shortage(facts, {"b": VmMemory(True, 0.0, "boot")}, "a", NOW, 1000.0 - taken_over_before_s)
+    assert (short is None) == (4096 + QEMU_OVERHEAD_MIB + still <= 5000)
 
 
 def test_a_host_that_shares_its_memory_out_more_than_once_may_ask_for_less() -> None:

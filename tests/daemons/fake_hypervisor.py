@@ -22,6 +22,9 @@ class FakeHypervisor:
         self.missing: set[str] = set()
         self.definitions: dict[str, Mapping[str, str]] = {}
         self.bugs = 0  # so many starts end in an error that nobody thought of
+        self.hanging: set[str] = set()  # VMs whose start ends when `end_hanging` is set
+        self.began: list[str] = []  # starts that hang
+        self.end_hanging = threading.Event()
         self.dead_mount: threading.Event | None = None  # while it is not set, a look at a disk hangs
         self._vms: dict[str, Vm] = {}
         self._pids = itertools.count(1000)
@@ -39,6 +42,9 @@ class FakeHypervisor:
         self._vms[uuid] = replace(self._vms[uuid], power=Power.OFF, why=Why.CRASHED, instance=None)
         if self._happened and not self.down:
             self._happened(Happening(uuid, Moment.STOPPED_FAILED, _boottime_s(), time.time()))
+
+    def is_off(self, uuid: str) -> bool:
+        return self._vms[uuid].power is Power.OFF
 
     def lose_process(self, uuid: str) -> None:
         """QEMU is dead, and libvirt does not know yet."""
@@ -71,6 +77,10 @@ class FakeHypervisor:
 
     def start(self, uuid: str) -> Instance | None:
         self._reach()
+        if uuid in self.hanging:
+            self.began.append(uuid)
+            self.end_hanging.wait(60)
+            raise HypervisorError("it hung")
         if self.bugs:
             self.bugs -= 1
             raise ZeroDivisionError("a bug")

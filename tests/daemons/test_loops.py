@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from haven.core.node import long_start
 from haven.core.records import ServiceConfig, ServiceStatus
 from haven.core.settings import Settings
 from haven.core.transaction import Committed, Outcome, Put, Transaction, Unavailable
@@ -58,6 +59,7 @@ class Host:
     store: SqliteStore
     disk: FullDisk
     history: Path
+    lrm: Lrm
 
     def protect(self, *uuids: str, wanted: Wanted = Wanted.STARTED) -> None:
         view = self.store.read()
@@ -117,8 +119,9 @@ async def a_host(tmp_path: Path, max_workers: int = 4, tick_s: float = 10.0) -> 
         waker.__enter__()
         bounded, story = BoundedStore(disk), Story(name, history)
         if name == "lrm":
-            host = Host(hypervisor, open_store(tmp_path, tmp_path, "test"), disk, tmp_path / "history.db")
-            tasks.append(asyncio.create_task(Lrm(settings, "lrm-1", bounded, hypervisor, story, waker).run()))
+            lrm = Lrm(settings, "lrm-1", bounded, hypervisor, story, waker)
+            host = Host(hypervisor, open_store(tmp_path, tmp_path, "test"), disk, tmp_path / "history.db", lrm)
+            tasks.append(asyncio.create_task(lrm.run()))
         else:
             tasks.append(asyncio.create_task(Crm(settings, "crm-1", bounded, story, waker).run()))
     assert host is not None
@@ -263,6 +266,52 @@ def test_looks_at_a_dead_mount_take_no_place_from_starts(tmp_path: Path) -> None
                 await host.until_started(UUIDS[0], 1)
             finally:
                 host.hypervisor.dead_mount.set()
+
+    asyncio.run(story())
+
+
+def test_starts_that_hang_in_libvirt_leave_room_for_other_starts_and_for_stops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(long_start, "LONG_S", 0.05)
+
+    async def story() -> None:
+        async with a_host(tmp_path, max_workers=1) as host:
+            hanging = [f"cccccccc-0000-4000-8000-000000000{number}" for number in range(201, 205)]
+            for uuid in hanging:
+                host.hypervisor.add(uuid, f"hangs-{uuid[-3:]}", running=False)
+            host.protect(UUIDS[0])
+            await host.until_runs("vm:101")
+            host.hypervisor.hanging.update(hanging)
+            try:
+                host.protect(*hanging[:3])
+                await host.until(lambda: len(host.hypervisor.began) == 3, "three starts hang")
+                host.hypervisor.kill(UUIDS[0])
+                await host.until_started(UUIDS[0], 1)
+                host.protect(hanging[3])
+                await host.until(lambda: len(host.hypervisor.began) == 4, "four starts hang")
+                host.protect(UUIDS[0], wanted=Wanted.STOPPED)
+                await host.until(lambda: host.hypervisor.is_off(UUIDS[0]), "the other VM is stopped")
+            finally:
+                host.hypervisor.end_hanging.set()
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_the_end_of_the_process_waits_for_an_order_and_not_for_one_that_hangs(tmp_path: Path, hangs: bool) -> None:
+    async def story() -> None:
+        async with a_host(tmp_path) as host:
+            host.hypervisor.hanging.add(UUIDS[1])
+            host.protect(UUIDS[1])
+            await host.until(lambda: host.hypervisor.began == [UUIDS[1]], "its start is under way")
+            if not hangs:
+                threading.Timer(0.2, host.hypervisor.end_hanging.set).start()
+            try:
+                await asyncio.wait_for(host.lrm.close(), 5.0)
+                assert host.hypervisor.end_hanging.is_set() is not hangs
+            finally:
+                host.hypervisor.end_hanging.set()
 
     asyncio.run(story())
 

@@ -10,6 +10,10 @@ def boot_lines(view: View, node: str, sid: str) -> list[str]:
     if config is None or not started_by_haven(view, node, sid):
         return []
     care = view.care(sid)
+    if care.observe:
+        return [
+            "a boot of the host: haven does not start it, it only watches; libvirt does if its autostart is on"
+        ]
     words = ["without a start_order, so last" if care.start_order is None else f"start_order {care.start_order}"]
     if care.start_delay_s:
         words.append(f"the next one {care.start_delay_s:g} s later")

@@ -8,6 +8,7 @@ from haven.api.affinity import difference, listed
 from haven.api.care_purge import without_care
 from haven.api.changes import Change, make_change, told
 from haven.api.errors import CHANGED_MEANWHILE, RefusedError, bad_parameters, failed
+from haven.api.let_go import stays_down
 from haven.api.params import Parameter, Params, Value, one_line, shown
 from haven.api.routes import Call, Route
 from haven.api.rule_purge import without
@@ -91,7 +92,8 @@ def update(call: Call) -> None:
         writes: list[Put | Delete] = [Put(f"config/{sid}", changed)]
         if changed.wanted is Wanted.STARTED:
             writes += stops_queued(view, sid)
-        line = told(call.identity, _difference(config, changed), sid, wanted=changed.wanted)
+        after = stays_down(call.state, config) if changed.wanted is Wanted.IGNORED else ""
+        line = told(call.identity, f"{_difference(config, changed)}{after}", sid, wanted=changed.wanted)
         return Change(tuple(writes), (line,))
 
     make_change(call.state, plan)
@@ -110,7 +112,8 @@ def delete(call: Call) -> None:
         options, forgotten = without_care(view, sid) if purge else ([], "")
         drill = [Delete(key) for key in (f"drill/{sid}",) if key in view.entries]
         writes = (Delete(f"config/{sid}"), *commands_queued(view, sid), *rules, *options, *drill)
-        text = f"taken out of haven's care, the VM is left as it is{said}{forgotten}"
+        after = stays_down(call.state, view.configs()[sid])
+        text = f"taken out of haven's care, the VM is left as it is{after}{said}{forgotten}"
         return Change(writes, (told(call.identity, text, sid, wanted="none"),))
 
     make_change(call.state, plan)

@@ -9,6 +9,7 @@ from haven.api.changes import Change, make_change
 from haven.api.errors import failed
 from haven.api.ha_resources import SID
 from haven.api.ha_words import STALE_S
+from haven.api.let_go import stays_down
 from haven.api.params import Parameter, one_line
 from haven.api.routes import Call, Route
 from haven.api.state import State
@@ -38,7 +39,9 @@ def now_of(state: State) -> Now:
 
 
 def observe(call: Call) -> object:
-    return _for_config(call, observing.observe)
+    answer = _for_config(call, observing.observe)
+    more = stays_down(call.state, call.state.view().configs().get(_sid(call)))
+    return answer | {"sentence": f"{answer['sentence']}{more}"}
 
 
 def protect(call: Call) -> object:

@@ -18,6 +18,8 @@ from haven.history.model import HistoryError
 from haven.hypervisor.protocol import Guest, HypervisorError
 
 DAY_S = 86400.0
+BEING_STARTED = "prelaunch"
+"""QMP's word for a QEMU that libvirt has not let go yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,7 @@ class VmOutlook:
         if self.hung:
             return self._hung(), f"to reset it at once: qm reset {self.vmid}; why: haven explain {self.sid}"
         if self.config.wanted is Wanted.STARTED and not self.runs and self.power != "unknown":
-            if self.power == "paused" and self.guest:
+            if self.power == "paused" and self.guest and self.guest.status != BEING_STARTED:
                 return self._paused(self.guest)
             if hands and hands.why is HandsOff.OBSERVE:
                 number = phrases.number(self.sid)
@@ -197,9 +199,11 @@ class VmOutlook:
         return "hung; it was reset, and its answer is waited for" if reset else "hung; haven brings it back"
 
     def _down(self) -> str:
+        said = [self.waiting] if self.waiting else []
         if self.pending:
-            return f"down; {self.pending.what} in {max(self.pending.at_wall_s - self.all.now_s, 0):.0f} s"
-        return f"down; {self.waiting or 'haven is about to start it'}"
+            left_s = max(self.pending.at_wall_s - self.all.now_s, 0)
+            said.append(f"{self.pending.what} in {left_s:.0f} s")
+        return "; ".join(["down", *(said or ["haven is about to start it"])])
 
 
 def look(state: State) -> Outlook:

@@ -1,7 +1,7 @@
 """Whether the host has the memory that a VM's start needs, so that a start does not kill the neighbour."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from haven.core.clock import Now
 from haven.core.contract import NodeObservation
@@ -46,17 +46,31 @@ class Shortage:
 def needed_mib(vm: Vm, percent: float) -> int:
     """What is looked for before its start, without QEMU's own; 0: nothing is. Huge pages come from a pool that is
     set aside and not part of what is available; a VM that has a QEMU has its memory."""
-    return 0 if vm.hugepages or occupied(vm) else round(vm.memory_mib * percent / 100)
+    return 0 if occupied(vm) else _whole_mib(vm, percent)
 
 
-def shortage(seen: NodeObservation, vms: Mapping[str, VmMemory], uuid: str, now: Now) -> Shortage | None:
-    """What a start of this VM lacks; None when it has room, or when not enough is known to say so."""
+def _whole_mib(vm: Vm, percent: float) -> int:
+    return 0 if vm.hugepages else round(vm.memory_mib * percent / 100)
+
+
+def claim_mib(needed_mib: int) -> int:
+    """What is kept for a start that needs so much."""
+    return needed_mib + QEMU_OVERHEAD_MIB if needed_mib else 0
+
+
+def shortage(
+    seen: NodeObservation, vms: Mapping[str, VmMemory], uuid: str, now: Now, took_over_s: float | None = None
+) -> Shortage | None:
+    """What a start of this VM lacks; None when it has room, or when not enough is known to say so. `took_over_s`:
+    when this process went on where another one had ended."""
     vm = (seen.vms or {}).get(uuid)
     if seen.host is None or vm is None:
         return None
-    needed = needed_mib(vm, seen.settings.memory_needed_percent)
-    facts = seen.vms or {}
+    percent, facts = seen.settings.memory_needed_percent, seen.vms or {}
+    needed = needed_mib(vm, percent)
     others = ((known, facts.get(other)) for other, known in vms.items() if other != uuid)
+    if took_over_s is not None:
+        others = ((_inherited(known, one, percent, took_over_s), one) for known, one in others)
     promised = promised_mib(others, now.boottime_s)
     reserve = seen.settings.memory_reserve_mib
     if not needed or needed + QEMU_OVERHEAD_MIB + promised + reserve <= seen.host.available_mib:
@@ -67,6 +81,16 @@ def shortage(seen: NodeObservation, vms: Mapping[str, VmMemory], uuid: str, now:
 def promised_mib(others: Iterable[tuple[VmMemory, Vm | None]], now_s: float) -> int:
     """What VMs that are being started, or were a moment ago, will still take."""
     return sum(_still_to_take(known, vm, now_s) for known, vm in others)
+
+
+def _inherited(known: VmMemory, vm: Vm | None, percent: float, took_over_s: float) -> VmMemory:
+    """What was reckoned for a start is not written down: of one before the takeover it is reckoned again."""
+    if vm is None or vm.uptime_s is None:
+        return known
+    began_s = vm.checked_boottime_s - vm.uptime_s
+    if began_s > took_over_s:
+        return known
+    return replace(known, claim_mib=claim_mib(_whole_mib(vm, percent)), claimed_s=began_s)
 
 
 def _still_to_take(known: VmMemory, vm: Vm | None, now_s: float) -> int:

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from typing import Any
 
 from haven.core.contract import Asked, Decision, NodeObservation
@@ -38,6 +38,9 @@ from haven.hypervisor.protocol import Hypervisor, HypervisorError, LifeSigns
 from haven.hypervisor.spaces import SpaceReader
 
 log = logging.getLogger("haven.lrm")
+
+ORDERS_END_S = 1.0
+"""So long the end of this process waits for orders: none is left half done, and one that hangs keeps nobody."""
 
 CLEAN_ENDS = frozenset(
     {
@@ -81,7 +84,10 @@ class Lrm:
         self._asking_host = False
         self._results: list[OrderResult] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._workers = ThreadPoolExecutor(4 * settings.max_workers, "order")  # room for hard stops, too
+        # A VM has one of these orders at a time, and the core bounds the starts among them (core.node.long_start).
+        # In a pool, starts that never end would take the threads that stops and resets need.
+        self._workers = Threads("order")
+        self._under_way: set[Future[OrderResult]] = set()
         self._helpers = Threads("helper")  # a look at a disk on a dead mount never returns
         self._definitions = Definitions(settings.node, hypervisor, store, story, self._helpers, self._spawn)
 
@@ -205,10 +211,11 @@ class Lrm:
     async def _perform(self, order: Order) -> None:
         log.debug("order: %s", order)
         try:
-            if isinstance(order, (Start, Stop, Reset, Resume)):
-                work = self._workers.submit(perform, self._hypervisor, order)
-            else:
-                work = self._helpers.begin(lambda: perform(self._hypervisor, order))
+            threads = self._workers if isinstance(order, (Start, Stop, Reset, Resume)) else self._helpers
+            work = threads.begin(lambda: perform(self._hypervisor, order))
+            if threads is self._workers:
+                self._under_way.add(work)
+                work.add_done_callback(self._under_way.discard)
             result = await asyncio.wrap_future(work)
         except Exception as error:
             self._story.error(f"lrm: {type(order).__name__.lower()} of {order.sid} broke off")
@@ -230,9 +237,11 @@ class Lrm:
             log.error("a task failed", exc_info=task.exception())
 
     async def close(self) -> None:
-        """Leave everything as it is: no VM is touched when haven goes."""
+        """Leave everything as it is: no VM is touched when haven goes. What is under way is done to its
+        end, unless that takes long."""
         for task in tuple(self._tasks):
             task.cancel()
+        await asyncio.to_thread(wait, tuple(self._under_way), ORDERS_END_S)
         with contextlib.suppress(HypervisorError):
             await self._hypervisor.close()
         if self._watch:

@@ -2,6 +2,7 @@
 
 from shlex import quote
 
+from haven.core.boot_order import started_by_haven
 from haven.core.clock import Now, deadline_after
 from haven.core.event import Event
 from haven.core.hypervisor import BLOCK_JOB
@@ -9,7 +10,7 @@ from haven.core.records import Origin, VmLock
 from haven.core.sentences import by, duration
 from haven.core.transaction import Delete, Put
 from haven.core.view import View
-from haven.core.words import Kind
+from haven.core.words import Kind, Wanted
 from haven.ops.deeds import Deed, OpsError
 
 
@@ -21,8 +22,16 @@ def lock(view: View, sid: str, length_s: float, reason: str, origin: Origin, now
         who = f"{by(held.origin)}: {held.reason}"
         raise OpsError(f"{sid} is locked already{who}, for {left} more; to unlock: {unlock_with(sid)}")
     record = VmLock(sid, reason, deadline_after(now, length_s), now.wall_s, origin)
-    sentence = f"{sid} is locked for {duration(length_s)} ({reason}); to unlock: {unlock_with(sid)}"
+    boot = "; should the host boot, it stays off as long: libvirt leaves its start to haven" * _in_turn(view, sid)
+    sentence = f"{sid} is locked for {duration(length_s)} ({reason}); to unlock: {unlock_with(sid)}{boot}"
     return Deed((Put(f"vmlock/{sid}", record),), (), sentence)
+
+
+def _in_turn(view: View, sid: str) -> bool:
+    """Whether haven alone starts it at a boot of the host."""
+    config = view.configs().get(sid)
+    wanted = config is not None and config.wanted is Wanted.STARTED and not view.care(sid).observe
+    return config is not None and wanted and started_by_haven(view, config.node, sid)
 
 
 def unlock(view: View, sid: str, origin: Origin) -> Deed:

@@ -132,10 +132,13 @@ class Book:
         """The end of an incident. `called_wall_s`: when haven called the hypervisor, if it was haven. `restarts`:
         how many that took; none when it mended itself, or somebody else did."""
         outage_s = at_wall_s - vm.down_since_wall_s if vm.down_since_wall_s else 0.0
+        after = f"after {outage_s:.2f} s"
+        if outage_s < 0.0:
+            outage_s, after = 0.0, "nobody knows after how long: the clock was set back meanwhile"
         self.say(
             Kind.VM_UP,
             sid,
-            f"{sentence}, after {outage_s:.2f} s",
+            f"{sentence}, {after}",
             "storage" if vm.pause else "restart",
             level,
             incident=vm.incident,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from haven.core import boot_order
@@ -24,13 +25,14 @@ def look(plan: Plan, seen: NodeObservation, phase: BootPhase | None, now: Now) -
     """Who waits now; what there is to tell is told."""
     if not any(_off_since_boot(known) for known in plan.vms.values()):
         return Outcome(None, {})
-    began_s = phase.began_wall_s if phase and phase.boot_id == now.boot_id else now.wall_s
+    fresh = BootPhase(now.boot_id, now.wall_s, said_wall_s=_said_wall_s(seen))
+    said_wall_s = (phase if phase and phase.boot_id == now.boot_id else fresh).said_wall_s
     members = [
-        _member(seen, config, known, began_s, now)
+        _member(seen, config, known, said_wall_s, now)
         for config in own_configs(seen).values()
         if config.wanted is Wanted.STARTED and (known := plan.vms.get(config.uuid))
     ]
-    outcome = boot_order.look(phase, BootPhase(now.boot_id, now.wall_s), members, now.boottime_s)
+    outcome = boot_order.look(phase, fresh, members, now.boottime_s)
     for sid, text in outcome.notes:
         plan.events.append(Event(Kind.VM_NOTE, f"host boot: {text}", sid, "boot order", Level.WARN))
     return outcome
@@ -49,12 +51,16 @@ def holds_back(plan: Plan, outcome: Outcome | None, sid: str, now: Now) -> bool:
     return True
 
 
+def _said_wall_s(seen: NodeObservation) -> dict[str, float]:
+    return {config.sid: config.origin.at_wall_s for config in own_configs(seen).values() if config.origin}
+
+
 def _off_since_boot(known: VmMemory) -> bool:
     return known.last_cause is Cause.HOST_BOOT and not known.running
 
 
 def _member(
-    seen: NodeObservation, config: ServiceConfig, known: VmMemory, began_wall_s: float, now: Now
+    seen: NodeObservation, config: ServiceConfig, known: VmMemory, said_wall_s: Mapping[str, float], now: Now
 ) -> Member:
     care, vm = seen.view.care(config.sid), (seen.vms or {}).get(config.uuid)
     return Member(
@@ -62,16 +68,22 @@ def _member(
         care.start_order,
         care.start_delay_s,
         care.wait_for,
-        due=_off_since_boot(known) and _is_havens(seen.view, config, began_wall_s, now),
+        due=_off_since_boot(known) and _is_havens(seen.view, config, said_wall_s, now),
         runs=known.running,
         healthy=healthy(care, vm, seen.pulses.get(config.uuid), now).ok,
     )
 
 
-def _is_havens(view: View, config: ServiceConfig, began_wall_s: float, now: Now) -> bool:
+def _is_havens(view: View, config: ServiceConfig, said_wall_s: Mapping[str, float], now: Now) -> bool:
     """Whether haven is to start it by itself: it is not held, nobody keeps haven off it, and no person has asked
     for it since the boot (then it starts at once)."""
-    service, origin = view.services().get(config.sid), config.origin
-    asked = origin is not None and not origin.automatic and origin.at_wall_s >= began_wall_s
+    service = view.services().get(config.sid)
     started = service is not None and service.state is ServiceState.STARTED
-    return started and not asked and reserve(view, config.sid, None, now) is None
+    return started and not _asked(config, said_wall_s) and reserve(view, config.sid, None, now) is None
+
+
+def _asked(config: ServiceConfig, said_wall_s: Mapping[str, float]) -> bool:
+    """Another moment, not a later one: at a boot the clock may be wrong by years."""
+    origin = config.origin
+    at_boot_s = said_wall_s.get(config.sid)
+    return origin is not None and not origin.automatic and at_boot_s not in (None, origin.at_wall_s)

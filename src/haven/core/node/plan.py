@@ -11,7 +11,7 @@ from haven.core.contract import NodeObservation
 from haven.core.event import Event, Scalar
 from haven.core.favour import favour
 from haven.core.hypervisor import Vm
-from haven.core.node import boot, evidence
+from haven.core.node import boot, evidence, long_start
 from haven.core.node.checks import signs
 from haven.core.node.drill import Drills
 from haven.core.node.hands import Hands
@@ -62,7 +62,7 @@ class Plan:
         self.workers = _workers(observation)
         self.not_after_s = observation.lease.act_until_s if observation.lease else None
         self.moving = sum(isinstance(vm.inflight, Move) for vm in self.vms.values())
-        self._starting = sum(isinstance(vm.inflight, Start) for vm in self.vms.values())
+        self._starting, self._aside = long_start.count(self.vms.values(), self.workers, now)
         self.stopping = sum(isinstance(vm.inflight, Stop) for vm in self.vms.values())
 
     def memory(self) -> NodeMemory:
@@ -96,6 +96,7 @@ class Plan:
             if service.node == self._seen.node and not known.unsure:
                 self._plan(config, service, known, facts.get(config.uuid))
         Drills(self, self._seen).run()
+        long_start.tell(self, self._seen)
         evidence.collect(self, self._seen)
         sift(self, self._memory.vms, self._seen)
 
@@ -197,11 +198,18 @@ class Plan:
             known = replace(known, retry_uid=service.uid, retry_at_s=self._now.boottime_s + length_s)
             self.vms[config.uuid] = known
         if known.retry_at_s > self._now.boottime_s:
-            self.wake(known.retry_at_s)
+            self._say_unread(config.sid, reported, known.retry_at_s)
             return True
         del self.results[service.uid]
         self.vms[config.uuid] = replace(known, retry_uid="")
         return False
+
+    def _say_unread(self, sid: str, reported: Result, until_s: float) -> None:
+        """As a rule only for the moment until the manager holds it."""
+        detail = reported.detail or "its start failed"
+        self.waiting[sid] = f"held: {detail}; the manager (haven crm) has not read that yet"
+        self.pending[sid] = ("tried again", float(round(self._now.wall_s + until_s - self._now.boottime_s)))
+        self.wake(until_s)
 
     def _start(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> None:
         if self.hands.from_start(config, known):
@@ -215,7 +223,7 @@ class Plan:
             self._claim_run_key(config, service)
             return
         if self._starting >= self.workers:  # a finished order wakes the step again
-            self.waiting[config.sid] = f"its start waits for one of {self.workers} other starts to end"
+            self.waiting[config.sid] = long_start.waits(self.workers, self._aside)
             return
         if not Room(self, self._seen).admits(config, service, known):
             return
@@ -244,7 +252,10 @@ class Plan:
                 records = (f"config/{config.sid}", f"service/{config.sid}")
                 self.guards += [Guard(name, self._view.revision_of(name)) for name in records]
         elif run.node != node:
-            self.waiting[config.sid] = f"not started here: {run.node} may run it (it holds its run key)"
+            self.waiting[config.sid] = (
+                f"not started here: {run.node} may run it (it holds its run key);"
+                f" once {run.node} is off for certain: haven fence confirm {run.node}"
+            )
 
     def report_success(self, service: ServiceStatus, config: ServiceConfig) -> None:
         if service.uid not in self.results:

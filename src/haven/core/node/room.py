@@ -3,10 +3,18 @@
 from dataclasses import replace
 
 from haven.core.event import Event
-from haven.core.memory_room import AGAIN_S, GRACE_S, HOLD_S, LOOK_EVERY_S, Shortage, needed_mib, shortage
+from haven.core.memory_room import (
+    AGAIN_S,
+    GRACE_S,
+    HOLD_S,
+    LOOK_EVERY_S,
+    Shortage,
+    claim_mib,
+    needed_mib,
+    shortage,
+)
 from haven.core.node.memory import VmMemory
 from haven.core.node.part import Part
-from haven.core.overcommit import QEMU_OVERHEAD_MIB
 from haven.core.records import Result, ServiceConfig, ServiceStatus
 from haven.core.words import ExitCode, HoldCause, Kind, Level, ServiceState
 
@@ -40,13 +48,12 @@ class Room(Part):
         return True
 
     def _shortage(self, uuid: str) -> Shortage | None:
-        return shortage(self._seen, self._plan.vms, uuid, self._now)
+        return shortage(self._seen, self._plan.vms, uuid, self._now, self._plan.took_over_s)
 
     def _claiming(self, uuid: str, known: VmMemory) -> VmMemory:
         vm = (self._seen.vms or {}).get(uuid)
         needed = needed_mib(vm, self._seen.settings.memory_needed_percent) if vm else 0
-        claim_mib = needed + QEMU_OVERHEAD_MIB if needed else 0
-        return replace(known, short_since_s=None, claim_mib=claim_mib, claimed_s=self._now.boottime_s)
+        return replace(known, short_since_s=None, claim_mib=claim_mib(needed), claimed_s=self._now.boottime_s)
 
     def _report(self, config: ServiceConfig, service: ServiceStatus, short: Shortage) -> None:
         """Nothing was tried, so no try is counted."""

@@ -24,13 +24,16 @@ class Result:
 @dataclass(frozen=True, slots=True)
 class BootPhase:
     """VMs come up one after the other after a boot of the host. `turns`: since when (boottime) each had nobody of
-    a lower number to wait for; `started`: since when it runs; `told`: what was told once."""
+    a lower number to wait for; `started`: since when it runs; `told`: what was told once. `said_wall_s`: as it
+    began, the moment of the last word about each VM's wanted state. Another one was said since, whatever the
+    clock was at either time."""
 
     boot_id: str
     began_wall_s: float
     turns: dict[str, float] = field(default_factory=dict)
     started: dict[str, float] = field(default_factory=dict)
     told: frozenset[str] = frozenset()
+    said_wall_s: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
