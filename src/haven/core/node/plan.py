@@ -27,9 +27,11 @@ from haven.core.node.windows import Windows
 from haven.core.order import Favour, Move, Order, Probe, Settle, Start, Stop
 from haven.core.records import Result, RunKey, ServiceConfig, ServiceStatus
 from haven.core.transaction import Delete, Guard, Put
-from haven.core.words import MOVES, ExitCode, HoldCause, Kind, ServiceState, Wanted
+from haven.core.words import MEND_DAMAGED, MOVES, ExitCode, HoldCause, Kind, ServiceState, Wanted
 
 PROBE_EVERY_S = 2.0
+
+RUN_KEY_DAMAGED = f"its run key is damaged in the store, so haven does not start it again: {MEND_DAMAGED}"
 
 
 class Plan:
@@ -235,7 +237,10 @@ class Plan:
         return ours and run is not None and run.target is None
 
     def _claim_run_key(self, config: ServiceConfig, service: ServiceStatus) -> None:
-        """SAFETY 1: nobody else's key is ever overwritten."""
+        """SAFETY 1: nobody else's key is ever overwritten, and none that cannot be read."""
+        if self._view.run_key_is_damaged(config.uuid):
+            self.waiting[config.sid] = RUN_KEY_DAMAGED
+            return
         run = self._view.runs().get(config.uuid)
         node, epoch = self._seen.node, self.standing.epoch
         if run is None or (run.node, run.target) == (node, None):
