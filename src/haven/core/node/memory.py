@@ -250,6 +250,7 @@ def from_journal(journal: VmJournal, boot_id: str) -> VmMemory:
         drilled_wall_s=journal.drilled_wall_s,
         pause=None if paused_s is None else IoPause(paused_s, 0.0, told=True),
         pauses=journal.pauses,
+        autostarted=journal.autostarted,
     )
 
 
@@ -279,6 +280,7 @@ def to_journal(uuid: str, vm: VmMemory, node: str) -> VmJournal:
         drilled_wall_s=vm.drilled_wall_s,
         paused_wall_s=vm.pause.since_wall_s if vm.pause and vm.pause.told else None,
         pauses=vm.pauses,
+        autostarted=vm.autostarted,
     )
 
 

@@ -131,6 +131,7 @@ class VmJournal:
     `would_wall_s`: when haven would have started it, had it not only been observed. `locked`: the lock that was
     told. `drill`: the drill under way; `drilled_wall_s`: when the last one began.
     `paused_wall_s`: since when QEMU has paused it for an I/O error, the pause number `pauses` of this life.
+    `autostarted`: libvirt started it at boot although it should be off.
     """
 
     uuid: str
@@ -149,3 +150,4 @@ class VmJournal:
     drilled_wall_s: float | None = None
     paused_wall_s: float | None = None
     pauses: int = 0
+    autostarted: bool = False
