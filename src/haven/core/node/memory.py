@@ -68,7 +68,7 @@ class MoveEnded:
 @dataclass(frozen=True, slots=True)
 class IoPause:
     """QEMU paused the VM for an I/O error, `since_wall_s`; noticed at the boottime `seen_s`. `told`: its incident
-    is open; `noted`: it was told as a note, for it began in maintenance, and counts from the end of that. `disks`:
+    is open; `noted_wall_s`: it began then, in maintenance, was told as a note, and counts from the end of that. `disks`:
     what an inspection found, the last one asked for at `inspected_s`. `asked`: what is under way. `tries` failed
     resumes so far, the last one at `tried_s` with `tried_free_mib` free; before the first one these tell of the
     pause itself. `would`: it was told that haven would resume it, were it not only observed."""
@@ -76,7 +76,7 @@ class IoPause:
     since_wall_s: float
     seen_s: float
     told: bool = False
-    noted: bool = False
+    noted_wall_s: float | None = None
     disks: tuple[DiskTrouble, ...] = ()
     inspected_s: float | None = None
     asked: Inspect | Resume | None = None
@@ -232,7 +232,6 @@ def had(trail: tuple[Happening, ...], *moments: Moment) -> bool:
 
 def from_journal(journal: VmJournal, boot_id: str) -> VmMemory:
     """What an earlier LRM process, perhaps of an earlier boot, knew of a VM."""
-    paused_s = journal.paused_wall_s
     return VmMemory(
         running=journal.running,
         since_wall_s=journal.since_wall_s,
@@ -248,10 +247,17 @@ def from_journal(journal: VmJournal, boot_id: str) -> VmMemory:
         locked=journal.locked,
         drill=replace(journal.drill, runs_wall_s=None) if journal.drill else None,
         drilled_wall_s=journal.drilled_wall_s,
-        pause=None if paused_s is None else IoPause(paused_s, 0.0, told=True),
+        pause=_pause(journal),
         pauses=journal.pauses,
         autostarted=journal.autostarted,
     )
+
+
+def _pause(journal: VmJournal) -> IoPause | None:
+    if journal.paused_wall_s is not None:
+        return IoPause(journal.paused_wall_s, 0.0, told=True)
+    noted_s = journal.pause_noted_wall_s
+    return None if noted_s is None else IoPause(noted_s, 0.0, noted_wall_s=noted_s)
 
 
 def _down_since_wall_s(journal: VmJournal) -> float | None:
@@ -281,6 +287,7 @@ def to_journal(uuid: str, vm: VmMemory, node: str) -> VmJournal:
         paused_wall_s=vm.pause.since_wall_s if vm.pause and vm.pause.told else None,
         pauses=vm.pauses,
         autostarted=vm.autostarted,
+        pause_noted_wall_s=vm.pause.noted_wall_s if vm.pause and not vm.pause.told else None,
     )
 
 

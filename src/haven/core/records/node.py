@@ -131,7 +131,8 @@ class VmJournal:
     `would_wall_s`: when haven would have started it, had it not only been observed. `locked`: the lock that was
     told. `drill`: the drill under way; `drilled_wall_s`: when the last one began.
     `paused_wall_s`: since when QEMU has paused it for an I/O error, the pause number `pauses` of this life.
-    `autostarted`: libvirt started it at boot although it should be off.
+    `autostarted`: libvirt started it at boot although it should be off. `pause_noted_wall_s`: such a pause began then,
+    in maintenance, and was told as a note only.
     """
 
     uuid: str
@@ -151,3 +152,4 @@ class VmJournal:
     paused_wall_s: float | None = None
     pauses: int = 0
     autostarted: bool = False
+    pause_noted_wall_s: float | None = None
