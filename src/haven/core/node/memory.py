@@ -68,10 +68,10 @@ class MoveEnded:
 @dataclass(frozen=True, slots=True)
 class IoPause:
     """QEMU paused the VM for an I/O error, `since_wall_s`; noticed at the boottime `seen_s`. `told`: its incident
-    is open; `noted_wall_s`: it began then, in maintenance, was told as a note, and counts from the end of that. `disks`:
-    what an inspection found, the last one asked for at `inspected_s`. `asked`: what is under way. `tries` failed
-    resumes so far, the last one at `tried_s` with `tried_free_mib` free; before the first one these tell of the
-    pause itself. `would`: it was told that haven would resume it, were it not only observed."""
+    is open; `noted_wall_s`: it began then, in maintenance, was told as a note, and counts from the end of that.
+    `disks`: what an inspection found, the last one asked for at `inspected_s`. `asked`: what is under way. `tries`
+    failed resumes so far, the last one at `tried_s` with `tried_free_mib` free; before the first one these tell of
+    the pause itself. `would`: it was told that haven would resume it, were it not only observed."""
 
     since_wall_s: float
     seen_s: float
@@ -250,6 +250,7 @@ def from_journal(journal: VmJournal, boot_id: str) -> VmMemory:
         pause=_pause(journal),
         pauses=journal.pauses,
         autostarted=journal.autostarted,
+        blocked_uid=journal.blocked_uid,
     )
 
 
@@ -287,6 +288,7 @@ def to_journal(uuid: str, vm: VmMemory, node: str) -> VmJournal:
         paused_wall_s=vm.pause.since_wall_s if vm.pause and vm.pause.told else None,
         pauses=vm.pauses,
         autostarted=vm.autostarted,
+        blocked_uid=vm.blocked_uid,
         pause_noted_wall_s=vm.pause.noted_wall_s if vm.pause and not vm.pause.told else None,
     )
 

@@ -131,8 +131,8 @@ class VmJournal:
     `would_wall_s`: when haven would have started it, had it not only been observed. `locked`: the lock that was
     told. `drill`: the drill under way; `drilled_wall_s`: when the last one began.
     `paused_wall_s`: since when QEMU has paused it for an I/O error, the pause number `pauses` of this life.
-    `autostarted`: libvirt started it at boot although it should be off. `pause_noted_wall_s`: such a pause began then,
-    in maintenance, and was told as a note only.
+    `pause_noted_wall_s`: one of them began then, in maintenance, and was told as a note only. `autostarted`:
+    libvirt started it at boot although it should be off. `blocked_uid`: the hold in which a probe saw it blocked.
     """
 
     uuid: str
@@ -153,3 +153,4 @@ class VmJournal:
     pauses: int = 0
     autostarted: bool = False
     pause_noted_wall_s: float | None = None
+    blocked_uid: str = ""
