@@ -257,6 +257,7 @@ class Absorb:
             ending=ending,
             drill=noticed(known, since_s),
             unexplained=known.incident or "",
+            ended=None,
         )
         self.book.vms[config.uuid] = self._failed(config, opened)
 

@@ -8,7 +8,7 @@ from haven.core.contract import NodeObservation
 from haven.core.ending import Ending
 from haven.core.host import DiskTrouble, HostFacts
 from haven.core.hypervisor import Happening, Moment, Power, Vm, Why
-from haven.core.order import Favour, Inspect, Move, Reset, Resume, Start, Stop
+from haven.core.order import CollectEvidence, Favour, Inspect, Move, Reset, Resume, Start, Stop
 from haven.core.records import BootPhase, HangState, Instance, Origin, Rehearsal, Result, ServiceConfig, VmJournal
 from haven.core.words import Cause, LrmMode, LrmState, RestartOn, ShutdownKind, Wanted
 
@@ -99,8 +99,8 @@ class VmMemory:
     order `retry_uid` was reported that the manager has not read. `tries`: failed starts in a row for the
     order `tries_uid`. `number` counts the orders given, so that each result finds its own. `blocked_uid`:
     the hold in which a probe saw the obstacle. `move_ended`: how its last move ended, until the manager knows.
-    `unexplained`: an incident whose evidence is still to be read; `host_before`: the host's memory at the last
-    look before it. `claim_mib`: memory reckoned for its last start, at boottime `claimed_s`; `short_since_s`:
+    `unexplained`: an incident whose evidence is still to be read, of the process `ended` when it is another one
+    than `instance`; `collecting`: it is being read. `host_before`: the host's memory at the last look before it. `claim_mib`: memory reckoned for its last start, at boottime `claimed_s`; `short_since_s`:
     since when there is too little for it. `favoured`: what the kernel was last told of its process.
     `lifeless_wall_s`: libvirt calls it alive, but since then at the latest its process is gone.
     `life_s`: it began to run, or anew, in this boottime; before `excused_s` its silence had a reason. `unwell`:
@@ -140,6 +140,8 @@ class VmMemory:
     blocked_uid: str = ""
     move_ended: MoveEnded | None = None
     unexplained: str = ""
+    ended: Instance | None = None
+    collecting: CollectEvidence | None = None
     host_before: HostFacts | None = None
     claim_mib: int = 0
     claimed_s: float = 0.0
@@ -251,6 +253,8 @@ def from_journal(journal: VmJournal, boot_id: str) -> VmMemory:
         pauses=journal.pauses,
         autostarted=journal.autostarted,
         blocked_uid=journal.blocked_uid,
+        unexplained=journal.unexplained if journal.boot_id == boot_id else "",
+        ended=journal.ended,
     )
 
 
@@ -289,6 +293,8 @@ def to_journal(uuid: str, vm: VmMemory, node: str) -> VmJournal:
         pauses=vm.pauses,
         autostarted=vm.autostarted,
         blocked_uid=vm.blocked_uid,
+        unexplained=vm.collecting.incident if vm.collecting else vm.unexplained,
+        ended=vm.collecting.instance if vm.collecting else vm.ended,
         pause_noted_wall_s=vm.pause.noted_wall_s if vm.pause and not vm.pause.told else None,
     )
 

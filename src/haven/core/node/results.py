@@ -242,6 +242,8 @@ def _drilled(book: Book, order: Kill | AwaitAgent, vm: VmMemory, result: OrderRe
 
 
 def _evidence_came(book: Book, order: CollectEvidence, vm: VmMemory, result: OrderResult) -> None:
+    if vm.collecting == order:
+        vm = book.vms[order.uuid] = replace(vm, collecting=None)
     if result.lines:
         sentence = "QEMU's log: " + result.lines[-1]
         book.say(Kind.VM_EVIDENCE, order.sid, sentence, "cause", incident=order.incident, lines=result.lines)

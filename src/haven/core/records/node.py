@@ -133,6 +133,7 @@ class VmJournal:
     `paused_wall_s`: since when QEMU has paused it for an I/O error, the pause number `pauses` of this life.
     `pause_noted_wall_s`: one of them began then, in maintenance, and was told as a note only. `autostarted`:
     libvirt started it at boot although it should be off. `blocked_uid`: the hold in which a probe saw it blocked.
+    `unexplained`: the incident whose evidence was still to be read, of the process `ended`.
     """
 
     uuid: str
@@ -154,3 +155,5 @@ class VmJournal:
     autostarted: bool = False
     pause_noted_wall_s: float | None = None
     blocked_uid: str = ""
+    unexplained: str = ""
+    ended: Instance | None = None
