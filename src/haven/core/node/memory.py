@@ -100,8 +100,9 @@ class VmMemory:
     order `tries_uid`. `number` counts the orders given, so that each result finds its own. `blocked_uid`:
     the hold in which a probe saw the obstacle. `move_ended`: how its last move ended, until the manager knows.
     `unexplained`: an incident whose evidence is still to be read, of the process `ended` when it is another one
-    than `instance`; `collecting`: it is being read. `host_before`: the host's memory at the last look before it. `claim_mib`: memory reckoned for its last start, at boottime `claimed_s`; `short_since_s`:
-    since when there is too little for it. `favoured`: what the kernel was last told of its process.
+    than `instance`; `collecting`: it is being read. `host_before`: the host's memory at the last look before it.
+    `claim_mib`: memory reckoned for its last start, at boottime `claimed_s`; `short_since_s`: since when there is
+    too little for it. `favoured`: what the kernel was last told of its process.
     `lifeless_wall_s`: libvirt calls it alive, but since then at the latest its process is gone.
     `life_s`: it began to run, or anew, in this boottime; before `excused_s` its silence had a reason. `unwell`:
     the checks that were told to fail.
