@@ -99,6 +99,7 @@ class VmMemory:
     order `retry_uid` was reported that the manager has not read. `tries`: failed starts in a row for the
     order `tries_uid`. `number` counts the orders given, so that each result finds its own. `blocked_uid`:
     the hold in which a probe saw the obstacle. `move_ended`: how its last move ended, until the manager knows.
+    `suspended_wall_s`: since when a client has suspended one that `restart_on = always` takes for running.
     `unexplained`: an incident whose evidence is still to be read, of the process `ended` when it is another one
     than `instance`; `collecting`: it is being read. `host_before`: the host's memory at the last look before it.
     `claim_mib`: memory reckoned for its last start, at boottime `claimed_s`; `short_since_s`: since when there is
@@ -140,6 +141,7 @@ class VmMemory:
     probing: bool = False
     blocked_uid: str = ""
     move_ended: MoveEnded | None = None
+    suspended_wall_s: float | None = None
     unexplained: str = ""
     ended: Instance | None = None
     collecting: CollectEvidence | None = None
@@ -254,6 +256,7 @@ def from_journal(journal: VmJournal, boot_id: str) -> VmMemory:
         pauses=journal.pauses,
         autostarted=journal.autostarted,
         blocked_uid=journal.blocked_uid,
+        suspended_wall_s=journal.suspended_wall_s,
         unexplained=journal.unexplained if journal.boot_id == boot_id else "",
         ended=journal.ended,
     )
@@ -294,6 +297,7 @@ def to_journal(uuid: str, vm: VmMemory, node: str) -> VmJournal:
         pauses=vm.pauses,
         autostarted=vm.autostarted,
         blocked_uid=vm.blocked_uid,
+        suspended_wall_s=vm.suspended_wall_s,
         unexplained=vm.collecting.incident if vm.collecting else vm.unexplained,
         ended=vm.collecting.instance if vm.collecting else vm.ended,
         pause_noted_wall_s=vm.pause.noted_wall_s if vm.pause and not vm.pause.told else None,

@@ -133,7 +133,8 @@ class VmJournal:
     `paused_wall_s`: since when QEMU has paused it for an I/O error, the pause number `pauses` of this life.
     `pause_noted_wall_s`: one of them began then, in maintenance, and was told as a note only. `autostarted`:
     libvirt started it at boot although it should be off. `blocked_uid`: the hold in which a probe saw it blocked.
-    `unexplained`: the incident whose evidence was still to be read, of the process `ended`.
+    `unexplained`: the incident whose evidence was still to be read, of the process `ended`. `suspended_wall_s`:
+    since when a client has suspended it, although `restart_on = always` takes it for running.
     """
 
     uuid: str
@@ -155,5 +156,6 @@ class VmJournal:
     autostarted: bool = False
     pause_noted_wall_s: float | None = None
     blocked_uid: str = ""
+    suspended_wall_s: float | None = None
     unexplained: str = ""
     ended: Instance | None = None
