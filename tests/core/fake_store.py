@@ -30,7 +30,8 @@ class Mood(StrEnum):
 
 
 class FakeStore:
-    """`once` runs just before the next commit is judged: somebody else is faster."""
+    """`once` runs just before the next commit is judged: somebody else is faster. `damaged`: keys whose records
+    are there and cannot be read."""
 
     def __init__(self) -> None:
         self.incarnation = "feedc0de"
@@ -40,14 +41,16 @@ class FakeStore:
         self.once: Callable[[], None] | None = None
         self.committed: list[Transaction] = []
         self.refused: list[str] = []
+        self.damaged: set[str] = set()
         self._read: dict[str, dict[str, Versioned[Record]]] = {}
 
     def read(self, reader: str) -> View:
         before = self._read.get(reader, {})
-        now = dict(self.entries)
+        now = {key: entry for key, entry in self.entries.items() if key not in self.damaged}
         changed = {key for key in before.keys() | now.keys() if before.get(key) is not now.get(key)}
         self._read[reader] = now
-        return View(self.incarnation, self.revision, now, frozenset(changed))
+        damaged = {key: self.entries[key].revision for key in sorted(self.damaged)}
+        return View(self.incarnation, self.revision, now, frozenset(changed), damaged)
 
     def commit(self, transaction: Transaction) -> Outcome:
         once, self.once = self.once, None
@@ -69,6 +72,7 @@ class FakeStore:
             self.refused.append(broken)
             return Refused(broken)
         self.revision += 1
+        self.damaged -= {write.key for write in transaction.writes}
         for write in transaction.writes:
             if isinstance(write, Put):
                 record_to_json(write.record)  # a real store could not keep what cannot be written down

@@ -1,4 +1,4 @@
-"""The lines of the scenarios about storage."""
+"""The lines of the scenarios about storage, and about records of the store that cannot be read."""
 
 from haven.core.host import Space
 from haven.core.hypervisor import Happening, Moment
@@ -63,3 +63,32 @@ def monitored(story: Story, free: str | None, where: str | None) -> None:
     record = story.world.record(f"lrm/{NODE}", LrmRecord)
     told = {at: space.free_mib for at, space in record.spaces.items()}
     assert told == ({where: int(free)} if free else {})
+
+
+@step("the (run key|number|journal|state) of <sid> is damaged in the store")
+def damaged(story: Story, what: str, sid: str) -> None:
+    story.world.store.damaged |= _keys(story, what, sid)
+
+
+@step("the (run key|number|journal|state) of <sid> is still damaged")
+def still_damaged(story: Story, what: str, sid: str) -> None:
+    assert _keys(story, what, sid) <= story.world.store.damaged
+
+
+def _keys(story: Story, what: str, sid: str) -> set[str]:
+    """A number is kept under two keys."""
+    if what == "state":
+        return {f"service/{sid}"}
+    kind = {"run key": "run", "number": "vm", "journal": "journal"}[what]
+    number = {f"vmid/{sid.partition(':')[2]}"} if what == "number" else set()
+    return {f"{kind}/{story.world.guest(sid).uuid}"} | number
+
+
+@step("the host's agent record is damaged in the store")
+def agent_damaged(story: Story) -> None:
+    story.world.store.damaged.add(f"agent/{NODE}")
+
+
+@step("the host's agent record can be read again")
+def agent_mended(story: Story) -> None:
+    assert not story.world.store.damaged

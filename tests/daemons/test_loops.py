@@ -16,7 +16,7 @@ from haven.core.records import ServiceConfig, ServiceStatus
 from haven.core.settings import Settings
 from haven.core.transaction import Committed, Outcome, Put, Transaction, Unavailable
 from haven.core.view import View
-from haven.core.words import ServiceState, Wanted
+from haven.core.words import Cause, ServiceState, Wanted
 from haven.daemons import systemd
 from haven.daemons.crm import Crm
 from haven.daemons.lrm import Lrm
@@ -342,12 +342,7 @@ def test_a_host_that_goes_down_and_kills_vms_gets_one_restart_and_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No clean end came before, so nobody had asked whether the host is going down."""
-    systemctl = tmp_path / "bin" / "systemctl"
-    systemctl.parent.mkdir()
-    systemctl.write_text("#!/bin/sh\necho stopping\n")
-    systemctl.chmod(0o755)
-    monkeypatch.setattr(systemd, "RUNS", tmp_path)
-    monkeypatch.setenv("PATH", str(systemctl.parent))
+    _under_systemd(tmp_path, monkeypatch, "echo stopping")
 
     async def story() -> None:
         async with a_host(tmp_path) as host:
@@ -366,3 +361,35 @@ def test_a_host_that_goes_down_and_kills_vms_gets_one_restart_and_no_more(
             assert host.hypervisor.starts.count(UUIDS[0]) == 1
 
     asyncio.run(story())
+
+
+def test_a_systemd_that_is_slow_after_a_crash_is_no_host_that_goes_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would leave the next crashed VM off until a tick, and call its crash one of the host."""
+    _under_systemd(tmp_path, monkeypatch, "exec /bin/sleep 60")
+    monkeypatch.setattr(systemd, "SYSTEMCTL_TIMEOUT_S", 0.1)
+
+    async def story() -> None:
+        async with a_host(tmp_path) as host:
+            host.protect(UUIDS[0])
+            await host.until_runs("vm:101")
+            for restarts in (1, 2):
+                host.hypervisor.kill(UUIDS[0])
+                await host.until_started(UUIDS[0], restarts)
+                await host.until_runs("vm:101")
+                await asyncio.sleep(0.3)
+            assert host.store.read().journals()[UUIDS[0]].last_cause is Cause.CRASH
+            assert host.store.read().lrms()["pve"].waiting == {}
+
+    asyncio.run(story())
+
+
+def _under_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str) -> None:
+    """A host under systemd whose only program is a `systemctl` that does this."""
+    systemctl = tmp_path / "bin" / "systemctl"
+    systemctl.parent.mkdir()
+    systemctl.write_text(f"#!/bin/sh\n{does}\n")
+    systemctl.chmod(0o755)
+    monkeypatch.setattr(systemd, "RUNS", tmp_path)
+    monkeypatch.setenv("PATH", str(systemctl.parent))

@@ -23,21 +23,33 @@ def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("echo stopping", True),
         ("echo running", False),
         ("echo degraded; exit 1", False),
-        ("while :; do :; done", True),
     ],
 )
-def test_systemd_is_believed(systemctl: Path, does: str, stopping: bool) -> None:
+@pytest.mark.parametrize("unless_answered", [True, False])
+def test_systemd_is_believed(systemctl: Path, does: str, stopping: bool, unless_answered: bool) -> None:
+    _write(systemctl, does)
+    assert asyncio.run(systemd.host_is_stopping(unless_answered=unless_answered)) is stopping
+
+
+@pytest.mark.parametrize("unless_answered", [True, False])
+def test_without_an_answer_in_time_it_is_what_the_caller_takes_for_safe(
+    systemctl: Path, unless_answered: bool
+) -> None:
+    _write(systemctl, "while :; do :; done")
+    assert asyncio.run(systemd.host_is_stopping(unless_answered=unless_answered)) is unless_answered
+
+
+def _write(systemctl: Path, does: str) -> None:
     systemctl.write_text(f"#!/bin/sh\n{does}\n")
     systemctl.chmod(0o755)
-    assert asyncio.run(systemd.host_is_stopping()) is stopping
 
 
 def test_a_systemctl_that_cannot_be_run_is_no_reason_to_miss_what_happened(systemctl: Path) -> None:
     """It used to end the look, and with it all that the look had been told."""
     assert not systemctl.exists()
-    assert asyncio.run(systemd.host_is_stopping()) is False
+    assert asyncio.run(systemd.host_is_stopping(unless_answered=True)) is False
 
 
 def test_without_systemd_nobody_is_asked(systemctl: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(systemd, "RUNS", systemctl.parent / "nothing")
-    assert asyncio.run(systemd.host_is_stopping()) is False
+    assert asyncio.run(systemd.host_is_stopping(unless_answered=True)) is False

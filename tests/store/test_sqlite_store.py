@@ -115,6 +115,7 @@ def test_a_record_that_cannot_be_read_is_reported_and_left_out(store: SqliteStor
     view = store.read()
     assert view.entries.keys() == {"config/vm:4"}
     assert view.changed == damage.keys()
+    assert view.damaged.keys() == damage.keys()
     assert store.damaged.keys() == damage.keys()
     assert "ServiceConfig.uuid = None" in store.damaged["config/vm:1"]
     assert store.read().changed == frozenset()
@@ -131,6 +132,25 @@ def test_a_damaged_record_is_written_over_or_deleted_like_any_other(store: Sqlit
     assert other.commit(Transaction(other.read().incarnation, (), (Delete("config/vm:1"),))) == Committed(2)
     assert other.read().changed == {"config/vm:1"}
     assert other.damaged == {}
+    other.close()
+
+
+def test_a_damaged_record_is_neither_absent_nor_forgotten_and_its_revision_guards_it(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    """As if absent, it would be refused for ever; what may write over it does so as it was found."""
+    store.commit(put(store.read(), "agent/alpha", config("vm:1")))
+    with sqlite3.connect(database(tmp_path)) as raw:
+        raw.execute("UPDATE records SET json = '{'")
+    other = opened(tmp_path, "crm")
+    other.commit(put(other.read(), "config/vm:2", config("vm:2")))
+    view = other.read()
+    assert view.damaged == {"agent/alpha": 1}
+    assert other.commit(put(view, "agent/alpha", config("vm:1"))) == Refused("agent/alpha")
+    mend = Put("agent/alpha", config("vm:1"))
+    guarded = Transaction(view.incarnation, (Guard(mend.key, view.damaged[mend.key]),), (mend,))
+    assert isinstance(other.commit(guarded), Committed)
+    assert (other.read().damaged, other.damaged) == ({}, {})
     other.close()
 
 

@@ -14,8 +14,8 @@ from haven.api.vms import uuids_present
 from haven.core.records import Hold
 from haven.core.sentences import duration
 from haven.core.view import View
-from haven.core.words import HandsOff
-from haven.store.protocol import MEND_DAMAGED, StoreError
+from haven.core.words import MEND_DAMAGED, HandsOff
+from haven.store.protocol import StoreError
 
 Entry = dict[str, object]
 

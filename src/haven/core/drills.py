@@ -6,7 +6,7 @@ from haven.core.clock import Now
 from haven.core.hands_off import judge
 from haven.core.records import DrillPlan, ServiceConfig
 from haven.core.view import View
-from haven.core.words import ServiceState, Wanted
+from haven.core.words import MEND_DAMAGED, ServiceState, Wanted
 
 DAY_S = 86400.0
 HOUR_S = 3600.0
@@ -32,6 +32,8 @@ def refusal(view: View, sid: str, job: str, now: Now) -> str:
         return f"{sid} is ignored, so nothing would bring it back: ha-manager set {sid} --state started"
     if config.wanted is not Wanted.STARTED:
         return f"{sid} is wanted {config.wanted.value}: qm start {sid.partition(':')[2]}"
+    if view.run_key_is_damaged(config.uuid):
+        return f"the run key of {sid} is damaged in the store, so nothing would bring it back: {MEND_DAMAGED}"
     if service and service.held:
         return f"{sid} is held: {service.held.detail}"
     if service is None or service.state is not ServiceState.STARTED or not runs(view, config):

@@ -40,8 +40,10 @@ def paused(book: Book, config: ServiceConfig, known: VmMemory, since_wall_s: flo
     pause = known.pause or _begun(known, since_wall_s, now_s)
     if not pause.told and in_maintenance(book.view, config.sid, book.now, pause.since_wall_s):
         return replace(known, pause=_noted(book, config, pause))
+    if pause.noted_wall_s is not None and not pause.seen_s:
+        pause = _from_now(book, pause)  # noted by an earlier process, and the maintenance ended unseen
     # One that was noted is given the time to run on before it becomes an incident.
-    is_known = bool(pause.disks) and not pause.noted
+    is_known = bool(pause.disks) and pause.noted_wall_s is None
     if not pause.told and (is_known or now_s >= pause.seen_s + TELL_WITHIN_S):
         return _told(book, config, known, pause)
     return replace(known, pause=pause)
@@ -49,10 +51,15 @@ def paused(book: Book, config: ServiceConfig, known: VmMemory, since_wall_s: flo
 
 def _noted(book: Book, config: ServiceConfig, pause: IoPause) -> IoPause:
     """It counts from the end of the maintenance."""
-    if not pause.noted:
+    if pause.noted_wall_s is None:
         sentence = "paused by QEMU for an I/O error: in maintenance, so it is only noted, and resumed when it ends"
         book.say(Kind.VM_NOTE, config.sid, sentence, "maintenance", cause=Cause.IO_ERROR)
-    return replace(pause, noted=True, since_wall_s=book.now.wall_s, seen_s=book.now.boottime_s)
+        pause = replace(pause, noted_wall_s=pause.since_wall_s)
+    return _from_now(book, pause)
+
+
+def _from_now(book: Book, pause: IoPause) -> IoPause:
+    return replace(pause, since_wall_s=book.now.wall_s, seen_s=book.now.boottime_s)
 
 
 def _begun(known: VmMemory, since_wall_s: float, now_s: float) -> IoPause:
@@ -86,7 +93,7 @@ def resumed(book: Book, config: ServiceConfig, known: VmMemory) -> VmMemory:
     assert pause
     if pause.told and known.incident:
         book.say_up(config.sid, known, book.now.wall_s, RUNS_ON, restarts=0)
-    elif pause.noted:
+    elif pause.noted_wall_s is not None:
         book.say(Kind.VM_NOTE, config.sid, RUNS_ON, "maintenance")
     return replace(_over(known), resumed_s=book.now.boottime_s, resumes=pause.tries)
 

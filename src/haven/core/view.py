@@ -66,23 +66,33 @@ _NAMED_BY: Mapping[type, str] = {
 }
 """The field by which records of each kind are found."""
 
+_NONE_DAMAGED: Mapping[str, int] = {}
+
 
 @dataclass(frozen=True, slots=True)
 class View:
     """One consistent reading of the store.
 
     `entries` maps each key to its record and revision. An entry that did not change since the reading
-    before is the same object. `changed` names the keys that were written or deleted since then.
+    before is the same object. `changed` names the keys that were written or deleted since then. `damaged`:
+    records that are there and cannot be read, by key, with their revisions. They are not in `entries`, and are
+    not absent either: a run key among them still says that somebody may run its VM.
     """
 
     incarnation: str
     revision: int
     entries: Mapping[str, Versioned[Record]]
     changed: frozenset[str] = frozenset()
+    damaged: Mapping[str, int] = field(default_factory=dict)
     _unsorted: dict[type, list[Record]] = field(default_factory=dict, repr=False, compare=False)
     _typed: dict[type, dict[str, Record]] = field(default_factory=dict, repr=False, compare=False)
 
-    def after(self, revision: int, changes: Mapping[str, Versioned[Record] | None]) -> "View":
+    def after(
+        self,
+        revision: int,
+        changes: Mapping[str, Versioned[Record] | None],
+        damaged: Mapping[str, int] = _NONE_DAMAGED,
+    ) -> "View":
         """The next reading: this one, with some entries written or deleted (None) up to that revision.
 
         What was sorted of kinds in which nothing changed is not sorted again.
@@ -103,12 +113,16 @@ class View:
         # An identity is kept under two keys: with one of them gone the other still counts.
         for kind in touched & self._typed.keys() - {VmIdentity}:
             typed[kind] = _changed(kind, self._typed[kind], out.get(kind, ()), into.get(kind, ()))
-        return View(self.incarnation, revision, entries, frozenset(changes), unsorted, typed)
+        return View(self.incarnation, revision, entries, frozenset(changes), damaged, unsorted, typed)
 
     def revision_of(self, key: str) -> int:
         """The revision of a key, `ABSENT` when it does not exist."""
         entry = self.entries.get(key)
         return entry.revision if entry else ABSENT
+
+    def run_key_is_damaged(self, uuid: str) -> bool:
+        """Whether nobody can say any more who may run this VM."""
+        return f"run/{uuid}" in self.damaged
 
     def configs(self) -> Mapping[str, ServiceConfig]:
         """Configured services by sid."""

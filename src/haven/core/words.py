@@ -380,3 +380,8 @@ class Kind(StrEnum):
     DAEMON_ERROR = "daemon_error"
     DAEMON_SILENT = "daemon_silent"
     DAEMON_BACK = "daemon_back"
+
+
+MEND_DAMAGED = "stop haven, move haven.db away, start haven: it puts its last good copy in place"
+"""For people, when single records cannot be read. Not by hand: an old log beside the copy would spoil it, and
+only a restored store knows that it is another one than before (SAFETY 8)."""

@@ -157,7 +157,7 @@ class Lrm:
         """Asked when an end looks meant; the answer stands until a tick finds that it was called off."""
         meant = any(happening.moment in CLEAN_ENDS for happening in happenings)
         if meant or (tick and self._host_stopping):
-            self._host_stopping = await host_is_stopping()
+            self._host_stopping = await host_is_stopping(unless_answered=True)
 
     async def _ask_afterwards(self) -> None:
         """Any other end: a host that goes down kills QEMU, too. Nothing says so in a file (/run/nologin and
@@ -166,7 +166,7 @@ class Lrm:
         once more, and dies with it like the others; whatever waits for a later moment then stays off.
         """
         try:
-            if await host_is_stopping():
+            if await host_is_stopping(unless_answered=False):
                 self._host_stopping = True
                 self._waker.wake()
         finally:

@@ -7,12 +7,11 @@ from typing import TypeVar
 
 from haven.core.contract import Asked, Decision
 from haven.core.event import Event
-from haven.core.words import Kind, Level
+from haven.core.words import MEND_DAMAGED, Kind, Level
 from haven.daemons.journal import ALSO, UNIT_VARIABLE
 from haven.daemons.machine import now
 from haven.daemons.units import STARTS_AND_STOPS, further_units, start_or_stop
 from haven.history.writer import HistoryWriter
-from haven.store.protocol import MEND_DAMAGED
 
 M = TypeVar("M")
 

@@ -8,11 +8,12 @@ RUNS = Path("/run/systemd/system")
 SYSTEMCTL_TIMEOUT_S = 1.0
 
 
-async def host_is_stopping() -> bool:
+async def host_is_stopping(*, unless_answered: bool) -> bool:
     """Whether systemd is shutting the host down; False where systemd does not run, or cannot be asked.
 
-    A systemd that does not answer in time counts as one that shuts down: the VM's end is then no intention,
-    and a later look asks again.
+    `unless_answered`: what counts when it does not answer in time. For an end that looks meant it shuts down: the
+    end is then no intention, and a later look asks again. For any other end it does not: a busy host would leave
+    a crashed VM down.
     """
     if not RUNS.is_dir():
         return False
@@ -30,5 +31,5 @@ async def host_is_stopping() -> bool:
             process.kill()
             async with asyncio.timeout(SYSTEMCTL_TIMEOUT_S):
                 await process.communicate()
-        return True
+        return unless_answered
     return output.strip() == b"stopping"

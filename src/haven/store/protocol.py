@@ -8,10 +8,6 @@ if TYPE_CHECKING:  # `haven up` needs the error alone, and no records
     from haven.core.transaction import Outcome, Transaction
     from haven.core.view import View
 
-MEND_DAMAGED = "stop haven, move haven.db away, start haven: it puts its last good copy in place"
-"""For people, when single records cannot be read. Not by hand: an old log beside the copy would spoil it, and
-only a restored store knows that it is another one than before (SAFETY 8)."""
-
 
 class StoreError(Exception):
     """The store cannot be read or opened; the text says what to do."""

@@ -227,14 +227,16 @@ class SqliteStore:
         last = self._view
         if last is None or last.revision != meta["revision"]:
             last = last or View(str(meta["incarnation"]), ABSENT, {})
-            self._view = last.after(int(meta["revision"]), self._changes(last))
+            changes, damaged = self._changes(last)
+            self._view = last.after(int(meta["revision"]), changes, damaged)
         elif last.changed:
             self._view = replace(last, changed=frozenset())
         assert self._view is not None
         return self._view
 
-    def _changes(self, last: View) -> dict[str, Versioned[Record] | None]:
-        """What was written since, None for what is deleted or damaged; sets `damaged`."""
+    def _changes(self, last: View) -> tuple[dict[str, Versioned[Record] | None], dict[str, int]]:
+        """What was written since, None for what is deleted or damaged; and what is damaged, with its revision.
+        Sets `damaged`."""
         changes: dict[str, Versioned[Record] | None] = {}
         damaged: dict[str, str] = {}
         query = "SELECT key, revision, kind, json FROM records WHERE revision > ?"
@@ -243,12 +245,12 @@ class SqliteStore:
                 changes[key] = Versioned(_record(kind, text), revision)
             except CodecError as error:
                 changes[key], damaged[key] = None, str(error)
-        keys = {key for (key,) in self._connection.execute("SELECT key FROM records")}
-        for key in keys - last.entries.keys() - changes.keys():
+        rows = dict(self._connection.execute("SELECT key, revision FROM records").fetchall())
+        for key in rows.keys() - last.entries.keys() - changes.keys():
             damaged[key] = self.damaged.get(key, f"it was not there when revision {last.revision} was read")
-        changes.update(dict.fromkeys((last.entries.keys() | self.damaged.keys()) - keys))
+        changes.update(dict.fromkeys((last.entries.keys() | self.damaged.keys()) - rows.keys()))
         self.damaged = damaged
-        return changes
+        return changes, {key: rows[key] for key in damaged}
 
 
 def _row(key: str, record: Record | None) -> _Row:

@@ -100,7 +100,13 @@ def _add_and_remove(desk: Desk) -> None:
 
 
 def _tracked(desk: Desk) -> list[str]:
-    return [sid for sid, config in desk.configs.items() if config.state is not Wanted.IGNORED]
+    """Not one whose status cannot be read: as a new one it would be refused, and with it the whole round."""
+    damaged = desk.view.damaged
+    return [
+        sid
+        for sid, config in desk.configs.items()
+        if config.state is not Wanted.IGNORED and f"service/{sid}" not in damaged
+    ]
 
 
 def _remove_taken_out(desk: Desk, tracked: list[str]) -> None:

@@ -30,6 +30,7 @@ from haven.core.node.memory import (
     had,
     io_paused,
     last_sequence,
+    suspended,
 )
 from haven.core.node.results import order_done
 from haven.core.order import Resume, Stop
@@ -204,8 +205,12 @@ class Absorb:
         elif known.pause and vm.power is Power.RUNNING:
             known = resumed(self.book, config, known)
         lifeless_s = self._alive_until_wall_s(known) if known.instance and not vm.instance else None
+        suspended_s = (known.suspended_wall_s or self._now.wall_s) if suspended(vm) else None
         self.book.vms[config.uuid] = replace(
-            known, instance=vm.instance or known.instance, lifeless_wall_s=lifeless_s
+            known,
+            instance=vm.instance or known.instance,
+            lifeless_wall_s=lifeless_s,
+            suspended_wall_s=suspended_s,
         )
 
     def _restarted_unseen(self, config: ServiceConfig, known: VmMemory, *, booted: bool) -> VmMemory:
@@ -289,6 +294,7 @@ class Absorb:
             ending=ending,
             drill=noticed(known, since_s),
             unexplained=known.incident or "",
+            ended=None,
         )
         self.book.vms[config.uuid] = self._failed(config, opened)
 

@@ -8,7 +8,7 @@ from haven.core.contract import NodeObservation
 from haven.core.ending import Ending
 from haven.core.host import DiskTrouble, HostFacts
 from haven.core.hypervisor import Happening, Moment, Power, Vm, Why
-from haven.core.order import Favour, Inspect, Move, Reset, Resume, Start, Stop
+from haven.core.order import CollectEvidence, Favour, Inspect, Move, Reset, Resume, Start, Stop
 from haven.core.records import BootPhase, HangState, Instance, Origin, Rehearsal, Result, ServiceConfig, VmJournal
 from haven.core.words import Cause, LrmMode, LrmState, RestartOn, ShutdownKind, Wanted
 
@@ -68,15 +68,15 @@ class MoveEnded:
 @dataclass(frozen=True, slots=True)
 class IoPause:
     """QEMU paused the VM for an I/O error, `since_wall_s`; noticed at the boottime `seen_s`. `told`: its incident
-    is open; `noted`: it was told as a note, for it began in maintenance, and counts from the end of that. `disks`:
-    what an inspection found, the last one asked for at `inspected_s`. `asked`: what is under way. `tries` failed
-    resumes so far, the last one at `tried_s` with `tried_free_mib` free; before the first one these tell of the
-    pause itself. `would`: it was told that haven would resume it, were it not only observed."""
+    is open; `noted_wall_s`: it began then, in maintenance, was told as a note, and counts from the end of that.
+    `disks`: what an inspection found, the last one asked for at `inspected_s`. `asked`: what is under way. `tries`
+    failed resumes so far, the last one at `tried_s` with `tried_free_mib` free; before the first one these tell of
+    the pause itself. `would`: it was told that haven would resume it, were it not only observed."""
 
     since_wall_s: float
     seen_s: float
     told: bool = False
-    noted: bool = False
+    noted_wall_s: float | None = None
     disks: tuple[DiskTrouble, ...] = ()
     inspected_s: float | None = None
     asked: Inspect | Resume | None = None
@@ -97,13 +97,16 @@ class VmMemory:
     began. `ending`: the end that the next start answers.
     `restart_at_s`: boottime before which it is not started; `retry_at_s`: the same while a failure of the
     order `retry_uid` was reported that the manager has not read. `tries`: failed starts in a row for the
-    order `tries_uid`. `number` counts the orders given, so that each result finds its own. `begun`: the
-    last start's number, `begun_s` the boottime of its order; `long_told`: the one that was told to last.
-    `blocked_uid`: the hold in which a probe saw the obstacle. `outlived`: the stop's order and the process that
-    ran on, although its guest was asked to go down. `move_ended`: how its last move ended, for the manager.
-    `unexplained`: an incident whose evidence is still to be read; `host_before`: the host's memory at the last
-    look before it. `claim_mib`: memory reckoned for its last start, at boottime `claimed_s`; `short_since_s`:
-    since when there is too little for it. `favoured`: what the kernel was last told of its process.
+    order `tries_uid`. `number` counts the orders given, so that each result finds its own. `begun`: the last
+    start's number, `begun_s` the boottime of its order; `long_told`: the one that was told to last.
+    `blocked_uid`: the hold in which a probe saw the obstacle. `outlived_uid`: the stop's order that the process
+    `outlived_by` ran on after, its guest having been asked to go down. `move_ended`: how its last move ended,
+    until the manager knows. `suspended_wall_s`: since when a client has suspended one that `restart_on =
+    always` takes for running. `unexplained`: an incident whose evidence is still to be read, of the process
+    `ended` when it is another one than `instance`; `collecting`: it is being read. `host_before`: the host's
+    memory at the last look before it. `claim_mib`: memory reckoned for its last start, at boottime `claimed_s`;
+    `short_since_s`: since when there is too little for it. `favoured`: what the kernel was last told of its
+    process.
     `lifeless_wall_s`: libvirt calls it alive, but since then at the latest its process is gone.
     `life_s`: it began to run, or anew, in this boottime; before `excused_s` its silence had a reason. `unwell`:
     the checks that were told to fail.
@@ -144,9 +147,13 @@ class VmMemory:
     probed_at_s: float = 0.0
     probing: bool = False
     blocked_uid: str = ""
-    outlived: tuple[str, Instance | None] | None = None
+    outlived_uid: str | None = None
+    outlived_by: Instance | None = None
     move_ended: MoveEnded | None = None
+    suspended_wall_s: float | None = None
     unexplained: str = ""
+    ended: Instance | None = None
+    collecting: CollectEvidence | None = None
     host_before: HostFacts | None = None
     claim_mib: int = 0
     claimed_s: float = 0.0
@@ -240,7 +247,6 @@ def had(trail: tuple[Happening, ...], *moments: Moment) -> bool:
 
 def from_journal(journal: VmJournal, boot_id: str) -> VmMemory:
     """What an earlier LRM process, perhaps of an earlier boot, knew of a VM."""
-    paused_s = journal.paused_wall_s
     return VmMemory(
         running=journal.running,
         since_wall_s=journal.since_wall_s,
@@ -256,9 +262,21 @@ def from_journal(journal: VmJournal, boot_id: str) -> VmMemory:
         locked=journal.locked,
         drill=replace(journal.drill, runs_wall_s=None) if journal.drill else None,
         drilled_wall_s=journal.drilled_wall_s,
-        pause=None if paused_s is None else IoPause(paused_s, 0.0, told=True),
+        pause=_pause(journal),
         pauses=journal.pauses,
+        autostarted=journal.autostarted,
+        blocked_uid=journal.blocked_uid,
+        suspended_wall_s=journal.suspended_wall_s,
+        unexplained=journal.unexplained if journal.boot_id == boot_id else "",
+        ended=journal.ended,
     )
+
+
+def _pause(journal: VmJournal) -> IoPause | None:
+    if journal.paused_wall_s is not None:
+        return IoPause(journal.paused_wall_s, 0.0, told=True)
+    noted_s = journal.pause_noted_wall_s
+    return None if noted_s is None else IoPause(noted_s, 0.0, noted_wall_s=noted_s)
 
 
 def _down_since_wall_s(journal: VmJournal) -> float | None:
@@ -287,6 +305,12 @@ def to_journal(uuid: str, vm: VmMemory, node: str) -> VmJournal:
         drilled_wall_s=vm.drilled_wall_s,
         paused_wall_s=vm.pause.since_wall_s if vm.pause and vm.pause.told else None,
         pauses=vm.pauses,
+        autostarted=vm.autostarted,
+        blocked_uid=vm.blocked_uid,
+        suspended_wall_s=vm.suspended_wall_s,
+        unexplained=vm.collecting.incident if vm.collecting else vm.unexplained,
+        ended=vm.collecting.instance if vm.collecting else vm.ended,
+        pause_noted_wall_s=vm.pause.noted_wall_s if vm.pause and not vm.pause.told else None,
     )
 
 

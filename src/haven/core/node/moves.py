@@ -13,7 +13,7 @@ from haven.core.order import Move
 from haven.core.records import Result, RunKey, ServiceConfig, ServiceStatus
 from haven.core.run_keys import holds_epoch, may_be_running
 from haven.core.transaction import Delete, Put
-from haven.core.words import ExitCode, NodeState, ServiceState
+from haven.core.words import MEND_DAMAGED, ExitCode, NodeState, ServiceState
 
 
 class Moves(Part):
@@ -26,7 +26,9 @@ class Moves(Part):
         target, key = service.target, self._view.runs().get(config.uuid)
         if service.uid in self._plan.results or known.inflight or not target:
             return
-        if key and key.node == target:
+        if self._view.run_key_is_damaged(config.uuid):
+            self._plan.waiting[config.sid] = f"not moved: its run key is damaged in the store: {MEND_DAMAGED}"
+        elif key and key.node == target:
             self._moved(config, service)  # the target was quicker
         elif known.move_ended and known.move_ended.uid == service.uid:
             self._after(config, service, known.move_ended)

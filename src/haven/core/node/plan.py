@@ -15,7 +15,7 @@ from haven.core.node import boot, evidence, long_start
 from haven.core.node.checks import signs
 from haven.core.node.drill import Drills
 from haven.core.node.hands import Hands
-from haven.core.node.memory import NodeMemory, VmMemory, own_configs
+from haven.core.node.memory import NodeMemory, VmMemory, own_configs, suspended
 from haven.core.node.moves import Moves
 from haven.core.node.reset import Hangs
 from haven.core.node.resume import attend
@@ -26,10 +26,13 @@ from haven.core.node.stops import Stops
 from haven.core.node.windows import Windows
 from haven.core.order import Favour, Move, Order, Probe, Settle, Start, Stop
 from haven.core.records import Result, RunKey, ServiceConfig, ServiceStatus
+from haven.core.sentences import by
 from haven.core.transaction import Delete, Guard, Put
-from haven.core.words import MOVES, ExitCode, HoldCause, Kind, ServiceState, Wanted
+from haven.core.words import MEND_DAMAGED, MOVES, ExitCode, HoldCause, Kind, ServiceState, Wanted
 
 PROBE_EVERY_S = 2.0
+
+RUN_KEY_DAMAGED = f"its run key is damaged in the store, so haven does not start it again: {MEND_DAMAGED}"
 
 
 class Plan:
@@ -167,6 +170,9 @@ class Plan:
         if known.running:
             self.report_success(service, config)
             self._claim_run_key(config, service)
+            if self._is_to_wake(config, known) and self._may_start(config, service, known):
+                self._wake_up(config, service, known)
+                return
             Hangs(self, self._seen).plan(config, service, known)
             if known.pause:
                 attend(self, config, self.vms[config.uuid], self._now)
@@ -176,6 +182,22 @@ class Plan:
             if boot.holds_back(self, self._boot, config.sid, self._now):
                 return
             self._start(config, service, self.vms[config.uuid])
+
+    def _is_to_wake(self, config: ServiceConfig, known: VmMemory) -> bool:
+        """With `restart_on = always` a suspended VM counts as running; but a person has asked for it since."""
+        vm, origin, since_s = (self._seen.vms or {}).get(config.uuid), config.origin, known.suspended_wall_s
+        asked = origin is not None and not origin.automatic and since_s is not None and origin.at_wall_s > since_s
+        return asked and vm is not None and suspended(vm) and self._holds_run_key(config)
+
+    def _wake_up(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> None:
+        """Once for each time that a person asks: whoever suspends it again is not undone."""
+        if self.hands.from_start(config, known):
+            return
+        why = f"wanted started{by(config.origin)}"
+        order = Start(config.uuid, config.sid, service.uid, why, known.number + 1, self.not_after_s)
+        self.orders.append(order)
+        self.vms[config.uuid] = replace(known, inflight=order, number=order.number, suspended_wall_s=None)
+        self.say_begin(config.sid, "start", f"is being resumed: {why}")
 
     def _may_start(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> bool:
         """SAFETY 4: the last committed order is `started`, no stop is pending, no failure waits to be read."""
@@ -242,7 +264,10 @@ class Plan:
         return ours and run is not None and run.target is None
 
     def _claim_run_key(self, config: ServiceConfig, service: ServiceStatus) -> None:
-        """SAFETY 1: nobody else's key is ever overwritten."""
+        """SAFETY 1: nobody else's key is ever overwritten, and none that cannot be read."""
+        if self._view.run_key_is_damaged(config.uuid):
+            self.waiting[config.sid] = RUN_KEY_DAMAGED
+            return
         run = self._view.runs().get(config.uuid)
         node, epoch = self._seen.node, self.standing.epoch
         if run is None or (run.node, run.target) == (node, None):

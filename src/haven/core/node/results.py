@@ -166,7 +166,7 @@ def _stopped(book: Book, order: Stop, vm: VmMemory, result: OrderResult) -> VmMe
         boot_id=book.now.boot_id,
         instance=None,
         autostarted=False,
-        outlived=None,
+        outlived_uid=None,
         trail=(),
         incident=None,
         down_since_wall_s=None,
@@ -182,7 +182,7 @@ def _outlived(book: Book, order: Stop, vm: VmMemory) -> VmMemory:
     """Its guest did not go down. Whether its plug is pulled is decided with what is wanted now."""
     sentence = f"did not go down within {duration(order.timeout_s)} of being asked"
     book.say(Kind.EXEC, order.sid, sentence, "5.2", action="stop", phase="outlived")
-    return replace(vm, outlived=(order.uid, vm.instance))
+    return replace(vm, outlived_uid=order.uid, outlived_by=vm.instance)
 
 
 def _stop_failed(book: Book, order: Stop, vm: VmMemory, result: OrderResult) -> VmMemory:
@@ -265,6 +265,8 @@ def _not_serving(order: AwaitAgent, result: OrderResult) -> str:
 
 
 def _evidence_came(book: Book, order: CollectEvidence, vm: VmMemory, result: OrderResult) -> None:
+    if vm.collecting == order:
+        vm = book.vms[order.uuid] = replace(vm, collecting=None)
     if result.lines:
         sentence = "QEMU's log: " + result.lines[-1]
         book.say(Kind.VM_EVIDENCE, order.sid, sentence, "cause", incident=order.incident, lines=result.lines)

@@ -242,11 +242,19 @@ class _Stand:
         epoch = self._next_epoch(still_held=key in view.entries)
         agent = AgentEpoch(seen.node, epoch, now.boot_id, seen.holder, armed=bool(seen.lease and seen.lease.armed))
         puts = [Put(agent_key(seen.node), agent), *_passed_on(view.runs().values(), seen.node, epoch)]
-        guards = [Guard(put.key, view.revision_of(put.key)) for put in puts]
+        guards = [Guard(agent_key(seen.node), self._agent_revision())]
+        guards += [Guard(put.key, view.revision_of(put.key)) for put in puts[1:]]
         if seen.lease:
             guards += [Guard(key, view.revision_of(key)), Guard(fence_key(seen.node), ABSENT)]
             puts.append(Put(key, Lock(seen.node, seen.holder)))
         return Transaction(view.incarnation, tuple(guards), tuple(puts))
+
+    def _agent_revision(self) -> int:
+        """On one host a record that cannot be read is written anew, as it was found: the lock is the process and
+        the epoch the boot. In a cluster nobody could say what became of the epoch that it named (SAFETY 3)."""
+        view, key = self._seen.view, agent_key(self._seen.node)
+        found = view.damaged.get(key) if self._seen.lease is None else None
+        return view.revision_of(key) if found is None else found
 
     def _next_epoch(self, *, still_held: bool) -> str:
         if self._seen.lease is None:
@@ -304,6 +312,7 @@ class _Stand:
         vms = self._seen.vms or {}
         keys = self._seen.view.runs().values()
         mine = {key.uuid for key in keys if self._seen.node in (key.node, key.target)}
+        mine |= {key.removeprefix("run/") for key in self._seen.view.damaged if key.startswith("run/")}
         begun = {uuid for uuid, vm in self._memory.vms.items() if isinstance(vm.inflight, (Start, Move))}
         return tuple(sorted(uuid for uuid in mine if uuid in begun or occupied(vms.get(uuid))))
 

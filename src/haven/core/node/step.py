@@ -58,15 +58,17 @@ def _wake_at_s(plan: Plan, before: NodeMemory, standing: Standing, now: Now) -> 
 
 
 def _transaction(plan: Plan, observation: NodeObservation, now: Now) -> Transaction | None:
-    """One guarded write of all that is new: a death and the intention seen in it are never torn apart."""
+    """One guarded write of all that is new: a death and the intention seen in it are never torn apart. A record
+    that cannot be read has no guard that holds: what would write over it must not cost all the rest."""
     view = observation.view
-    guarded: list[Put | Delete] = [
+    wanted: list[Put | Delete] = [
         *_intentions(plan, observation),
         *plan.moved,
         *plan.windows,
         *plan.run_keys,
         *_identities(observation),
     ]
+    guarded = [write for write in wanted if write.key not in view.damaged]
     own: list[Put | Delete] = [*_journals(plan, observation), *_record(plan, observation, now)]
     if not guarded and not own:
         return None
@@ -89,13 +91,14 @@ def _intentions(plan: Plan, observation: NodeObservation) -> list[Put | Delete]:
 
 def _identities(observation: NodeObservation) -> list[Put | Delete]:
     """A VMID for every VM that has none yet, and the newest name for those that have."""
-    known = observation.view.identities()
+    known, damaged = observation.view.identities(), observation.view.damaged
     vms = observation.vms or {}
     new = [Unnumbered(uuid, vm.name, vm.vmid_hint) for uuid, vm in vms.items() if uuid not in known]
     chosen = assign_vmids(new, {uuid: identity.vmid for uuid, identity in known.items()})
     records = [VmIdentity(vm.uuid, chosen[vm.uuid], vm.name) for vm in new]
     records += [replace(known[uuid], name=vm.name) for uuid, vm in vms.items() if _renamed(known.get(uuid), vm)]
-    return [put for record in records for put in identity_writes(record)]
+    pairs = map(identity_writes, records)
+    return [put for pair in pairs if not {one.key for one in pair} & damaged.keys() for put in pair]
 
 
 def _renamed(identity: VmIdentity | None, vm: Vm) -> bool:

@@ -35,7 +35,7 @@ class Stops(Part):
 
     def _end(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> None:
         """A guest that did not go down, and is wanted again meanwhile, is spared its plug."""
-        if config.wanted is Wanted.STARTED and known.outlived == (service.uid, known.instance):
+        if config.wanted is Wanted.STARTED and _outlived(known, service.uid):
             self._plan.report_success(service, config)
         else:
             self._order_stop(config, service, known)
@@ -96,7 +96,7 @@ class Stops(Part):
         if self._plan.hands.from_stop(config, service, known):
             return
         timeout_s = DEFAULT_STOP_TIMEOUT_S if service.timeout_s is None else service.timeout_s
-        pulls = known.outlived == (service.uid, known.instance)
+        pulls = _outlived(known, service.uid)
         timeout_s = 0 if pulls else timeout_s
         if timeout_s > 0 and self._plan.stopping >= self._plan.workers and not known.inflight:
             self._plan.waiting[config.sid] = f"its stop waits for one of {self._plan.workers} other stops to end"
@@ -116,7 +116,7 @@ class Stops(Part):
             self._plan.wake(known.stop_again_s)
             return
         why = "the host goes down"
-        pulls = known.outlived == ("", known.instance)
+        pulls = _outlived(known, "")
         timeout_s = 0 if pulls else DEFAULT_STOP_TIMEOUT_S
         order = Stop(config.uuid, config.sid, "", why, timeout_s, known.number + 1)
         self._plan.orders.append(order)
@@ -130,3 +130,8 @@ class Stops(Part):
         sentence = f"{via}: kept running from now on; to stop it: qm stop {config.sid.partition(':')[2]}"
         facts = {"wanted": Wanted.STARTED.value}
         self._plan.events.append(Event(Kind.VM_INTENTION, sentence, config.sid, "intent", fields=facts))
+
+
+def _outlived(known: VmMemory, uid: str) -> bool:
+    """Its guest was asked to go down by that order, and it runs on."""
+    return known.outlived_uid == uid and known.outlived_by == known.instance

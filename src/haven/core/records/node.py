@@ -134,6 +134,10 @@ class VmJournal:
     `would_wall_s`: when haven would have started it, had it not only been observed. `locked`: the lock that was
     told. `drill`: the drill under way; `drilled_wall_s`: when the last one began.
     `paused_wall_s`: since when QEMU has paused it for an I/O error, the pause number `pauses` of this life.
+    `pause_noted_wall_s`: one of them began then, in maintenance, and was told as a note only. `autostarted`:
+    libvirt started it at boot although it should be off. `blocked_uid`: the hold in which a probe saw it blocked.
+    `unexplained`: the incident whose evidence was still to be read, of the process `ended`. `suspended_wall_s`:
+    since when a client has suspended it, although `restart_on = always` takes it for running.
     """
 
     uuid: str
@@ -152,3 +156,9 @@ class VmJournal:
     drilled_wall_s: float | None = None
     paused_wall_s: float | None = None
     pauses: int = 0
+    autostarted: bool = False
+    pause_noted_wall_s: float | None = None
+    blocked_uid: str = ""
+    suspended_wall_s: float | None = None
+    unexplained: str = ""
+    ended: Instance | None = None
