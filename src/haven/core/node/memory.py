@@ -98,8 +98,9 @@ class VmMemory:
     `restart_at_s`: boottime before which it is not started; `retry_at_s`: the same while a failure of the
     order `retry_uid` was reported that the manager has not read. `tries`: failed starts in a row for the
     order `tries_uid`. `number` counts the orders given, so that each result finds its own. `begun`: the
-    last start's number, `begun_s` the boottime of its order; `long_told`: the one that was told to last. `blocked_uid`:
-    the hold in which a probe saw the obstacle. `move_ended`: how its last move ended, until the manager knows.
+    last start's number, `begun_s` the boottime of its order; `long_told`: the one told to last.
+    `blocked_uid`: the hold in which a probe saw the obstacle. `move_ended`: how its last move ended, until the
+    manager knows.
     `unexplained`: an incident whose evidence is still to be read; `host_before`: the host's memory at the last
     look before it. `claim_mib`: memory reckoned for its last start, at boottime `claimed_s`; `short_since_s`:
     since when there is too little for it. `favoured`: what the kernel was last told of its process.
