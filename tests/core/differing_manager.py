@@ -265,6 +265,13 @@ def a_service_that_is_taken_out_while_disarming_waits_for_it(policy: Policy) -> 
         assert ("disarm_complete" in crm.told) == (policy is HAVEN)
 
 
+def a_stopped_vm_while_services_are_frozen(policy: Policy) -> None:
+    crm = manager(policy, S.STOPPED, Wanted.STOPPED)
+    crm.command(Verb.DISARM, mode=DisarmMode.FREEZE)
+    crm.rounds()
+    assert crm.state(SID) is (S.FREEZE if policy is PVE else S.STOPPED)
+
+
 def a_hold_while_services_are_ignored(policy: Policy) -> None:
     """By pve there are no holds: an error lasts, before and after."""
     crm = manager(policy, S.REQUEST_STOP, Wanted.STOPPED)

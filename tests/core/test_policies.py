@@ -185,6 +185,11 @@ DIFFERENCES = (
         differing_manager.a_disarm_that_waits,
     ),
     Difference(
+        "R-7.22",
+        "what is off is frozen by disarming, too, and stopped once more after it",
+        differing_manager.a_stopped_vm_while_services_are_frozen,
+    ),
+    Difference(
         "R-7.23",
         "a disarm that ignores services forgets all but state and node",
         differing_manager.a_hold_while_services_are_ignored,
@@ -220,6 +225,7 @@ BRANCHES: dict[str, tuple[str | NoDifference, ...]] = {
     "crm.desk.__init__": (NoDifference("it reads the policy"), "6.1, 7.1"),
     "crm.desk.move": ("R-4.11, R-4.12", "R-4.13", "R-4.11, R-4.12"),
     "crm.desk.open_usage": ("6.4",),
+    "crm.disarming._let_go": ("R-7.22",),
     "crm.disarming._pruned": ("R-4.11, R-4.12",),
     "crm.disarming.while_disarmed": ("R-7.21",),
     "crm.fencing.fence_lost_nodes": ("R-3.9",),

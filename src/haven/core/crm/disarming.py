@@ -15,12 +15,14 @@ DEFERRING = {
     ServiceState.RELOCATE: Level.INFO,
 }
 
-FROZEN_BY_DISARM = (
-    ServiceState.STARTED,
-    ServiceState.STOPPED,
-    ServiceState.REQUEST_STOP,
-    ServiceState.REQUEST_START,
-    ServiceState.REQUEST_START_BALANCE,
+FROZEN_BY_DISARM = frozenset(
+    {
+        ServiceState.STARTED,
+        ServiceState.STOPPED,
+        ServiceState.REQUEST_STOP,
+        ServiceState.REQUEST_START,
+        ServiceState.REQUEST_START_BALANCE,
+    }
 )
 
 
@@ -87,11 +89,13 @@ def _let_go(desk: Desk) -> None:
     """R-7.22, R-7.23."""
     assert desk.disarm is not None
     freeze = desk.disarm.mode is DisarmMode.FREEZE
+    # What was frozen is stopped anew: in `haven` policy not what is off, which a person may start meanwhile.
+    frozen_states = FROZEN_BY_DISARM if desk.pve else FROZEN_BY_DISARM - {ServiceState.STOPPED}
     for sid in sorted(desk.services):
         service = desk.services[sid]
         if not freeze:
             desk.put(_pruned(desk, service))
-        elif service.state in FROZEN_BY_DISARM:
+        elif service.state in frozen_states:
             sentence = "left as it is until HA is armed again"
             desk.say(Kind.DISARM_FREEZE, sid, sentence, "R-7.22", was=service.state)
             frozen = replace(_pruned(desk, service), state=ServiceState.FREEZE, uid=desk.new_uid())

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from haven.core.event import Event, Scalar
+from haven.core.hands_off import in_maintenance
 from haven.core.hypervisor import Vm
 from haven.core.node.memory import Intention, VmMemory, suspended
 from haven.core.node.part import Part
@@ -49,12 +50,13 @@ class Stops(Part):
 
     def keep_stopped(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, vm: Vm | None) -> None:
         """R-7.5 stops a running guest again every round. Here a start by another libvirt client is an intention
-        like a stop: it is not undone behind a person's back."""
+        like a stop: it is not undone behind a person's back. But what is done in a maintenance changes nothing of
+        what is wanted: it is stopped when that ends."""
         if known.inflight or known.intention or config.wanted is Wanted.STARTED:
             return
         if not known.running:
             self._stopped_for_good(config, service, known, vm)
-        elif known.autostarted or self._outranked(config, known):
+        elif known.autostarted or self._outranked(config, known) or self._is_maintenance(config, known):
             if service.uid not in self._plan.results or self._seen.tick:
                 self._order_stop(config, service, known)
         else:
@@ -66,6 +68,10 @@ class Stops(Part):
         """What the way to `stopped` may have left behind (R-4.34 takes it there without the LRM)."""
         if known.incident or config.uuid in self._view.runs():
             self._stopped(config, service, known, vm)
+
+    def _is_maintenance(self, config: ServiceConfig, known: VmMemory) -> bool:
+        """It was started in a maintenance."""
+        return in_maintenance(self._view, config.sid, self._now, known.since_wall_s)
 
     def _outranked(self, config: ServiceConfig, known: VmMemory) -> bool:
         """A person wanted it off when it ran already: the later word holds."""
