@@ -277,12 +277,6 @@ def a_stop_that_fails_while_the_host_goes_down(policy: Policy) -> None:
         assert (node.exited, node.has_lock(), node.watchdog is None) == (True, True, False)
         return
     lrm = Lrm()
-    lrm.running()
-    lrm.shutdown = ShutdownKind.SHUTDOWN
-    [stop] = lrm.look()
-    assert lrm.look(lrm.done(stop, ok=False)) == []
-    lrm.at_s += 2.0
-    [again] = lrm.look()
-    assert isinstance(again, Stop)
+    lrm.cannot_stop_while_its_host_goes_down()
     assert Exit() not in lrm.duties
     assert "lock/agent/node1" in lrm.store.entries

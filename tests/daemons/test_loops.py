@@ -244,12 +244,18 @@ def test_an_error_in_the_middle_of_a_start_that_nobody_thought_of_leaves_no_vm_b
     asyncio.run(story())
 
 
+def more_vms(host: Host, count: int) -> list[str]:
+    """Off, and known to libvirt only; their uuids end in their VMIDs, from 201 on."""
+    uuids = [f"cccccccc-0000-4000-8000-000000000{number}" for number in range(201, 201 + count)]
+    for uuid in uuids:
+        host.hypervisor.add(uuid, f"more-{uuid[-3:]}", running=False)
+    return uuids
+
+
 def test_looks_at_a_dead_mount_take_no_place_from_starts(tmp_path: Path) -> None:
     async def story() -> None:
         async with a_host(tmp_path, max_workers=1) as host:
-            sick = [f"cccccccc-0000-4000-8000-000000000{number}" for number in range(201, 206)]
-            for uuid in sick:
-                host.hypervisor.add(uuid, f"sick-{uuid[-3:]}", running=False)
+            sick = more_vms(host, 5)
             host.protect(UUIDS[0])
             await host.until_runs("vm:101")
             host.hypervisor.missing.update(sick)
@@ -277,9 +283,7 @@ def test_starts_that_hang_in_libvirt_leave_room_for_other_starts_and_for_stops(
 
     async def story() -> None:
         async with a_host(tmp_path, max_workers=1) as host:
-            hanging = [f"cccccccc-0000-4000-8000-000000000{number}" for number in range(201, 205)]
-            for uuid in hanging:
-                host.hypervisor.add(uuid, f"hangs-{uuid[-3:]}", running=False)
+            hanging = more_vms(host, 4)
             host.protect(UUIDS[0])
             await host.until_runs("vm:101")
             host.hypervisor.hanging.update(hanging)

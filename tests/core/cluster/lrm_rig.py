@@ -9,7 +9,7 @@ from haven.core.hypervisor import Power, Vm, Why
 from haven.core.lease import LeaseFacts
 from haven.core.node import step as node
 from haven.core.node.memory import NodeMemory
-from haven.core.order import CollectEvidence, Order, OrderResult
+from haven.core.order import CollectEvidence, Order, OrderResult, Stop
 from haven.core.records import (
     AgentEpoch,
     FenceMark,
@@ -148,6 +148,16 @@ class Lrm:
 
     def pass_time(self, seconds: float) -> None:
         self.at_s += seconds
+
+    def cannot_stop_while_its_host_goes_down(self) -> None:
+        """It tries once, and again after a pause."""
+        self.running()
+        self.shutdown = ShutdownKind.SHUTDOWN
+        [stop] = self.look()
+        assert self.look(self.done(stop, ok=False)) == []
+        self.at_s += 2.0
+        [again] = self.look()
+        assert isinstance(again, Stop)
 
     def done(self, order: Order, *, ok: bool = True, unreachable: bool = False) -> OrderResult:
         """What came of an order, now."""

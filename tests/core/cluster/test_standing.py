@@ -211,13 +211,7 @@ def test_with_the_policy_migrate_it_waits_until_everything_has_moved_away(lrm: L
 
 
 def test_a_vm_that_could_not_be_stopped_keeps_the_daemon_from_ending(lrm: Lrm) -> None:
-    lrm.running()
-    lrm.shutdown = ShutdownKind.SHUTDOWN
-    [stop] = lrm.look()
-    assert lrm.look(lrm.done(stop, ok=False)) == []
-    lrm.at_s += 2.0
-    [again] = lrm.look()
-    assert isinstance(again, Stop)
+    lrm.cannot_stop_while_its_host_goes_down()
     assert Exit() not in lrm.duties
     assert not lrm.agent().released
     assert lrm.vms and lrm.vms[UUID].power is Power.RUNNING

@@ -9,7 +9,6 @@ from dataclasses import replace
 from haven.core import hang
 from haven.core.clock import Now
 from haven.core.event import Event
-from haven.core.host import Pulse
 from haven.core.node.book import Book
 from haven.core.node.hang import grace_s, recent_resets
 from haven.core.node.memory import VmMemory
@@ -80,15 +79,10 @@ class Hangs(Part):
             self._plan.waiting[config.sid] = _not_reset(known, "libvirt is doing something to it")
             self._plan.wake(known.stop_again_s)
             return
-        self._bring_back(config, service, known, terms or hang.WATCHDOG_TERMS, pulse)
+        self._bring_back(config, service, known, terms or hang.WATCHDOG_TERMS)
 
     def _bring_back(
-        self,
-        config: ServiceConfig,
-        service: ServiceStatus,
-        known: VmMemory,
-        terms: HangTerms,
-        pulse: Pulse | None,
+        self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, terms: HangTerms
     ) -> None:
         now_s, state = self._now.boottime_s, known.hang
         if state.stage is HangStage.FOUND:
@@ -99,7 +93,7 @@ class Hangs(Part):
             case HangStage.FAILED:
                 self._end(config, service, known, "it hung, and could not be reset")
             case HangStage.RESET:
-                self._after_reset(config, service, known, terms, pulse)
+                self._after_reset(config, service, known, terms)
             case HangStage.ENDED if now_s - state.stage_s >= END_AGAIN_S:
                 self._end(config, service, known, "it hung")
 
@@ -118,12 +112,7 @@ class Hangs(Part):
         self._order(config, service, replace(known, hang=state), why, hard=False)
 
     def _after_reset(
-        self,
-        config: ServiceConfig,
-        service: ServiceStatus,
-        known: VmMemory,
-        terms: HangTerms,
-        pulse: Pulse | None,
+        self, config: ServiceConfig, service: ServiceStatus, known: VmMemory, terms: HangTerms
     ) -> None:
         """It is given the time that a start takes; while its disks move, it is booting."""
         anew_s = max(known.hang.stage_s, known.life_s)
@@ -134,6 +123,7 @@ class Hangs(Part):
                 self._end(config, service, known, "its watchdog paused it, and a reset did not help")
             return
         patience_s = grace_s(terms)
+        pulse = self._seen.pulses.get(config.uuid)
         silent = pulse is not None and hang.silent_s(pulse, anew_s) >= terms.silence_s
         if since_s >= patience_s and silent:
             self._end(config, service, known, f"it hung, and did not answer {duration(patience_s)} after a reset")

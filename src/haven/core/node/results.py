@@ -46,15 +46,21 @@ def order_done(book: Book, result: OrderResult) -> None:
         if vm.inflight == order:
             book.vms[order.uuid] = _acted(book, order, vm, result)
         return
+    _helped(book, vm, result)
+
+
+def _helped(book: Book, vm: VmMemory, result: OrderResult) -> None:
+    """Of an order that may go on beside another one."""
+    order = result.order
     match order:
         case Probe():
             _probe_done(book, order, vm, result)
         case Kill() | AwaitAgent():
             _drilled(book, order, vm, result)
-        case Inspect() | Resume():
-            book.vms[order.uuid] = (
-                resume_ended(book, order, vm, result) if isinstance(order, Resume) else inspected(vm, result)
-            )
+        case Inspect():
+            book.vms[order.uuid] = inspected(vm, result)
+        case Resume():
+            book.vms[order.uuid] = resume_ended(book, order, vm, result)
         case CollectEvidence():
             _evidence_came(book, order, vm, result)
         case Favour():

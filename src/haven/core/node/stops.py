@@ -37,6 +37,8 @@ class Stops(Part):
     def _end(self, config: ServiceConfig, service: ServiceStatus, known: VmMemory) -> None:
         """A guest that did not go down, and is wanted again meanwhile, is spared its plug."""
         if config.wanted is Wanted.STARTED and _outlived(known, service.uid):
+            sentence = "runs on: it did not go down, and is wanted started again"
+            self._plan.events.append(Event(Kind.VM_NOTE, sentence, config.sid, "intent"))
             self._plan.report_success(service, config)
         else:
             self._order_stop(config, service, known)
