@@ -30,8 +30,9 @@ def lock(view: View, sid: str, length_s: float, reason: str, origin: Origin, now
 def _in_turn(view: View, sid: str) -> bool:
     """Whether haven alone starts it at a boot of the host."""
     config = view.configs().get(sid)
-    wanted = config is not None and config.wanted is Wanted.STARTED and not view.care(sid).observe
-    return config is not None and wanted and started_by_haven(view, config.node, sid)
+    if config is None or config.wanted is not Wanted.STARTED or view.care(sid).observe:
+        return False
+    return started_by_haven(view, config.node, sid)
 
 
 def unlock(view: View, sid: str, origin: Origin) -> Deed:

@@ -24,7 +24,7 @@ LONG_S = 30.0
 
 ASIDE_PER_WORKER = 3
 """So many long starts for each of `max_workers` count for nothing. The bound is libvirtd's: each of them keeps one
-of its 20 threads, and without a free one it does nothing for anybody."""
+of its threads (libvirtd.conf: max_workers, 20), and without a free one it does nothing for anybody."""
 
 
 def began_s(known: VmMemory, now: Now) -> float | None:
