@@ -58,8 +58,8 @@ FIGURES = Figures(
 )
 _EVERYBODY = patch.multiple(
     Settling,
-    in_question=lambda _self, services: [service.sid for service in services],
-    is_settled=lambda _self, _service: False,
+    in_turn=lambda settling: list(settling._services),
+    is_due=lambda _self, _sid: True,
 )
 
 
@@ -319,4 +319,4 @@ def test_services_that_are_taken_out_are_not_remembered_for_ever() -> None:
         twins.round()
         _taken_out(twins, f"vm:{number}", "", 0)
         twins.round()
-        assert len(twins.memory.settled.looks) <= len(SIDS)
+        assert len(twins.memory.settled.unsettled) <= len(SIDS)

@@ -1,5 +1,6 @@
 """The manager's desk: the working copy of one round, and the ways in which the steps change it."""
 
+from collections.abc import Set
 from dataclasses import replace
 from typing import Any
 
@@ -52,8 +53,8 @@ BOOT_GRACE_S = 60.0
 class Desk:
     """It lives within one step: nothing of it is kept but what is written, told, and remembered.
 
-    `services`, `configs`, `nodes` are live: each step of the round sees what the steps before it changed.
-    `configs` are what is in force (a legacy group overrules failback); `changed_configs` what is written.
+    `services` (sorted), `configs`, `nodes` are live: each step of the round sees what the steps before it changed;
+    `changed_services` are the sids of those written, added or removed. `configs` are what is in force (a legacy group overrules failback); `changed_configs` what is written.
     """
 
     def __init__(self, memory: ManagerMemory, observation: ManagerObservation, now: Now) -> None:
@@ -79,6 +80,7 @@ class Desk:
         self.first_writes: list[Write] = []
         self.lifted_marks: set[str] = set()
         self.services = dict(view.services())
+        self.changed_services: set[str] = set()
         self.configs = dict(view.configs())
         self.changed_configs: dict[str, ServiceConfig] = {}
         written = record.node_status if record else {}
@@ -179,7 +181,8 @@ class Desk:
     def open_usage(self) -> Usage:
         """4.1 step 7: the usage table, as the data are now."""
         online = frozenset(node for node, state in self.nodes.items() if state is NodeState.ONLINE)
-        self.usage = Usage(self.options.scheduler, online, dict(self.services), self.seen.figures)
+        services = dict(self.services) if self.changed_services else self.view.services()
+        self.usage = Usage(self.options.scheduler, online, services, self.seen.figures)
         self._placement = Placement(
             self.rules, self.usage, online, self.services, self.configs, self.leaving, fenced_count=self.pve
         )
@@ -203,7 +206,16 @@ class Desk:
     def put(self, service: ServiceStatus) -> ServiceStatus:
         """Change a service's data without a change of state: the usage table is not told (4.1)."""
         self.services[service.sid] = service
+        self.changed_services.add(service.sid)
         return service
+
+    def remove(self, sid: str) -> None:
+        del self.services[sid]
+        self.changed_services.add(sid)
+
+    def changed(self) -> Set[str]:
+        """The services of which this round changed something, so far."""
+        return self.changed_services | self.changed_configs.keys()
 
     def explain(self, service: ServiceStatus, reason: str, rule: str) -> bool:
         """Keep the reason that people are shown; False: it is known already."""
@@ -267,7 +279,7 @@ class Desk:
         return after
 
     def _store(self, before: ServiceStatus, after: ServiceStatus) -> None:
-        self.services[after.sid] = after
+        self.put(after)
         if self.usage:
             self.usage.changed(before, after)
 

@@ -1,14 +1,13 @@
 """Passes over the services until nothing moves any more (spec 4.1, step 11)."""
 
 from collections.abc import Collection, Iterable
-from operator import attrgetter
 
 from haven.core.crm.desk import Desk, missing
 from haven.core.crm.fencing import fence_lost_nodes
 from haven.core.crm.moving import moving
 from haven.core.crm.recovering import recovery
 from haven.core.crm.resting import error, freeze
-from haven.core.crm.settled import Basis, Settling
+from haven.core.crm.settled import Basis, Settled, Settling
 from haven.core.crm.started import started
 from haven.core.crm.starting import request_start
 from haven.core.crm.stopping import request_stop, stopped
@@ -23,31 +22,31 @@ FREEZABLE = (ServiceState.STARTED, ServiceState.STOPPED, ServiceState.REQUEST_ST
 
 
 def run_passes(desk: Desk, only: Collection[str] | None = None) -> None:
-    """`only`: the deferred services, while disarming waits for them (R-7.21)."""
+    """`only`: the deferred services, while disarming waits for them (R-7.21); nothing is remembered then."""
     settings, online = desk.seen.settings, desk.placement.online
-    basis = Basis(online, desk.modes, desk.rules, desk.options, settings)
-    settling = Settling(desk.settled, basis, desk.services, desk.configs, desk.results)
-    services = sorted(desk.services.values(), key=attrgetter("sid"))
-    if only is not None:
-        services = [service for service in services if service.sid in only]
+    basis = Basis(online, desk.modes, desk.rules, desk.view.groups(), desk.options, settings)
+    before = desk.settled if only is None else Settled()
+    settling = Settling(before, basis, desk.view, desk.services)
+    settling.changed(desk.changed())
     for _ in range(MAX_PASSES):
-        sids = settling.in_question(services)
-        if not _pass(desk, settling, sids):
+        sids = [sid for sid in settling.in_turn() if only is None or sid in only]
+        again = _pass(desk, settling, sids)
+        settling.passed(desk.changed())
+        if not again:
             break
-        services = [desk.services[sid] for sid in sids]
     else:
         sentence = f"services still change after {MAX_PASSES} passes: the next round goes on"
         desk.tell(Kind.DAEMON_ERROR, sentence, "4.1", Level.ERR)
-    desk.settled = settling.settled()
+    desk.settled = settling.settled() if only is None else Settled()
 
 
 def _pass(desk: Desk, settling: Settling, sids: Iterable[str]) -> bool:
     """Look at each of the services once, then fence; True when another pass is needed."""
     again = False
     for sid in sids:
-        service = desk.services[sid]
-        if settling.is_settled(service):
+        if not settling.is_due(sid):
             continue
+        service = desk.services[sid]
         told = len(desk.events)
         look_at(desk, service)
         _freeze_with_its_lrm(desk, desk.services[sid])

@@ -94,18 +94,18 @@ def _add_and_remove(desk: Desk) -> None:
     tracked = _tracked(desk)
     if tracked == list(desk.services):
         return  # as in nearly every round: both are sorted
-    for sid in [sid for sid in tracked if sid not in desk.services]:
-        _add(desk, desk.configs[sid])
+    for sid in tracked:
+        if sid not in desk.services:
+            _add(desk, desk.configs[sid])
+    desk.services = dict(sorted(desk.services.items()))
     _remove_taken_out(desk, tracked)
 
 
 def _tracked(desk: Desk) -> list[str]:
     """Not one whose status cannot be read: as a new one it would be refused, and with it the whole round."""
-    damaged = desk.view.damaged
+    damaged = {key.removeprefix("service/") for key in desk.view.damaged}
     return [
-        sid
-        for sid, config in desk.configs.items()
-        if config.state is not Wanted.IGNORED and f"service/{sid}" not in damaged
+        sid for sid, config in desk.configs.items() if config.state is not Wanted.IGNORED and sid not in damaged
     ]
 
 
@@ -125,13 +125,13 @@ def _add(desk: Desk, config: ServiceConfig) -> None:
         since_wall_s=desk.now.wall_s,
     )
     service = found if desk.pve else as_claimed(desk, config, found)
-    desk.services[config.sid] = service
+    desk.put(service)
     sentence = f"protected from now on, wanted {config.wanted}"
     desk.say(Kind.SERVICE_ADDED, config.sid, sentence, "4.1", node=service.node)
 
 
 def _remove(desk: Desk, sid: str, reason: str) -> None:
-    del desk.services[sid]
+    desk.remove(sid)
     words = "wanted state is ignored" if reason == "ignored" else "taken out of haven"
     sentence = f"no longer protected: {words}; the VM is left as it is"
     desk.say(Kind.SERVICE_REMOVED, sid, sentence, "4.1", reason=reason)

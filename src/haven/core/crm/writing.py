@@ -47,12 +47,11 @@ def _groups(desk: Desk) -> Iterator[Group]:
     for sid, config in desk.changed_configs.items():
         if config != configs.get(sid):
             by_sid.setdefault(sid, []).append(Put(f"config/{sid}", config))
-    for sid, service in desk.services.items():
-        known = services.get(sid)
-        if known is not service and known != service:
-            by_sid.setdefault(sid, []).append(Put(f"service/{sid}", service))
-    for sid in services.keys() - desk.services.keys():
-        by_sid.setdefault(sid, []).append(Delete(f"service/{sid}"))
+    for sid in desk.changed_services:
+        before, after = services.get(sid), desk.services.get(sid)
+        if after != before:
+            write = Put(f"service/{sid}", after) if after else Delete(f"service/{sid}")
+            by_sid.setdefault(sid, []).append(write)
     _add_run_keys(desk, by_sid)
     for command in desk.handled_commands:
         if command.verb in (Verb.STOP, Verb.MIGRATE, Verb.RELOCATE):
