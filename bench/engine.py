@@ -96,9 +96,8 @@ class _Cluster:
     def full_round_ms(self) -> float:
         """After every LRM answered for all that runs there; nothing is built upon but the rules in force."""
         self._answer(self._view().services())
-        seen = self._view()
         self._memory = self._memory.with_settled(ManagerMemory().settled)
-        return self._timed_round(lambda: View(seen.incarnation, seen.revision, seen.entries))
+        return self.round_ms()
 
     def changed_round_ms(self) -> float:
         """A hundredth of the services: a third each is reconfigured, started anew, and to be stopped."""

@@ -26,7 +26,7 @@ class Desk:
     told: int = 0
 
     def view(self) -> View:
-        return View("i", 1, dict(self.content))
+        return View.of("i", 1, dict(self.content))
 
     def commit(self, _transaction: Transaction) -> Outcome:
         self.commits += 1

@@ -157,7 +157,7 @@ _pact = st.builds(
 @given(st.lists(st.one_of(_home, _pact), max_size=6), st.sampled_from(SIDS))
 def test_whatever_rules_there_are_each_about_the_vm_is_told_of(makers: list[Any], sid: str) -> None:
     rules = [make(f"rule{order}", order) for order, make in enumerate(makers, 1)]
-    view = View("i", 1, {f"rule/{rule.id}": Versioned(rule, 1) for rule in rules})
+    view = View.of("i", 1, {f"rule/{rule.id}": Versioned(rule, 1) for rule in rules})
     told = " ".join(str(one["sentence"]) for one in binding_rules(NODE, view, sid))
     assert [rule.id for rule in rules if sid in rule.resources and rule.id not in told] == []
 

@@ -45,7 +45,7 @@ T = Trigger
 def view_of(*records: tuple[str, Record], revision: int = 40) -> View:
     """Keys and records; each was written at its own revision."""
     entries = {key: Versioned(record, number) for number, (key, record) in enumerate(records, 7)}
-    return View("incarnation", revision, entries)
+    return View.of("incarnation", revision, entries)
 
 
 def decide(

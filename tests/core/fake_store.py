@@ -1,6 +1,7 @@
 """The store in memory: revisions, guards, and the ways in which it can let its callers down."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from enum import StrEnum
 
 from haven.core.codec import record_to_json
@@ -50,7 +51,8 @@ class FakeStore:
         changed = {key for key in before.keys() | now.keys() if before.get(key) is not now.get(key)}
         self._read[reader] = now
         damaged = {key: self.entries[key].revision for key in sorted(self.damaged)}
-        return View(self.incarnation, self.revision, now, frozenset(changed), damaged)
+        view = View.of(self.incarnation, self.revision, now)
+        return replace(view, changed=frozenset(changed), damaged=damaged)
 
     def commit(self, transaction: Transaction) -> Outcome:
         once, self.once = self.once, None

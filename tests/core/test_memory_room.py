@@ -30,7 +30,7 @@ def seen(available_mib: int, *vms: Vm, percent: float = 100.0, reserve_mib: int 
     settings = Settings(memory_reserve_mib=reserve_mib, memory_needed_percent=percent)
     host = HostFacts(10**6, available_mib)
     return NodeObservation(
-        "n", "h", View("i", 0, {}), {one.uuid: one for one in vms}, settings=settings, host=host
+        "n", "h", View.of("i", 0, {}), {one.uuid: one for one in vms}, settings=settings, host=host
     )
 
 

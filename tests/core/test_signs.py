@@ -14,7 +14,7 @@ FRESH_S = 20.0
 LRM = LrmRecord("pve", LrmState.ACTIVE, LrmMode.ACTIVE, 100.0, looked_wall_s=99.0)
 MANAGER = ManagerRecord("pve", 100.0, CrmState.MASTER)
 ENTRIES: dict[str, Versioned[Record]] = {"lrm/pve": Versioned(LRM, 1), "manager": Versioned(MANAGER, 1)}
-VIEW = View("i", 1, ENTRIES)
+VIEW = View.of("i", 1, ENTRIES)
 
 
 def alone(*writes: Write) -> bool:

@@ -40,7 +40,7 @@ def _shown(view: View, what: str) -> object:
 def test_whatever_is_written_and_deleted_the_next_view_shows_what_is_there_then(
     first: dict[str, Record], steps: list[tuple[dict[str, Record], frozenset[str], set[str]]]
 ) -> None:
-    view = View("i", 1, {key: Versioned(record, 1) for key, record in first.items()})
+    view = View.of("i", 1, {key: Versioned(record, 1) for key, record in first.items()})
     for revision, (puts, deleted, looks) in enumerate(steps, start=2):
         for what in looks:
             _shown(view, what)
@@ -48,7 +48,7 @@ def test_whatever_is_written_and_deleted_the_next_view_shows_what_is_there_then(
         changes |= {key: Versioned(record, revision) for key, record in puts.items()}
         before, view = view, view.after(revision, changes)
 
-        fresh = View("i", revision, dict(view.entries))
+        fresh = View.of("i", revision, view.entries)
         assert all(
             _shown(view, what) == _shown(fresh, what)
             for what in ("configs", "services", "lrms", "identities", "rules")
@@ -60,16 +60,16 @@ def test_whatever_is_written_and_deleted_the_next_view_shows_what_is_there_then(
 
 def test_the_view_before_stays_as_it_was() -> None:
     config = ServiceConfig("vm:1", "uuid", "alpha")
-    before = View("i", 1, {"config/vm:1": Versioned(config, 1)})
+    before = View.of("i", 1, {"config/vm:1": Versioned(config, 1)})
     assert before.configs() == {"vm:1": config}
     after = before.after(2, {"config/vm:1": None})
     assert (before.configs(), after.configs()) == ({"vm:1": config}, {})
 
 
 def test_what_did_not_change_is_the_same_object() -> None:
-    entry = Versioned(ServiceConfig("vm:1", "uuid", "alpha"), 1)
-    before = View("i", 1, {"config/vm:1": entry})
+    config = ServiceConfig("vm:1", "uuid", "alpha")
+    before = View.of("i", 1, {"config/vm:1": Versioned(config, 1)})
     configs = before.configs()
     after = before.after(2, {"service/vm:1": Versioned(ServiceStatus("vm:1", ServiceState.STOPPED, "a", "u"), 2)})
-    assert after.entries["config/vm:1"] is entry
+    assert after.entries["config/vm:1"].record is config
     assert after.configs() is configs

@@ -20,7 +20,7 @@ class HangingStore:
         self.damaged: dict[str, str] = {}
 
     def read(self) -> View:
-        return View("incarnation", 1, {})
+        return View.of("incarnation", 1, {})
 
     def commit(self, transaction: Transaction, *, quiet: bool = False) -> Outcome:
         self.calls += 1

@@ -18,7 +18,7 @@ class Store:
     damaged: dict[str, str] = {}
 
     async def read(self) -> View:
-        return View("incarnation", 1, {})
+        return View.of("incarnation", 1, {})
 
 
 class Story:

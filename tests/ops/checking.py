@@ -35,8 +35,12 @@ MAAS = Watched("vm:102", "maas", CONFIG, STATUS, SEEN)
 
 
 def view(**records: Record) -> View:
-    """A store with these records, under any keys."""
-    return View("i", 9, {name: Versioned(record, 1) for name, record in records.items()})
+    """A store with these records, each by its kind, under a name that is its own or nobody asks for."""
+    return View.of("i", 9, {_key(kind, record): Versioned(record, 1) for kind, record in records.items()})
+
+
+def _key(kind: str, record: Record) -> str:
+    return f"{kind}/{getattr(record, 'sid', kind)}" if kind != "manager" else kind
 
 
 def systemd(enabled: str = "enabled", active: str = "active", on_shutdown: str = "shutdown") -> Systemd:

@@ -23,7 +23,7 @@ from haven.ops.replay import main
 Output = pytest.CaptureFixture[str]
 NOW = Now(1000.0, 1_795_366_805.0, "boot")
 CONFIG = ServiceConfig("vm:102", "u-2", "alpha")
-VIEW = View("i", 7, {"config/vm:102": Versioned(CONFIG, 3)})
+VIEW = View.of("i", 7, {"config/vm:102": Versioned(CONFIG, 3)})
 
 
 def died() -> tuple[NodeMemory, NodeObservation]:

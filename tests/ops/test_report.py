@@ -146,10 +146,20 @@ def changed(at_s: float, wanted: str, **more: bool) -> Entry:
     return entry(at_s, Kind.CONFIG_CHANGED, wanted=wanted, **more)
 
 
-def course(entries: list[Entry], *records: Record) -> Course:
+def key_of(record: ServiceConfig | VmCare | Maintenance) -> str:
+    match record:
+        case ServiceConfig():
+            return f"config/{record.sid}"
+        case VmCare():
+            return f"care/{record.sid}"
+        case Maintenance():
+            return f"maintenance/{record.id}"
+
+
+def course(entries: list[Entry], *records: ServiceConfig | VmCare | Maintenance) -> Course:
     config = ServiceConfig("vm:102", "u", "alpha", Wanted.STARTED)
-    kept = {str(number): Versioned(record, 1) for number, record in enumerate(records or (config,))}
-    return courses(entries, View("i", 1, kept), 100.0)["vm:102"]
+    kept: dict[str, Versioned[Record]] = {key_of(record): Versioned(record, 1) for record in records or (config,)}
+    return courses(entries, View.of("i", 1, kept), 100.0)["vm:102"]
 
 
 def test_before_it_was_added_it_was_not_protected() -> None:

@@ -181,7 +181,7 @@ def test_an_outage_that_goes_on_is_a_failure() -> None:
 def test_what_keeps_haven_from_acting_is_named_with_its_end() -> None:
     origin = Origin("root", "haven lock", NOW.wall_s)
     lock = VmLock("vm:102", "backup", soon(7200), NOW.wall_s, origin)
-    locked = one("hands off", replace(HEALTHY, view=view(config=CONFIG, lock=lock)))
+    locked = one("hands off", replace(HEALTHY, view=view(config=CONFIG, vmlock=lock)))
     assert locked.grade is WARN
     assert locked.seen == ("vm:102 (maas): hands off, locked by root with haven lock: backup, for 2 h more")
     assert locked.mend == "qm unlock 102"
@@ -204,7 +204,7 @@ def test_libvirts_autostart_has_to_be_as_wanted() -> None:
     watched = view(config=CONFIG, care=VmCare("vm:102", observe=True))
     assert found("autostart", replace(with_vm(replace(SEEN, autostart=False)), view=watched)) == []
     window = Maintenance("m1", ("vm:102",), "new NIC", soon(7200), NOW.wall_s, Origin("root", "haven", NOW.wall_s))
-    worked_on = view(config=CONFIG, window=window)
+    worked_on = view(config=CONFIG, maintenance=window)
     assert found("autostart", replace(with_vm(replace(SEEN, autostart=False)), view=worked_on)) == []
 
 

@@ -1,6 +1,6 @@
 """The store as a dict: what every real one must behave like."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from haven.core.records import Record
 from haven.core.transaction import ABSENT, Committed, Outcome, Put, Refused, Transaction
@@ -28,7 +28,7 @@ class ModelStore:
         now = dict(self.shelf.entries)
         changed = {key for key in now.keys() | self._seen.keys() if now.get(key) is not self._seen.get(key)}
         self._seen = now
-        return View(self.shelf.incarnation, self.shelf.revision, now, frozenset(changed))
+        return replace(View.of(self.shelf.incarnation, self.shelf.revision, now), changed=frozenset(changed))
 
     def commit(self, transaction: Transaction, *, quiet: bool = False) -> Outcome:
         if transaction.incarnation != self.shelf.incarnation:

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from haven.core.records import Record, VmIdentity
 from haven.core.transaction import ABSENT, Committed, Delete, Guard, Put, Transaction
 from haven.core.view import View
 from haven.store.protocol import Store
@@ -16,8 +17,21 @@ from tests.store.rig import config, lock, opened
 
 KEYS = ("lock/manager", "config/vm:1", "config/vm:2", "vm/u")
 keys = st.sampled_from(KEYS)
-records = st.one_of(st.builds(lock, st.text(max_size=5)), st.builds(config, st.just("vm:1"), st.text(max_size=5)))
-writes = st.lists(st.one_of(st.builds(Put, keys, records), st.builds(Delete, keys)), max_size=4)
+texts = st.text(max_size=5)
+
+
+def record(key: str, text: str) -> Record:
+    match key.split("/"):
+        case ["lock", _]:
+            return lock(text)
+        case ["config", sid]:
+            return config(sid, text)
+        case _:
+            return VmIdentity("u", 100, text)
+
+
+puts = st.builds(lambda key, text: Put(key, record(key, text)), keys, texts)
+writes = st.lists(st.one_of(puts, st.builds(Delete, keys)), max_size=4)
 who = st.integers(0, 1)
 
 
@@ -54,7 +68,7 @@ class BothStores(RuleBasedStateMachine):
             expected.changed,
         )
         for key in view.entries.keys() - view.changed:
-            assert before and view.entries[key] is before.entries[key]
+            assert before and view.entries[key].record is before.entries[key].record
         self.views[who] = view
 
     @rule(who=who)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from haven.core.records import Lock, ManagerRecord
+from haven.core.records import AgentEpoch, Lock, ManagerRecord
 from haven.core.transaction import (
     ABSENT,
     Committed,
@@ -76,7 +76,7 @@ def test_unchanged_entries_stay_the_same_objects_and_the_changed_keys_come_along
     store.commit(delete(before, "config/vm:2"))
     after = store.read()
     assert after.changed == {"config/vm:1", "config/vm:2"}
-    assert after.entries["config/vm:3"] is before.entries["config/vm:3"]
+    assert after.configs()["vm:3"] is before.configs()["vm:3"]
     assert after.entries.keys() == {"config/vm:1", "config/vm:3"}
 
 
@@ -86,7 +86,7 @@ def test_when_nothing_was_committed_the_same_view_comes_back(store: SqliteStore)
     second = store.read()
     assert first.changed == {"config/vm:1"}
     assert second.changed == frozenset()
-    assert second.entries is first.entries
+    assert second.kept is first.kept
     assert store.read() is second
 
 
@@ -139,18 +139,35 @@ def test_a_damaged_record_is_neither_absent_nor_forgotten_and_its_revision_guard
     store: SqliteStore, tmp_path: Path
 ) -> None:
     """As if absent, it would be refused for ever; what may write over it does so as it was found."""
-    store.commit(put(store.read(), "agent/alpha", config("vm:1")))
+    agent = AgentEpoch("alpha", "epoch", "boot", "lrm")
+    store.commit(put(store.read(), "agent/alpha", agent))
     with sqlite3.connect(database(tmp_path)) as raw:
         raw.execute("UPDATE records SET json = '{'")
     other = opened(tmp_path, "crm")
     other.commit(put(other.read(), "config/vm:2", config("vm:2")))
     view = other.read()
     assert view.damaged == {"agent/alpha": 1}
-    assert other.commit(put(view, "agent/alpha", config("vm:1"))) == Refused("agent/alpha")
-    mend = Put("agent/alpha", config("vm:1"))
+    assert other.commit(put(view, "agent/alpha", agent)) == Refused("agent/alpha")
+    mend = Put("agent/alpha", agent)
     guarded = Transaction(view.incarnation, (Guard(mend.key, view.damaged[mend.key]),), (mend,))
     assert isinstance(other.commit(guarded), Committed)
     assert (other.read().damaged, other.damaged) == ({}, {})
+    other.close()
+
+
+@pytest.mark.parametrize("key", ["run/u", "options", "nonsense"])
+def test_a_record_under_a_key_of_another_kind_is_damaged_and_never_written(
+    store: SqliteStore, tmp_path: Path, key: str
+) -> None:
+    why = f"ServiceConfig.key = {key!r}: expected a key under which a ServiceConfig is kept"
+    outcome = store.commit(put(store.read(), key, config("vm:1")))
+    assert isinstance(outcome, Unavailable)
+    assert why in outcome.why
+    store.commit(put(store.read(), "config/vm:1", config("vm:1")))
+    with sqlite3.connect(database(tmp_path)) as raw:
+        raw.execute("UPDATE records SET key = ?", (key,))
+    other = opened(tmp_path, "crm")
+    assert (other.read().damaged, other.damaged) == ({key: 1}, {key: why})
     other.close()
 
 

@@ -1,9 +1,8 @@
 """The store's content as the core reads it: typed, immutable, with what changed."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from operator import attrgetter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from sys import intern
 from typing import Any, Generic, TypeVar
 
 from haven.core.records import (
@@ -44,81 +43,104 @@ class Versioned(Generic[R]):
     revision: int
 
 
-_NAMED_BY: Mapping[type, str] = {
-    ServiceConfig: "sid",
-    ServiceStatus: "sid",
-    Command: "id",
-    VmIdentity: "uuid",
-    VmJournal: "uuid",
-    RunKey: "uuid",
-    LrmRecord: "node",
-    AgentEpoch: "node",
-    FenceMark: "node",
-    Group: "id",
-    NodeAffinityRule: "id",
-    ResourceAffinityRule: "id",
-    VmCare: "sid",
-    VmLock: "sid",
-    Maintenance: "id",
-    DrillRequest: "sid",
-    SettingsInForce: "place",
-    DefinitionSeen: "uuid",
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "config": (ServiceConfig,),
+    "service": (ServiceStatus,),
+    "command": (Command,),
+    "vm": (VmIdentity,),
+    "vmid": (VmIdentity,),
+    "journal": (VmJournal,),
+    "run": (RunKey,),
+    "lrm": (LrmRecord,),
+    "agent": (AgentEpoch,),
+    "fence": (FenceMark,),
+    "lock": (Lock,),
+    "group": (Group,),
+    "rule": (NodeAffinityRule, ResourceAffinityRule),
+    "care": (VmCare,),
+    "vmlock": (VmLock,),
+    "maintenance": (Maintenance,),
+    "drill": (DrillRequest,),
+    "settings": (SettingsInForce,),
+    "definition": (DefinitionSeen,),
+    "options": (ClusterOptions,),
+    "manager": (ManagerRecord,),
 }
-"""The field by which records of each kind are found."""
+"""What is kept under `<kind>/<name>`, or, of the last two, which are there once, under their kind alone."""
+
+Changes = Mapping[str, Versioned[Record] | None]
+"""What was written, by key or by name; None: deleted."""
 
 _NONE_DAMAGED: Mapping[str, int] = {}
 
 
+def belongs(key: str, record: Record) -> bool:
+    """Whether a record of this kind may be kept under that key."""
+    return isinstance(record, _KINDS.get(_split(key)[0], ()))
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of one kind, by name: the records, sorted, and the revisions that wrote them."""
+
+    records: Mapping[str, Record] = field(default_factory=dict)
+    revisions: Mapping[str, int] = field(default_factory=dict)
+
+    def after(self, changes: Changes) -> "Kept":
+        records, revisions = dict(self.records), dict(self.revisions)
+        for name, entry in changes.items():
+            if entry is None:
+                records.pop(name, None)
+                revisions.pop(name, None)
+            else:
+                records[name], revisions[name] = entry.record, entry.revision
+        if not records.keys() <= self.records.keys():
+            records = {name: records[name] for name in sorted(records)}
+        return Kept(records, revisions)
+
+
+_NOTHING = Kept()
+
+
 @dataclass(frozen=True, slots=True)
 class View:
-    """One consistent reading of the store.
+    """One consistent reading of the store, made by `of`, then each from the one before by `after`.
 
-    `entries` maps each key to its record and revision. An entry that did not change since the reading
-    before is the same object. `changed` names the keys that were written or deleted since then. `damaged`:
-    records that are there and cannot be read, by key, with their revisions. They are not in `entries`, and are
-    not absent either: a run key among them still says that somebody may run its VM.
+    What did not change since the reading before is the same object: a record, and all that is `kept` of a kind.
+    `changed` names the keys that were written or deleted since then. `damaged`: records that are there and cannot
+    be read, by key, with their revisions. They are not in `entries`, and are not absent either: a run key among
+    them still says that somebody may run its VM.
     """
 
     incarnation: str
     revision: int
-    entries: Mapping[str, Versioned[Record]]
+    kept: Mapping[str, Kept] = field(default_factory=dict)
     changed: frozenset[str] = frozenset()
     damaged: Mapping[str, int] = field(default_factory=dict)
-    _unsorted: dict[type, list[Record]] = field(default_factory=dict, repr=False, compare=False)
-    _typed: dict[type, dict[str, Record]] = field(default_factory=dict, repr=False, compare=False)
 
-    def after(
-        self,
-        revision: int,
-        changes: Mapping[str, Versioned[Record] | None],
-        damaged: Mapping[str, int] = _NONE_DAMAGED,
-    ) -> "View":
-        """The next reading: this one, with some entries written or deleted (None) up to that revision.
+    @classmethod
+    def of(cls, incarnation: str, revision: int, entries: Mapping[str, Versioned[Record]]) -> "View":
+        """A first reading: all that is there."""
+        return replace(View(incarnation, revision).after(revision, entries), changed=frozenset())
 
-        What was sorted of kinds in which nothing changed is not sorted again.
-        """
-        entries = dict(self.entries)
-        gone, come = [], []
+    def after(self, revision: int, changes: Changes, damaged: Mapping[str, int] = _NONE_DAMAGED) -> "View":
+        """The next reading: this one, with some entries written or deleted up to that revision."""
+        by_kind: dict[str, dict[str, Versioned[Record] | None]] = {}
         for key, entry in changes.items():
-            before = entries.pop(key, None) if entry is None else entries.get(key)
-            if before:
-                gone.append(before.record)
-            if entry:
-                entries[key] = entry
-                come.append(entry.record)
-        out, into = _by_kind(gone), _by_kind(come)
-        touched = out.keys() | into.keys()
-        unsorted = {kind: records for kind, records in self._unsorted.items() if kind not in touched}
-        typed = {kind: records for kind, records in self._typed.items() if kind not in touched}
-        # An identity is kept under two keys: with one of them gone the other still counts.
-        for kind in touched & self._typed.keys() - {VmIdentity}:
-            typed[kind] = _changed(kind, self._typed[kind], out.get(kind, ()), into.get(kind, ()))
-        return View(self.incarnation, revision, entries, frozenset(changes), damaged, unsorted, typed)
+            kind, name = _split(key)
+            by_kind.setdefault(kind, {})[intern(name)] = entry  # one object here and in the records that it names
+        kept = {kind: self.kept.get(kind, _NOTHING).after(of_kind) for kind, of_kind in by_kind.items()}
+        return View(self.incarnation, revision, {**self.kept, **kept}, frozenset(changes), damaged)
+
+    @property
+    def entries(self) -> Mapping[str, Versioned[Record]]:
+        """Each key's record and revision."""
+        return _Entries(self.kept)
 
     def revision_of(self, key: str) -> int:
         """The revision of a key, `ABSENT` when it does not exist."""
-        entry = self.entries.get(key)
-        return entry.revision if entry else ABSENT
+        kind, name = _split(key)
+        return self.kept.get(kind, _NOTHING).revisions.get(name, ABSENT)
 
     def run_key_is_damaged(self, uuid: str) -> bool:
         """Whether nobody can say any more who may run this VM."""
@@ -126,126 +148,113 @@ class View:
 
     def configs(self) -> Mapping[str, ServiceConfig]:
         """Configured services by sid."""
-        return self._of(ServiceConfig)
+        return self._of("config")
 
     def services(self) -> Mapping[str, ServiceStatus]:
         """The manager's services by sid."""
-        return self._of(ServiceStatus)
+        return self._of("service")
 
     def commands(self) -> Mapping[str, Command]:
         """Queued commands by id, oldest first."""
-        return self._of(Command)
+        return self._of("command")
 
     def identities(self) -> Mapping[str, VmIdentity]:
-        """VM identities by uuid."""
-        return self._of(VmIdentity)
+        """VM identities by uuid. Each is kept under two keys: with one of them gone the other still counts."""
+        known = self._of("vm")
+        by_number = {identity.uuid: identity for identity in self._of("vmid").values()}
+        return known if by_number.keys() <= known.keys() else dict(sorted({**by_number, **known}.items()))
 
     def journals(self) -> Mapping[str, VmJournal]:
-        return self._of(VmJournal)
+        return self._of("journal")
 
     def runs(self) -> Mapping[str, RunKey]:
-        return self._of(RunKey)
+        return self._of("run")
 
     def lrms(self) -> Mapping[str, LrmRecord]:
-        return self._of(LrmRecord)
+        return self._of("lrm")
 
     def agents(self) -> Mapping[str, AgentEpoch]:
-        return self._of(AgentEpoch)
+        return self._of("agent")
 
     def fences(self) -> Mapping[str, FenceMark]:
         """Marks of nodes that are being fenced, by node."""
-        return self._of(FenceMark)
+        return self._of("fence")
 
     def groups(self) -> Mapping[str, Group]:
         """Legacy groups by id."""
-        return self._of(Group)
+        return self._of("group")
 
     def care(self, sid: str) -> VmCare:
         """What was asked for a VM; the defaults when nothing was."""
-        found: VmCare | None = self._of(VmCare).get(sid)
+        found: VmCare | None = self._of("care").get(sid)
         return found or VmCare(sid)
 
     def vm_locks(self) -> Mapping[str, VmLock]:
         """Locks that people put on VMs, by sid."""
-        return self._of(VmLock)
+        return self._of("vmlock")
 
     def maintenances(self) -> Mapping[str, Maintenance]:
         """Maintenance windows by id."""
-        return self._of(Maintenance)
+        return self._of("maintenance")
 
     def drills(self) -> Mapping[str, DrillRequest]:
         """Drills that somebody asked for, by sid."""
-        return self._of(DrillRequest)
+        return self._of("drill")
 
     def settings_in_force(self, node: str) -> Mapping[str, SettingsInForce]:
         """What this node's processes run with, by process."""
-        kept: Mapping[str, SettingsInForce] = self._of(SettingsInForce)
+        kept: Mapping[str, SettingsInForce] = self._of("settings")
         return {record.daemon: record for record in kept.values() if record.node == node}
 
     def definitions(self) -> Mapping[str, DefinitionSeen]:
         """VMs' definitions as they were last told, by uuid."""
-        return self._of(DefinitionSeen)
+        return self._of("definition")
 
     def rules(self) -> tuple[Rule, ...]:
         """Rules in the order in which they are kept."""
-        rules: list[Rule] = [
-            *self._of(NodeAffinityRule).values(),
-            *self._of(ResourceAffinityRule).values(),
-        ]
-        return tuple(sorted(rules, key=lambda rule: (rule.order, rule.id)))
+        rules: Mapping[str, Rule] = self._of("rule")
+        return tuple(sorted(rules.values(), key=lambda rule: (rule.order, rule.id)))
 
     def options(self) -> ClusterOptions:
         """The cluster's options, the defaults when none were ever set."""
-        entry = self.entries.get("options")
-        return entry.record if entry and isinstance(entry.record, ClusterOptions) else ClusterOptions()
+        found: ClusterOptions | None = self._of("options").get("")
+        return found or ClusterOptions()
 
     def manager(self) -> ManagerRecord | None:
-        entry = self.entries.get("manager")
-        return entry.record if entry and isinstance(entry.record, ManagerRecord) else None
+        found: ManagerRecord | None = self._of("manager").get("")
+        return found
 
     def lock(self, name: str) -> Lock | None:
         """The holder of `manager` or of `agent/<node>`; None when it is free (released or expired)."""
-        entry = self.entries.get(f"lock/{name}")
-        return entry.record if entry and isinstance(entry.record, Lock) else None
+        found: Lock | None = self._of("lock").get(name)
+        return found
 
     def manager_lock(self) -> Lock | None:
         return self.lock("manager")
 
-    def _of(self, kind: type) -> dict[str, Any]:
-        """Records of one kind by name, sorted by it; the kinds are told apart on first use."""
-        if kind not in self._typed:
-            if kind not in self._unsorted:
-                self._unsorted.update({each: [] for each in _NAMED_BY})
-                self._unsorted.update(_by_kind(entry.record for entry in self.entries.values()))
-            self._typed[kind] = _by_name(kind, self._unsorted[kind])
-        return self._typed[kind]
+    def _of(self, kind: str) -> Mapping[str, Any]:
+        return self.kept.get(kind, _NOTHING).records
 
 
-def _by_kind(records: Iterable[Record]) -> dict[type, list[Record]]:
-    found: dict[type, list[Record]] = defaultdict(list)
-    for record in records:
-        found[type(record)].append(record)
-    return found
+class _Entries(Mapping[str, Versioned[Record]]):
+    """All that is kept, by key."""
+
+    def __init__(self, kept: Mapping[str, Kept]) -> None:
+        self._kept = kept
+
+    def __getitem__(self, key: str) -> Versioned[Record]:
+        kind, name = _split(key)
+        kept = self._kept.get(kind, _NOTHING)
+        return Versioned(kept.records[name], kept.revisions[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return (f"{kind}/{name}" if name else kind for kind, kept in self._kept.items() for name in kept.records)
+
+    def __len__(self) -> int:
+        return sum(len(kept.records) for kept in self._kept.values())
 
 
-def _by_name(kind: type, records: Iterable[Record]) -> dict[str, Record]:
-    name = attrgetter(_NAMED_BY[kind])
-    return {name(record): record for record in sorted(records, key=name)}
-
-
-def _changed(
-    kind: type, records: Mapping[str, Record], gone: Iterable[Record], come: Iterable[Record]
-) -> dict[str, Record]:
-    """Records of one kind as they are by name, after some left and some came. Who only changed keeps its place."""
-    name = attrgetter(_NAMED_BY[kind])
-    left = dict(records)
-    arrived = {name(record): record for record in come}
-    for gone_name in {name(record) for record in gone} - arrived.keys():
-        left.pop(gone_name, None)
-    is_new = not arrived.keys() <= left.keys()
-    left.update(arrived)
-    return _sorted(left) if is_new else left
-
-
-def _sorted(records: Mapping[str, Record]) -> dict[str, Record]:
-    return {name: records[name] for name in sorted(records)}
+def _split(key: str) -> tuple[str, str]:
+    """Its kind and its name."""
+    kind, _, name = key.partition("/")
+    return kind, name

@@ -20,7 +20,7 @@ class SimStore:
         }
         self._lifetime_s = lock_lifetime_s
         self._renewed_s: dict[str, float] = {}
-        self._view = View(INCARNATION, self.revision, dict(self.entries))
+        self._view = View.of(INCARNATION, self.revision, self.entries)
         self._expired_then: frozenset[str] = frozenset()
         self._written: set[str] = set()
 

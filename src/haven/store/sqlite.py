@@ -26,7 +26,7 @@ from haven.core.transaction import (
     Unavailable,
     Unknown,
 )
-from haven.core.view import Versioned, View
+from haven.core.view import Versioned, View, belongs
 from haven.store import files, locks
 from haven.store.connection import connect, in_words, roll_back, transaction
 from haven.store.doorbell import Ringer
@@ -226,7 +226,7 @@ class SqliteStore:
         meta = read_meta(self._connection)
         last = self._view
         if last is None or last.revision != meta["revision"]:
-            last = last or View(str(meta["incarnation"]), ABSENT, {})
+            last = last or View(str(meta["incarnation"]), ABSENT)
             changes, damaged = self._changes(last)
             self._view = last.after(int(meta["revision"]), changes, damaged)
         elif last.changed:
@@ -242,7 +242,7 @@ class SqliteStore:
         query = "SELECT key, revision, kind, json FROM records WHERE revision > ?"
         for key, revision, kind, text in self._connection.execute(query, (last.revision,)):
             try:
-                changes[key] = Versioned(_record(kind, text), revision)
+                changes[key] = Versioned(_record(key, kind, text), revision)
             except CodecError as error:
                 changes[key], damaged[key] = None, str(error)
         rows = dict(self._connection.execute("SELECT key, revision FROM records").fetchall())
@@ -256,23 +256,32 @@ class SqliteStore:
 def _row(key: str, record: Record | None) -> _Row:
     if record is None:
         return key, None
+    _fits(key, record)
     return key, (type(record).__name__, json.dumps(encode(record), separators=(",", ":"), allow_nan=False))
 
 
-def _record(kind: str, text: str) -> Record:
+def _record(key: str, kind: str, text: str) -> Record:
     """Raises CodecError. haven writes ASCII only: anything else is a damaged byte."""
     try:
         data = json.loads(text if text.isascii() else "")
     except (ValueError, RecursionError) as error:
         raise CodecError(kind, "json", text, "valid JSON") from error
     record: Record = decode(kind, data)
+    _fits(key, record)
     return record
+
+
+def _fits(key: str, record: Record) -> None:
+    """Raises CodecError for a record whose kind is kept under other keys."""
+    if not belongs(key, record):
+        kind = type(record).__name__
+        raise CodecError(kind, "key", key, f"a key under which a {kind} is kept")
 
 
 def _all_readable(connection: sqlite3.Connection) -> bool:
     try:
-        for kind, text in connection.execute("SELECT kind, json FROM records"):
-            _record(kind, text)
+        for key, kind, text in connection.execute("SELECT key, kind, json FROM records"):
+            _record(key, kind, text)
     except CodecError:
         return False
     return True

@@ -53,8 +53,9 @@ BOOT_GRACE_S = 60.0
 class Desk:
     """It lives within one step: nothing of it is kept but what is written, told, and remembered.
 
-    `services` (sorted), `configs`, `nodes` are live: each step of the round sees what the steps before it changed;
-    `changed_services` are the sids of those written, added or removed. `configs` are what is in force (a legacy group overrules failback); `changed_configs` what is written.
+    `services` (sorted), `configs`, `nodes` are live: each step of the round sees what the steps before it changed.
+    `changed_services`: the sids of those that were put or removed. `configs` are what is in force (a legacy group
+    overrules failback); `changed_configs` what is written.
     """
 
     def __init__(self, memory: ManagerMemory, observation: ManagerObservation, now: Now) -> None:

@@ -27,9 +27,9 @@ class Proof(StrEnum):
 
 
 def fence_lost_nodes(desk: Desk, sids: Iterable[str]) -> bool:
-    """After a pass over these services; True when services moved on, so that another pass is needed."""
-    services = [desk.services[sid] for sid in sids]
-    waiting = {service.node for service in services if service.state is ServiceState.FENCE}
+    """After a pass which left these services to be fenced; True when services moved on, so that another pass is
+    needed."""
+    waiting = {desk.services[sid].node for sid in sids}
     waiting |= {node for node, state in desk.nodes.items() if state is NodeState.FENCE}
     waiting |= desk.view.fences().keys() - desk.fenced
     waiting |= _awaited(desk)

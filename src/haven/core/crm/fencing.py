@@ -7,19 +7,17 @@ from haven.core.crm import epochs
 from haven.core.crm.desk import Desk
 from haven.core.crm.node_states import Finding
 from haven.core.service import Trigger
-from haven.core.words import Kind, Level, NodeState, ServiceState
+from haven.core.words import Kind, Level, NodeState
 
 
 def fence_lost_nodes(desk: Desk, sids: Iterable[str]) -> bool:
-    """R-3.7 and R-3.8, after a pass over these services; True when another pass is needed. `haven` asks for more
-    than a lock."""
+    """R-3.7 and R-3.8, after a pass which left these services to be fenced; True when another pass is needed.
+    `haven` asks for more than a lock."""
     if not desk.pve:
         return epochs.fence_lost_nodes(desk, sids)
     handled: dict[str, bool] = {}
     for sid in sids:
         service = desk.services[sid]
-        if service.state is not ServiceState.FENCE:
-            continue
         if service.node not in handled:
             handled[service.node] = fence(desk, service.node)
         if handled[service.node]:

@@ -43,6 +43,7 @@ def run_passes(desk: Desk, only: Collection[str] | None = None) -> None:
 def _pass(desk: Desk, settling: Settling, sids: Iterable[str]) -> bool:
     """Look at each of the services once, then fence; True when another pass is needed."""
     again = False
+    to_be_fenced = []
     for sid in sids:
         if not settling.is_due(sid):
             continue
@@ -53,7 +54,9 @@ def _pass(desk: Desk, settling: Settling, sids: Iterable[str]) -> bool:
         after = desk.services[sid]
         settling.looked_at(after, quiet=after is service and len(desk.events) == told)
         again = again or after.state is not service.state
-    return fence_lost_nodes(desk, sids) or again
+        if after.state is ServiceState.FENCE:
+            to_be_fenced.append(sid)
+    return fence_lost_nodes(desk, to_be_fenced) or again
 
 
 def _freeze_with_its_lrm(desk: Desk, service: ServiceStatus) -> None:

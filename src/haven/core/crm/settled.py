@@ -32,8 +32,8 @@ class Basis:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """All services but the `unsettled`, as long as nothing of `basis` changes and of them what `view` said. Nobody,
-    as long as there is no view."""
+    """All services but the `unsettled`, as long as nothing of `basis` changes, and of what `view` said of them.
+    Without a view: nobody."""
 
     basis: Basis | None = None
     view: View | None = None
@@ -113,7 +113,7 @@ def _differing(before: Mapping[str, Record], now: Mapping[str, Record]) -> set[s
 
 
 def _answered(before: LrmRecord | None, now: LrmRecord | None) -> set[str]:
-    """Whose results have another exit code. More is read of failed ones only, and those always have consequences."""
+    """Whose results have another exit code. More is read of failures only, and those always have consequences."""
     if before is now:
         return set()
     old, new = before.results if before else {}, now.results if now else {}

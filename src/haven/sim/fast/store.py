@@ -36,7 +36,7 @@ class Store:
 
     def __init__(self, agenda: Agenda, ttl_s: float, records: dict[str, Record]) -> None:
         entries = {key: Versioned(record, 1) for key, record in records.items()}
-        self.view = View(INCARNATION, 1, entries)
+        self.view = View.of(INCARNATION, 1, entries)
         self.on_write: list[Callable[[Written], None]] = []
         self.until_s: dict[str, float] = {}
         self._agenda = agenda
