@@ -131,14 +131,16 @@ class _Cluster:
         return self._store.read(self._now_s)
 
     def _answer(self, sids: Iterable[str]) -> None:
-        """The LRMs write what they know of all that they started, now of these services, too."""
+        """The LRMs write what they know of all that they started, now of these services, too: each in one go, as a
+        store is read."""
         answered, lrms = frozenset(sids), self._view().lrms()
-        results: dict[str, dict[str, Result]] = {node: {} for node in lrms}
+        uids: dict[str, list[tuple[str, str]]] = {node: [] for node in lrms}
         for sid, service in self._view().services().items():
             if sid in answered or service.uid in lrms[service.node].results:
-                results[service.node][service.uid] = Result(sid, ServiceState.STARTED, ExitCode.SUCCESS)
+                uids[service.node].append((service.uid, sid))
         for node, record in lrms.items():
-            self._store.put(f"lrm/{node}", replace(record, results=results[node]))
+            results = {uid: Result(sid, ServiceState.STARTED, ExitCode.SUCCESS) for uid, sid in uids[node]}
+            self._store.put(f"lrm/{node}", replace(record, results=results))
 
     def _timed_round(self, read: Callable[[], View]) -> float:
         began_s = time.process_time()

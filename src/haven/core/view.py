@@ -94,7 +94,7 @@ class Kept:
                 revisions.pop(name, None)
             else:
                 records[name], revisions[name] = entry.record, entry.revision
-        if not records.keys() <= self.records.keys():
+        if any(name not in self.records for name in changes):
             records = {name: records[name] for name in sorted(records)}
         return Kept(records, revisions)
 
