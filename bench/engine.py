@@ -50,9 +50,9 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Of one round. `full`: every service is looked at, and every LRM has answered anew; `changed`: since the round
-    before a hundredth of the services changed, which is found out, too; `recovery`: the costliest of the rounds from
-    a node's death on until all that it ran has a new home."""
+    """Of one round. `full`: every service is looked at, and every LRM has answered anew; `changed`: since the
+    round before a hundredth of the services changed, which is found out, too; `recovery`: the costliest of the
+    rounds from a node's death on until all that it ran has a new home."""
 
     size: Size
     way: Way
