@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from haven.core import lease, run_keys
+from haven.core import hands_off, lease, run_keys
 from haven.core.crm import epochs, resting, writing
 from haven.core.crm.desk import Desk
 from haven.core.lease import LeaseTerms
@@ -198,6 +198,18 @@ MUTANTS = (
         ("recovered beside one that it is kept apart from",),
         ("power", "network"),
         scope=replace(DENSE, nodes=(3, 3), guests=(4, 6)),
+    ),
+    Mutant(
+        "a maintenance window that nobody heeds",
+        (Value(hands_off, "_maintenance", lambda _old: lambda *_given: None),),
+        (TOUCHED,),
+        ("guest", "service", "maintain"),
+    ),
+    Mutant(
+        "a lock that nobody heeds",
+        (Value(hands_off, "_lock", lambda _old: lambda *_given: None),),
+        (TOUCHED,),
+        ("guest", "service", "lock"),
     ),
     Mutant(
         "a frozen VM that waits for a host which never returns",

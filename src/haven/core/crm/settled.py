@@ -82,7 +82,7 @@ class Settling:
             self._due.update(self._basis.rules.positive.get(sid, ()), self._basis.rules.negative.get(sid, ()))
 
     def passed(self, changed: Set[str]) -> None:
-        """A pass is over. What the round `changed` so far is due once more, after its look as well as before it."""
+        """A pass is over. What the round `changed` so far is due once more, also after its look."""
         self._all_are_due = False
         self.changed(changed)
 

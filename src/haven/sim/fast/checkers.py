@@ -36,10 +36,10 @@ MOST_CRASHES = 8
 MOST_FAILED_NODES = 12
 MOST_TRAIL = 32
 LOOK_S = 1.0
-OWN_RECORDS = 7  # of a guest: config, service, journal, run, vm, and vmid twice when it was given a new one
+OWN_RECORDS = 8  # of a guest: config, service, journal, run, vmlock, vm, and vmid twice if it was given a new one
 NODE_RECORDS = 4  # lrm, agent, lock, fence
 UNDER_WAY = (ServiceState.FENCE, ServiceState.RECOVERY, ServiceState.MIGRATE, ServiceState.RELOCATE)
-FEW_RECORDS = 16  # manager and its lock, options, rules, the commands of a moment
+FEW_RECORDS = 20  # manager and its lock, options, rules, maintenance windows, the commands of a moment
 
 
 class Violation(AssertionError):  # noqa: N818 - it is what the search looks for, not an error of its own
@@ -142,7 +142,7 @@ class Checkers(Watch):
             raise self._broken(f"an order is given too late: {short(order)} on {host.name}")
         if isinstance(order, Start) or (isinstance(order, Move) and order.live):
             self._may_run(host, order.uuid, "orders a start or a move")
-        reason = _hands_off(view, order.sid)
+        reason = _hands_off(view, order.sid) or self._kept_off(host, order, view)
         lrm = host.lrm
         going_down = lrm is not None and lrm.shutdown in (ShutdownKind.REBOOT, ShutdownKind.SHUTDOWN)
         if reason and not (going_down and isinstance(order, Stop)):
@@ -151,6 +151,17 @@ class Checkers(Watch):
         service = view.services().get(order.sid)
         if order.uid and service and service.uid != order.uid and not isinstance(order, Stop):
             raise self._broken(f"acts on an old uid: {short(order)} but {short(service)}")
+
+    def _kept_off(self, host: Host, order: Start | Stop | Move, view: View) -> str:
+        """By a person's window or lock. A live move that its run key names is carried through: it has begun."""
+        key, now = view.runs().get(order.uuid), host.now(self._at.agenda.now_s)
+        if isinstance(order, Move) and order.live and key and key.target == order.target:
+            return ""
+        lock = view.vm_locks().get(order.sid)
+        if lock and lock.until.remaining_s(now) > 0:
+            return "it is locked"
+        windows = [one for one in view.maintenances().values() if order.sid in one.sids]
+        return "it is in maintenance" if any(one.until.remaining_s(now) > 0 for one in windows) else ""
 
     # What is written
 

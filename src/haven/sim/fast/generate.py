@@ -18,9 +18,9 @@ FIRST_EVENT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """How large plans may be: ranges of nodes and guests, at most so many faults (and as many wishes of people),
-    and the virtual length. `only`: the first words of the faults, and of the
-    wishes, that may come; those of which none is named all come."""
+    """How large plans may be: ranges of nodes and guests, at most so many faults (and as many wishes of people,
+    and half as many maintenance windows and locks), and the virtual length. `only`: the first words of the faults,
+    and of the wishes, that may come; those of which none is named all come, but for windows and locks."""
 
     nodes: tuple[int, int] = (3, 5)
     guests: tuple[int, int] = (1, 8)
@@ -44,13 +44,20 @@ def generate(seed: int, scope: Scope) -> Plan:
     count = chance.randint(min(1, scope.faults), scope.faults)
     events = [make.one(lines.faults, scope.only) for _ in range(count)]
     events += [make.one(lines.wishes, scope.only) for _ in range(chance.randint(0, scope.faults))]
+    guests = tuple(_guest(chance, sid, nodes) for sid in sids)
+    rules, options = tuple(_rules(chance, nodes, sids)), tuple(_options(chance))
+    kept_off = [
+        (weight, line) for weight, line in lines.hands_off if not scope.only or kind_of(line) in scope.only
+    ]
+    count = chance.randint(0, scope.faults // 2) if kept_off else 0
+    events += [make.one(kept_off, scope.only) for _ in range(count)]
     return Plan(
         seed,
         scope.pacing,
         {node: node != unarmed for node in nodes},
-        tuple(_guest(chance, sid, nodes) for sid in sids),
-        tuple(_rules(chance, nodes, sids)),
-        tuple(_options(chance)),
+        guests,
+        rules,
+        options,
         tuple(sorted(events, key=lambda event: event.at_s)),
         heal_s,
         scope.seconds,
@@ -59,7 +66,7 @@ def generate(seed: int, scope: Scope) -> Plan:
 
 def kinds() -> frozenset[str]:
     """The first words of all lines, in either pacing."""
-    sets = (_FAST.faults, _FAST.wishes, _PVE.faults, _PVE.wishes)
+    sets = (_FAST.faults, _FAST.wishes, _FAST.hands_off, _PVE.faults, _PVE.wishes)
     return frozenset(kind_of(line) for lines in sets for _, line in lines)
 
 
@@ -161,6 +168,7 @@ Weighted = list[tuple[int, Line]]
 class _Lines:
     faults: Weighted
     wishes: Weighted
+    hands_off: Weighted
 
 
 _FAST = _Lines(
@@ -211,6 +219,12 @@ _FAST = _Lines(
         (1, lambda e: f"shutdown {e.node()} {e.seconds(60, 150)}"),
         (2, lambda e: f"restart-lrm {e.node()}"),
     ],
+    hands_off=[
+        (2, lambda e: f"maintain {e.sid()} {e.seconds(5, 15, 40)}"),
+        (1, lambda e: f"maintain {e.sid()} end"),
+        (2, lambda e: f"lock {e.sid()} {e.seconds(5, 15, 40)}"),
+        (1, lambda e: f"lock {e.sid()} end"),
+    ],
 )
 
 _PVE = _Lines(
@@ -235,4 +249,5 @@ _PVE = _Lines(
         (1, lambda e: f"shutdown {e.node()}"),
         (2, lambda e: f"restart-lrm {e.node()}"),
     ],
+    hands_off=[],
 )

@@ -25,6 +25,7 @@ line can be left out without the others meaning something else.
 | `crm NODE enable-node-maintenance\\|disable-node-maintenance\\|disarm-ha MODE\\|arm-ha\\|stop\\|start` | |
 | `rule ID remove\\|disable\\|enable`, `options KEY VALUE`, `config SID KEY VALUE` | |
 | `service SID set-static-stats\\|set-dynamic-stats KEY VALUE...` | its figures |
+| `maintain SID SECONDS\\|end`, `lock SID SECONDS\\|end` | people keep haven off a VM |
 | `fence-confirm NODE` | a person says that it runs nothing |
 | `cfs NODE rw fail\\|work`, `pve-manager-version NODE set VERSION` | as in spec 10.3 |
 """
@@ -34,6 +35,7 @@ from dataclasses import replace
 
 from haven.core.hypervisor import Moment, Power, Why
 from haven.core.words import ShutdownKind
+from haven.sim.fast.hands_off import HANDS_OFF
 from haven.sim.fast.host import Host, Link
 from haven.sim.fast.people import PEOPLE, LineError
 from haven.sim.fast.process import Process
@@ -336,27 +338,31 @@ def _started_by_hand(host: Host, uuid: str) -> None:
         libvirt.begin(uuid)
 
 
-_TABLE: dict[str, Callable[[World, list[str]], None]] = {
-    "power": _power,
-    "network": _network,
-    "partition": _partition,
-    "reboot": _go_down(ShutdownKind.REBOOT),
-    "shutdown": _go_down(ShutdownKind.SHUTDOWN),
-    "restart-lrm": _go_down(ShutdownKind.RESTART),
-    "clock": _clock,
-    "kill": _kill,
-    "cut": _cut,
-    "freeze": _freeze,
-    "stall": _stall,
-    "repeat": _repeat,
-    "deaf": _deaf,
-    "store": _store,
-    "link": _link,
-    "libvirtd": _libvirtd,
-    "guest": _guest,
-    "cfs": _cfs,
-    "pve-manager-version": _version,
-} | PEOPLE
+_TABLE: dict[str, Callable[[World, list[str]], None]] = (
+    {
+        "power": _power,
+        "network": _network,
+        "partition": _partition,
+        "reboot": _go_down(ShutdownKind.REBOOT),
+        "shutdown": _go_down(ShutdownKind.SHUTDOWN),
+        "restart-lrm": _go_down(ShutdownKind.RESTART),
+        "clock": _clock,
+        "kill": _kill,
+        "cut": _cut,
+        "freeze": _freeze,
+        "stall": _stall,
+        "repeat": _repeat,
+        "deaf": _deaf,
+        "store": _store,
+        "link": _link,
+        "libvirtd": _libvirtd,
+        "guest": _guest,
+        "cfs": _cfs,
+        "pve-manager-version": _version,
+    }
+    | PEOPLE
+    | HANDS_OFF
+)
 
 KNOWN = frozenset(_TABLE)
 """The first words of all lines."""

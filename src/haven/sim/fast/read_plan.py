@@ -161,7 +161,7 @@ def _check_event(plan: Plan, verb: str, name: str) -> None:
         _known([name], [*(guest.sid for guest in plan.guests), *added], "guest")
 
 
-NAMES_GUESTS = frozenset({"service", "config", "guest"})
+NAMES_GUESTS = frozenset({"service", "config", "guest", "maintain", "lock"})
 NAMES_NODES = (lines.KNOWN | commands.KNOWN) - NAMES_GUESTS - {"rule", "options", "store", "delay", "skip-round"}
 
 
