@@ -17,6 +17,7 @@ from haven.sim.main import main
 
 FOUND = sorted((Path(__file__).parent / "found").glob("*.plan"))
 SMALL = Scope(seconds=300.0, faults=10)
+ALONE = replace(SMALL, nodes=(1, 1), guests=(1, 4))
 PVE = Scope(seconds=1200.0, pacing=Pacing.PVE)
 
 
@@ -24,6 +25,12 @@ PVE = Scope(seconds=1200.0, pacing=Pacing.PVE)
 def test_no_promise_is_broken_in_fast_pacing(hundred: int) -> None:
     for seed in range(100 * hundred + 1, 100 * hundred + 61):
         assert carry_out(generate(seed, SMALL)).violation is None, f"haven sim search --seeds {seed} --seconds 300"
+
+
+def test_no_promise_is_broken_on_a_single_host() -> None:
+    for seed in range(1, 81):
+        found = carry_out(generate(seed, ALONE)).violation
+        assert found is None, f"haven sim search --nodes 1..1 --guests 1..4 --seconds 300 --seeds {seed}"
 
 
 def test_no_promise_is_broken_in_pve_pacing() -> None:

@@ -332,7 +332,7 @@ class World:
 
     def lose(self, host: Host) -> None:
         """It has no power, and never will; one host of a cluster at most, so that a majority can come back."""
-        host.stays_off = not any(other.stays_off for other in self.hosts.values())
+        host.stays_off = self.is_cluster and not any(other.stays_off for other in self.hosts.values())
         self.power_off(host)
 
     def power_on(self, host: Host) -> None:
