@@ -18,7 +18,7 @@ from haven.core.transaction import (
     Unavailable,
     Unknown,
 )
-from haven.core.view import Versioned, View
+from haven.core.view import Versioned, View, belongs
 
 
 class Mood(StrEnum):
@@ -78,6 +78,7 @@ class FakeStore:
         for write in transaction.writes:
             if isinstance(write, Put):
                 record_to_json(write.record)  # a real store could not keep what cannot be written down
+                assert belongs(write.key, write.record)
                 self.entries[write.key] = Versioned(write.record, self.revision)
             elif isinstance(write, Delete):
                 self.entries.pop(write.key, None)

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from haven.core import manager
-from haven.core.clock import Now
+from haven.core.clock import Now, deadline_after
 from haven.core.contract import Decision, ManagerObservation, Member
 from haven.core.crm import passes
 from haven.core.crm.desk import Desk
@@ -21,6 +21,8 @@ from haven.core.records import (
     AgentEpoch,
     ClusterOptions,
     Command,
+    Group,
+    Hold,
     Lock,
     LrmRecord,
     ManagerRecord,
@@ -29,6 +31,7 @@ from haven.core.records import (
     Record,
     ResourceAffinityRule,
     Result,
+    RunKey,
     ServiceConfig,
     ServiceStatus,
 )
@@ -39,6 +42,7 @@ from haven.core.words import (
     CrmState,
     DisarmMode,
     ExitCode,
+    HoldCause,
     LrmMode,
     LrmState,
     NodeState,
@@ -92,6 +96,7 @@ class Twins:
         self.members = {node: Member(online=True) for node in NODES}
         self.memory = ManagerMemory(CrmState.MASTER)
         self.now_s = 1000.0
+        self.refused = 0
         self._settings = Settings(policy=policy, pacing=pacing)
 
     def record(self, key: str) -> Any:
@@ -104,6 +109,9 @@ class Twins:
         with _EVERYBODY:
             whole = self.decide(before.with_settled(Settled()))
         assert shortened == whole
+        if self.refused:
+            self.refused -= 1
+            return
         for transaction in shortened.transactions:
             assert isinstance(self.store.commit(transaction, self.now_s), Committed)
         self.memory = shortened.memory
@@ -147,6 +155,18 @@ def _all_answered(twins: Twins, _sid: str, node: str, _number: int) -> None:
         _answered(twins, sid, node, 0)
 
 
+def _failed(twins: Twins, sid: str, _node: str, number: int) -> None:
+    """The same order, with another detail each time."""
+    if service := twins.record(f"service/{sid}"):
+        lrm, detail = twins.record(f"lrm/{service.node}"), f"obstacle {number}"
+        results = {service.uid: Result(sid, service.state, ExitCode.ERROR, detail=detail)}
+        twins.store.put(f"lrm/{service.node}", replace(lrm, results=results))
+
+
+def _results_forgotten(twins: Twins, _sid: str, node: str, _number: int) -> None:
+    twins.store.put(f"lrm/{node}", replace(twins.record(f"lrm/{node}"), results={}))
+
+
 def _lrm_mode(twins: Twins, _sid: str, node: str, number: int) -> None:
     mode = tuple(LrmMode)[number % len(LrmMode)]
     twins.store.put(f"lrm/{node}", replace(twins.record(f"lrm/{node}"), mode=mode))
@@ -155,6 +175,42 @@ def _lrm_mode(twins: Twins, _sid: str, node: str, number: int) -> None:
 def _reachable(twins: Twins, _sid: str, node: str, number: int) -> None:
     if node != "alpha":
         twins.members[node] = Member(online=number % 2 == 0)
+
+
+def _member(twins: Twins, _sid: str, node: str, number: int) -> None:
+    """The last node leaves the cluster, or comes back to it."""
+    twins.members = {name: Member(online=True) for name in NODES[: 2 + number % 2]}
+
+
+def _agent(twins: Twins, sid: str, node: str, number: int) -> None:
+    agent = twins.record(f"agent/{node}")
+    running = (f"uuid-{sid}",) if number % 4 == 0 else ()
+    twins.store.put(
+        f"agent/{node}", replace(agent, released=number % 2 == 0, retired=number % 3 == 0, running=running)
+    )
+
+
+def _run_key(twins: Twins, sid: str, node: str, number: int) -> None:
+    target = NODES[number % len(NODES)] if number % 2 else None
+    key = RunKey(f"uuid-{sid}", node, f"epoch-{node}", "uid", target, target and f"epoch-{target}")
+    twins.store.put(f"run/{key.uuid}", key)
+
+
+def _group(twins: Twins, sid: str, node: str, number: int) -> None:
+    """It is made or changed, and the service is in it; as long as an LRM is not active it is not migrated."""
+    twins.store.put("group/g", Group("g", {node: 1, "alpha": 2}, nofailback=number % 2 == 0))
+    config, group = twins.record(f"config/{sid}"), "g" if number % 3 else None
+    if config and config.group != group:
+        twins.store.put(f"config/{sid}", replace(config, group=group))
+
+
+def _lrm_starts(twins: Twins, _sid: str, node: str, _number: int) -> None:
+    twins.store.put(f"lrm/{node}", replace(twins.record(f"lrm/{node}"), state=LrmState.WAIT_FOR_AGENT_LOCK))
+
+
+def _refused(twins: Twins, _sid: str, _node: str, number: int) -> None:
+    """So many rounds come to nothing, and nothing of them is remembered."""
+    twins.refused = number % 3
 
 
 def _lock(twins: Twins, _sid: str, node: str, number: int) -> None:
@@ -170,9 +226,10 @@ def _node_rule(twins: Twins, sid: str, node: str, number: int) -> None:
 
 
 def _service_rule(twins: Twins, sid: str, _node: str, number: int) -> None:
+    """Of two or three."""
     kind = Affinity.POSITIVE if number % 2 else Affinity.NEGATIVE
-    other = SIDS[number % len(SIDS)]
-    twins.store.put(f"rule/with-{number}", ResourceAffinityRule(f"with-{number}", number, (sid, other), kind))
+    sids = dict.fromkeys((sid, SIDS[number % len(SIDS)], SIDS[number * number % len(SIDS)]))
+    twins.store.put(f"rule/with-{number}", ResourceAffinityRule(f"with-{number}", number, tuple(sids), kind))
 
 
 def _no_rule(twins: Twins, _sid: str, _node: str, number: int) -> None:
@@ -203,6 +260,14 @@ HAPPENINGS = (
     _moved_by_hand,
     _taken_out,
     _answered,
+    _failed,
+    _results_forgotten,
+    _member,
+    _agent,
+    _run_key,
+    _group,
+    _lrm_starts,
+    _refused,
     _lrm_mode,
     _reachable,
     _lock,
@@ -239,6 +304,8 @@ def test_whatever_happens_both_decide_the_same(
     tell(Twins(policy, pacing), rounds)
 
 
+_STOPPED = 1 + list(Wanted).index(Wanted.STOPPED)
+_DISABLED = 1 + list(Wanted).index(Wanted.DISABLED)
 _FAILED = 4 + list(ExitCode).index(ExitCode.ERROR)
 _FAILS: list[list[Happening]] = [[(_answered, "vm:105", "", _FAILED)]] * 4
 _MINUTES: list[list[Happening]] = [[(_time, "", "", 1)]] * 8
@@ -266,6 +333,29 @@ STORIES: dict[str, list[list[Happening]]] = {
         [(_answered, "vm:101", "", _FAILED), (_answered, "vm:105", "", _FAILED)],
         *_MINUTES,
     ],
+    "an obstacle gets another name": [
+        [(_configured, "vm:105", "", _DISABLED)],
+        [(_all_answered, "", "", 0)],
+        [(_failed, "vm:105", "", 1)],
+        [],
+        [(_failed, "vm:105", "", 2)],
+    ],
+    "its group calls it back, which did not before": [
+        [(_lrm_starts, "", "beta", 0), (_group, "vm:105", "beta", 2)],
+        [],
+        [(_group, "vm:105", "beta", 1)],
+        [],
+    ],
+    "what is to be stopped is found although HA was to be disarmed meanwhile": [
+        [(_command, "vm:105", "beta", list(Verb).index(Verb.MIGRATE))],
+        [(_command, "", "", list(Verb).index(Verb.DISARM)), (_configured, "vm:104", "", _STOPPED)],
+        [(_command, "", "", list(Verb).index(Verb.ARM))],
+        [],
+    ],
+    "one comes back, and another one is to be stopped": [
+        [(_taken_out, "vm:100", "", 0)],
+        [(_configured, "vm:100", "alpha", 0), (_configured, "vm:105", "", _STOPPED)],
+    ],
     "a command comes to nothing, and its start failed": [
         [(_command, "vm:105", "gamma", list(Verb).index(Verb.MIGRATE)), (_answered, "vm:105", "", _FAILED)],
         [],
@@ -277,6 +367,23 @@ STORIES: dict[str, list[list[Happening]]] = {
 @pytest.mark.parametrize("rounds", STORIES.values(), ids=STORIES)
 def test_they_do_in_these_stories(policy: Policy, pacing: Pacing, rounds: list[list[Happening]]) -> None:
     tell(Twins(policy, pacing), rounds)
+
+
+def test_who_is_bound_to_one_whose_hold_ends_has_its_turn_in_the_same_pass() -> None:
+    """100, which is kept apart from 104, leaves alpha free, where 104 would rather be; 105 comes after them."""
+    twins = Twins(Policy.HAVEN, Pacing.FAST)
+    _node_rule(twins, "vm:104", "alpha", 1)
+    config, until = twins.store.entries["config/vm:100"], deadline_after(Now(1000.0, 1000.0, "boot"), 25.0)
+    hold = Hold(HoldCause.START_FAILED, "no memory", until, 1000.0, 1, config.revision)
+    held = replace(twins.record("service/vm:100"), state=ServiceState.ERROR, running=False, held=hold)
+    twins.store.put("service/vm:100", held)
+    tell(twins, [[], []])
+    assert not twins.record("service/vm:104").target
+    twins.now_s += 10
+    _configured(twins, "vm:105", "", _STOPPED)
+    twins.round()
+    assert twins.record("service/vm:100").state is not ServiceState.ERROR
+    assert twins.record("service/vm:104").target == "alpha"
 
 
 def looked_at(twins: Twins) -> set[str]:
@@ -302,6 +409,8 @@ def test_only_those_who_changed_are_looked_at_again_and_those_who_depend_on_them
     partner = twins.record("service/vm:102")
     twins.store.put("service/vm:102", replace(partner, uid="another"))
     assert looked_at(twins) == {"vm:105", "vm:102", "vm:103"}
+    twins.store.put("service/vm:100", replace(twins.record("service/vm:100"), uid="another"))
+    assert looked_at(twins) == {"vm:105", "vm:102", "vm:103", "vm:100", "vm:104"}
 
 
 def test_all_are_looked_at_once_something_changed_that_is_the_same_for_all() -> None:

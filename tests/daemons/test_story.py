@@ -18,7 +18,7 @@ from haven.daemons.story import Story
 from haven.history.history import HISTORY_FILE, History
 from haven.history.writer import HistoryWriter
 from haven.ops.replay import again
-from haven.ops.saved import read_saved
+from haven.ops.saved import FORMAT, read_saved
 from tests.core.world import World
 
 
@@ -62,6 +62,6 @@ def test_a_kept_step_has_no_secrets_and_is_decided_the_same_again(tmp_path: Path
     texts = {"memory": saved.memory, "asked": saved.observation, "decision": saved.decision}
     assert not [part for part, text in texts.items() if "S3CRET" in text]
     parts = {part: json.loads(text) for part, text in texts.items()}
-    read = read_saved(json.dumps({"format": 1, **parts}))
+    read = read_saved(json.dumps({"format": FORMAT, **parts}))
     assert read.asked.observation.view.care("vm:102").push_url == "http://kuma:3001/***"
     assert again(read.memory, read.asked) == read.decision

@@ -19,6 +19,7 @@ from haven.core.records import ServiceConfig
 from haven.core.settings import Settings
 from haven.core.view import Versioned, View
 from haven.ops.replay import main
+from haven.ops.saved import FORMAT
 
 Output = pytest.CaptureFixture[str]
 NOW = Now(1000.0, 1_795_366_805.0, "boot")
@@ -39,7 +40,7 @@ def file_of(memory: Any, observation: Any) -> dict[str, Any]:
     step: Any = node.step if isinstance(observation, NodeObservation) else manager.step
     decision = step(memory, observation, NOW)
     parts = {"memory": memory, "asked": asked, "decision": decision}
-    return {"format": 1, "source": "lrm", "haven": "0.1.0"} | {
+    return {"format": FORMAT, "source": "lrm", "haven": "0.1.0"} | {
         name: json.loads(record_to_json(part)) for name, part in parts.items()
     }
 
@@ -112,7 +113,7 @@ def test_a_word_of_a_newer_haven_cannot_be_read_and_says_which(tmp_path: Path, c
 def test_another_format_and_a_strange_memory_are_told(tmp_path: Path, capsys: Output) -> None:
     data = file_of(*died())
     assert replayed(tmp_path, data | {"format": 9}) == 2
-    assert "format 9: this haven reads format 1" in capsys.readouterr().err
+    assert f"format 9: this haven reads format {FORMAT}" in capsys.readouterr().err
     strange = json.loads(record_to_json(ManagerMemory()))
     assert replayed(tmp_path, data | {"memory": strange}) == 2
     assert "memory is a ManagerMemory: expected NodeMemory" in capsys.readouterr().err

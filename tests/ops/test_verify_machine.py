@@ -106,6 +106,8 @@ def test_secrets_are_masked_and_their_change_still_shows() -> None:
     assert "one" not in one
     data = mask_data({"push_url": "https://a/b", "list": [{"target": "http://u:p@h/x"}], "n": 1})
     assert data == {"push_url": "https://a/***", "list": [{"target": "http://***@h/x"}], "n": 1}
+    named = mask_data({"notify": {"comment": "https://u:p@h/x"}, "target": 3})
+    assert named == {"notify": {"comment": "https://***@h/x"}, "target": 3}, "a rule may have a setting's name"
 
 
 def test_settings_that_changed_are_told_from_what_to_what() -> None:

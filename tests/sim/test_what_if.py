@@ -198,6 +198,7 @@ def test_the_live_cluster_is_asked_when_no_file_is_named(case: str, capsys: pyte
         (["--records", "{bad}"], "bad.json:1: not valid JSON"),
         (["--records", "{digits}"], "digits.json:1: a number has more than 4300 digits"),
         (["--records", "{odd}"], "odd.json: these are no records of haven"),
+        (["--records", "{bare}"], "bare.json: these are no records of haven"),
         (["--records", "/does/not/exist"], "/does/not/exist: cannot be read: No such file or directory"),
         ([], "there is no live cluster to ask; name a file with --records or --case"),
         (["--case", "{case}", "--node", "x"], "node 'x' is not in this cluster; there are node1, node2, node3"),
@@ -208,9 +209,14 @@ def test_the_live_cluster_is_asked_when_no_file_is_named(case: str, capsys: pyte
 def test_bad_questions_are_one_line(
     case: str, tmp_path: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    files = {"case": case, **{name: str(tmp_path / f"{name}.json") for name in ("bad", "odd", "digits")}}
+    files = {"case": case, **{name: str(tmp_path / f"{name}.json") for name in ("bad", "odd", "bare", "digits")}}
     Path(files["bad"]).write_text("{,}")
     Path(files["odd"]).write_text('{"view": 3}')
+    main(["what-if", "--case", case, "--save", files["bare"]])
+    capsys.readouterr()
+    saved = json.loads(Path(files["bare"]).read_text())
+    del saved["view"]["kept"]
+    Path(files["bare"]).write_text(json.dumps(saved))
     Path(files["digits"]).write_text("1" * 5000)
     assert main(["what-if", *(word.format(**files) for word in words)]) == 2
     err = capsys.readouterr().err

@@ -155,11 +155,13 @@ def test_a_damaged_record_is_neither_absent_nor_forgotten_and_its_revision_guard
     other.close()
 
 
-@pytest.mark.parametrize("key", ["run/u", "options", "nonsense"])
-def test_a_record_under_a_key_of_another_kind_is_damaged_and_never_written(
+@pytest.mark.parametrize(
+    "key", ["run/u", "options", "options/x", "config/vm:2", "config/", "config", "lock/manager", "nonsense"]
+)
+def test_a_record_under_another_key_is_damaged_and_never_written(
     store: SqliteStore, tmp_path: Path, key: str
 ) -> None:
-    why = f"ServiceConfig.key = {key!r}: expected a key under which a ServiceConfig is kept"
+    why = f"ServiceConfig.key = {key!r}: expected the key of this ServiceConfig"
     outcome = store.commit(put(store.read(), key, config("vm:1")))
     assert isinstance(outcome, Unavailable)
     assert why in outcome.why

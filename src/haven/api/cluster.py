@@ -90,7 +90,7 @@ def _unknown_entry(node: str, view: View, sid: str) -> dict[str, object]:
     """A protected VM whose hypervisor does not answer: its figures are not known, they count as 0."""
     vmid = int(sid.partition(":")[2])
     config = view.configs()[sid]
-    identity = view.identities().get(config.uuid)
+    identity = view.identity(config.uuid)
     numbers = ("template", "maxcpu", "cpu", "maxmem", "mem", "maxdisk", "disk", "uptime")
     counters = ("netin", "netout", "diskread", "diskwrite")
     entry: dict[str, object] = {"id": f"qemu/{vmid}", "type": "qemu", "node": node, "vmid": vmid}

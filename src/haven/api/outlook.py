@@ -66,7 +66,7 @@ class VmOutlook:
     def name(self) -> str:
         if self.guest:
             return self.guest.name
-        identity = self.all.view.identities().get(self.config.uuid) if self.config else None
+        identity = self.all.view.identity(self.config.uuid) if self.config else None
         return identity.name if identity else self.sid
 
     @property

@@ -54,4 +54,4 @@ def mask_data(data: Any) -> Any:
 def _secret(value: Any) -> Any:
     if isinstance(value, str):
         return masked(value)
-    return [_secret(part) for part in value] if isinstance(value, list) else value
+    return [_secret(part) for part in value] if isinstance(value, list) else mask_data(value)

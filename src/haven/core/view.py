@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from sys import intern
+from types import UnionType
 from typing import Any, Generic, TypeVar
 
 from haven.core.records import (
@@ -17,9 +18,7 @@ from haven.core.records import (
     LrmRecord,
     Maintenance,
     ManagerRecord,
-    NodeAffinityRule,
     Record,
-    ResourceAffinityRule,
     Rule,
     RunKey,
     ServiceConfig,
@@ -43,30 +42,30 @@ class Versioned(Generic[R]):
     revision: int
 
 
-_KINDS: Mapping[str, tuple[type, ...]] = {
-    "config": (ServiceConfig,),
-    "service": (ServiceStatus,),
-    "command": (Command,),
-    "vm": (VmIdentity,),
-    "vmid": (VmIdentity,),
-    "journal": (VmJournal,),
-    "run": (RunKey,),
-    "lrm": (LrmRecord,),
-    "agent": (AgentEpoch,),
-    "fence": (FenceMark,),
-    "lock": (Lock,),
-    "group": (Group,),
-    "rule": (NodeAffinityRule, ResourceAffinityRule),
-    "care": (VmCare,),
-    "vmlock": (VmLock,),
-    "maintenance": (Maintenance,),
-    "drill": (DrillRequest,),
-    "settings": (SettingsInForce,),
-    "definition": (DefinitionSeen,),
-    "options": (ClusterOptions,),
-    "manager": (ManagerRecord,),
+_KINDS: Mapping[str, tuple[type | UnionType, str]] = {
+    "config": (ServiceConfig, "sid"),
+    "service": (ServiceStatus, "sid"),
+    "command": (Command, "id"),
+    "vm": (VmIdentity, "uuid"),
+    "vmid": (VmIdentity, "vmid"),
+    "journal": (VmJournal, "uuid"),
+    "run": (RunKey, "uuid"),
+    "lrm": (LrmRecord, "node"),
+    "agent": (AgentEpoch, "node"),
+    "fence": (FenceMark, "node"),
+    "group": (Group, "id"),
+    "rule": (Rule, "id"),
+    "care": (VmCare, "sid"),
+    "vmlock": (VmLock, "sid"),
+    "maintenance": (Maintenance, "id"),
+    "drill": (DrillRequest, "sid"),
+    "settings": (SettingsInForce, "place"),
+    "definition": (DefinitionSeen, "uuid"),
 }
-"""What is kept under `<kind>/<name>`, or, of the last two, which are there once, under their kind alone."""
+"""What is kept under `<kind>/<name>`, and the field that says its name, too."""
+
+_SINGLE: Mapping[str, type] = {"options": ClusterOptions, "manager": ManagerRecord}
+"""What is there once, under its kind alone."""
 
 Changes = Mapping[str, Versioned[Record] | None]
 """What was written, by key or by name; None: deleted."""
@@ -75,8 +74,16 @@ _NONE_DAMAGED: Mapping[str, int] = {}
 
 
 def belongs(key: str, record: Record) -> bool:
-    """Whether a record of this kind may be kept under that key."""
-    return isinstance(record, _KINDS.get(_split(key)[0], ()))
+    """Whether this record may be kept under that key: it is of that kind, and has that name."""
+    if key in _SINGLE:
+        return isinstance(record, _SINGLE[key])
+    kind, name = _split(key)
+    if kind == "lock":
+        return isinstance(record, Lock) and name != ""
+    if kind not in _KINDS or not name:
+        return False
+    of_kind, named_by = _KINDS[kind]
+    return isinstance(record, of_kind) and str(getattr(record, named_by)) == name
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +121,14 @@ class View:
 
     incarnation: str
     revision: int
-    kept: Mapping[str, Kept] = field(default_factory=dict)
+    kept: Mapping[str, Kept]
     changed: frozenset[str] = frozenset()
     damaged: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, incarnation: str, revision: int, entries: Mapping[str, Versioned[Record]]) -> "View":
         """A first reading: all that is there."""
-        return replace(View(incarnation, revision).after(revision, entries), changed=frozenset())
+        return replace(View(incarnation, revision, {}).after(revision, entries), changed=frozenset())
 
     def after(self, revision: int, changes: Changes, damaged: Mapping[str, int] = _NONE_DAMAGED) -> "View":
         """The next reading: this one, with some entries written or deleted up to that revision."""
@@ -163,6 +170,11 @@ class View:
         known = self._of("vm")
         by_number = {identity.uuid: identity for identity in self._of("vmid").values()}
         return known if by_number.keys() <= known.keys() else dict(sorted({**by_number, **known}.items()))
+
+    def identity(self, uuid: str) -> VmIdentity | None:
+        """Of one VM; without a walk over all, as they are asked for one by one."""
+        found: VmIdentity | None = self._of("vm").get(uuid)
+        return found or next((one for one in self._of("vmid").values() if one.uuid == uuid), None)
 
     def journals(self) -> Mapping[str, VmJournal]:
         return self._of("journal")

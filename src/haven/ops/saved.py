@@ -9,7 +9,7 @@ from haven.core.codec import CodecError, decode, encode
 from haven.core.codec_types import is_tagged
 from haven.core.contract import Asked, Decision
 
-FORMAT = 1
+FORMAT = 2
 _PARTS = ("memory", "asked", "decision")
 
 

@@ -48,7 +48,7 @@ class Picture:
         return sorted({sid for sid in sids if sids.count(sid) > 1}) if len(set(sids)) < len(sids) else []
 
     def is_like(self, other: "Picture") -> bool:
-        same = self.view is other.view or self.view.entries == other.view.entries
+        same = self.view is other.view or self.view.kept == other.view.kept
         return same and (self.running, self.powered) == (other.running, other.powered)
 
 

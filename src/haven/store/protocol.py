@@ -22,7 +22,7 @@ class Store(Protocol):
     damaged: dict[str, str]
 
     def read(self) -> View:
-        """A consistent view of all records. Unchanged entries are the same objects as in the view this
+        """A consistent view of all records. Unchanged records are the same objects as in the view this
         store object returned before; `changed` names the keys written or deleted since.
 
         Raises StoreError.

@@ -226,7 +226,7 @@ class SqliteStore:
         meta = read_meta(self._connection)
         last = self._view
         if last is None or last.revision != meta["revision"]:
-            last = last or View(str(meta["incarnation"]), ABSENT)
+            last = last or View(str(meta["incarnation"]), ABSENT, {})
             changes, damaged = self._changes(last)
             self._view = last.after(int(meta["revision"]), changes, damaged)
         elif last.changed:
@@ -272,10 +272,10 @@ def _record(key: str, kind: str, text: str) -> Record:
 
 
 def _fits(key: str, record: Record) -> None:
-    """Raises CodecError for a record whose kind is kept under other keys."""
+    """Raises CodecError for a record that is kept under another key."""
     if not belongs(key, record):
         kind = type(record).__name__
-        raise CodecError(kind, "key", key, f"a key under which a {kind} is kept")
+        raise CodecError(kind, "key", key, f"the key of this {kind}")
 
 
 def _all_readable(connection: sqlite3.Connection) -> bool:

@@ -140,7 +140,6 @@ def test_while_disarmed_the_lock_is_given_back_with_what_still_runs_and_nothing_
 
 def test_a_node_without_services_gives_its_lock_back_after_sixty_ticks(lrm: Lrm) -> None:
     lrm.running()
-    lrm.write(*(Put("config/x", lrm.read(f"config/{SID}")),))
     lrm.store.entries.pop(f"service/{SID}")
     for _ in range(61):
         lrm.act_until_s = lrm.at_s + 7.0

@@ -92,7 +92,7 @@ def name_of(state: State, sid: str) -> str:
     except StoreError:
         return ""
     config = view.configs().get(sid)
-    identity = view.identities().get(config.uuid) if config else None
+    identity = view.identity(config.uuid) if config else None
     return identity.name if identity else ""
 
 

@@ -103,7 +103,7 @@ def _add_and_remove(desk: Desk) -> None:
 
 def _tracked(desk: Desk) -> list[str]:
     """Not one whose status cannot be read: as a new one it would be refused, and with it the whole round."""
-    damaged = {key.removeprefix("service/") for key in desk.view.damaged}
+    damaged = {key.removeprefix("service/") for key in desk.view.damaged if key.startswith("service/")}
     return [
         sid for sid, config in desk.configs.items() if config.state is not Wanted.IGNORED and sid not in damaged
     ]

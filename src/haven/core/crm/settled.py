@@ -14,7 +14,7 @@ from haven.core.records import ClusterOptions, Group, LrmRecord, Record, Result,
 from haven.core.rules.compiled import CompiledRules
 from haven.core.settings import Settings
 from haven.core.view import View
-from haven.core.words import LrmMode, ServiceState
+from haven.core.words import ExitCode, LrmMode, ServiceState
 
 RESTING = (ServiceState.STARTED, ServiceState.STOPPED, ServiceState.FREEZE, ServiceState.ERROR)
 
@@ -114,7 +114,7 @@ def _differing(before: Mapping[str, Record], now: Mapping[str, Record]) -> set[s
 
 
 def _answered(before: LrmRecord | None, now: LrmRecord | None) -> set[str]:
-    """Whose results have another exit code. More is read of failures only, and those always have consequences."""
+    """Whose results say something else."""
     if before is now:
         return set()
     old, new = before.results if before else {}, now.results if now else {}
@@ -123,6 +123,6 @@ def _answered(before: LrmRecord | None, now: LrmRecord | None) -> set[str]:
 
 def _with_other_results(old: Mapping[str, Result], new: Mapping[str, Result]) -> Iterator[str]:
     for uid, result in new.items():
-        known = old.get(uid)
-        if known is None or known.exit_code is not result.exit_code:
-            yield result.sid
+        known, failed = old.get(uid), result.exit_code is not ExitCode.SUCCESS
+        if known is None or known.exit_code is not result.exit_code or (failed and known != result):
+            yield result.sid  # nothing more is read of a success

@@ -102,7 +102,7 @@ class Book:
         an LRM that was killed and the next one tell of the same incident; `suffix` tells incidents of one life
         apart."""
         incident = f"{config.sid.partition(':')[2]}-{round(life.since_wall_s * 1000):x}{suffix}"
-        identity = self.view.identities().get(config.uuid)
+        identity = self.view.identity(config.uuid)
         self.say(
             Kind.VM_DOWN,
             config.sid,

@@ -102,7 +102,7 @@ class Drills(Part):
             drill = journal.drill
             if drill is None or uuid in self._plan.vms or journal.node not in ("", self._seen.node):
                 continue
-            identity = self._view.identities().get(uuid)
+            identity = self._view.identity(uuid)
             sid = f"vm:{identity.vmid}" if identity else None
             event = done_event(sid, drill, None, "", self._why_forgotten(uuid, drill))
             self._plan.tell_once(f"drill {drill.uid}", event)
@@ -113,7 +113,7 @@ class Drills(Part):
             return f"the VM belongs to {config.node} now"
         if not drill.ordered:
             return "not begun: haven no longer looks after this VM"
-        identity = self._view.identities().get(uuid)
+        identity = self._view.identity(uuid)
         start = f": qm start {identity.vmid}" if identity else ""
         return f"haven no longer looks after this VM; if it is off, it stays so{start}"
 

@@ -318,7 +318,7 @@ class Plan:
             return
         enabled = config.wanted is Wanted.STARTED and self._seen.lease is None
         enabled = enabled and not boot_order.started_by_haven(self._view, self._seen.node, config.sid)
-        identity = self._view.identities().get(config.uuid)
+        identity = self._view.identity(config.uuid)
         vmid = identity.vmid if identity else vm.vmid_hint
         if vm.autostart != enabled or vm.vmid_hint != vmid:
             self.orders.append(Settle(config.uuid, config.sid, enabled, vmid))
