@@ -52,13 +52,15 @@ class Way:
 class Costs:
     """Of one round. `full`: every service is looked at, and every LRM has answered anew; `changed`: since the
     round before a hundredth of the services changed, which is found out, too; `recovery`: the costliest of the
-    rounds from a node's death on until all that it ran has a new home."""
+    rounds from a node's death on until all that it ran has a new home. `walk`: no round; each service's
+    configuration and run key are looked up by name once, which shows what memory alone costs at that size."""
 
     size: Size
     way: Way
     full_ms: float
     changed_ms: float
     recovery_ms: float
+    walk_ms: float
 
 
 class EngineError(Exception):
@@ -69,10 +71,11 @@ def measure(size: Size, way: Way, rounds: int) -> Costs:
     """The medians over so many rounds; for recovery of so many nodes, one after the other. Raises EngineError."""
     cluster = _Cluster(size, way)
     cluster.round_ms()
+    walk_ms = [cluster.walk_ms() for _ in range(rounds)]
     full_ms = [cluster.full_round_ms() for _ in range(rounds)]
     changed_ms = [cluster.changed_round_ms() for _ in range(rounds)]
     recovery_ms = [cluster.recovery_ms(node) for node in node_names(size)[: -4 * DEATHS : -4]]
-    return Costs(size, way, median(full_ms), median(changed_ms), median(recovery_ms))
+    return Costs(size, way, median(full_ms), median(changed_ms), median(recovery_ms), median(walk_ms))
 
 
 class _Cluster:
@@ -92,6 +95,14 @@ class _Cluster:
     def round_ms(self) -> float:
         """A round as it is: read, and decide; then, not timed, write."""
         return self._timed_round(self._view)
+
+    def walk_ms(self) -> float:
+        services, configs, runs = self._view().services(), self._view().configs(), self._view().runs()
+        began_s = time.process_time()
+        for sid, service in services.items():
+            config = configs[sid]
+            _ = service.state, config.state, runs[config.uuid].node
+        return 1000 * (time.process_time() - began_s)
 
     def full_round_ms(self) -> float:
         """After every LRM answered for all that runs there; nothing is built upon but the rules in force."""
