@@ -130,13 +130,22 @@ class _Stand:
         idle = self._seen.tick and not has_services(reading) and not workers
         asked = self._questions()
         moves = asked > 0 or self._has_moves()
+        leaving = active_services(reading) + self._still_to_stop()
         return LrmFacts(
             to_be_fenced=to_be_fenced(reading) or fence_key(self._seen.node) in self._seen.view.entries,
-            active=asked + (active_services(reading) if self._mode is LrmMode.MAINTENANCE else _attended(reading)),
+            active=asked + (leaving if self._mode is LrmMode.MAINTENANCE else _attended(reading)),
             workers=workers,
             mode=LrmMode.ACTIVE if self._mode is LrmMode.DISARM and moves else self._mode,
             idle_rounds=memory.idle_rounds + 1 if idle else 0 if has_services(reading) else memory.idle_rounds,
         )
+
+    def _still_to_stop(self) -> int:
+        """How many VMs run here although they count as stopped: their stop failed, and is tried again. That takes
+        the lock, so that a node in maintenance is not empty before."""
+        stopped = (sid for sid, one in self._reading.services.items() if one.state is ServiceState.STOPPED)
+        configs = map(self._seen.view.configs().get, stopped)
+        known = (self._memory.vms.get(config.uuid) for config in configs if config)
+        return sum(vm.running for vm in known if vm)
 
     def _has_moves(self) -> bool:
         """Disarming waits for moves (R-7.21): who has one to do, from or to here, needs the lock for it."""
