@@ -55,7 +55,7 @@ def calls_by_service(size: Size) -> tuple[float, float]:
 
 def test_the_work_grows_with_the_services_and_the_nodes_and_not_with_their_product() -> None:
     """What grows beyond that in the figures is the way through memory."""
-    few, many = calls_by_service(Size(1000, 10)), calls_by_service(Size(4000, 40))
+    few, many = calls_by_service(Size(1000, 10)), calls_by_service(Size(8000, 80))
     assert many[0] <= 1.02 * few[0]
     assert many[1] <= 1.02 * few[1]
 
