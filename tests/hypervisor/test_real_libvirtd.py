@@ -66,6 +66,7 @@ def test_libvirtd_killed_in_the_middle_of_a_call_ends_the_call(bench: Bench) -> 
     async def story(hypervisor: LibvirtHypervisor, heard: Heard) -> None:
         await asyncio.to_thread(hypervisor.start, guest.uuid)
         qemu_pid = bench.host.kill_qemu(guest.name, signal.SIGSTOP)
+        await eventually(lambda: stands_still(qemu_pid))  # a thread that still runs could end it
         stopping = asyncio.create_task(asyncio.to_thread(hypervisor.stop, guest.uuid, 0))
         async with daemon_back(bench.host):
             await eventually(lambda: asked_to_end(qemu_pid))
@@ -77,6 +78,12 @@ def test_libvirtd_killed_in_the_middle_of_a_call_ends_the_call(bench: Bench) -> 
 
     heard = told(bench, story)
     assert len(heard.lost) == 1
+
+
+def stands_still(pid: int) -> bool:
+    """Whether SIGSTOP has reached every thread."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return all("\nState:\tT" in (task / "status").read_text() for task in tasks)
 
 
 def asked_to_end(pid: int) -> bool:
