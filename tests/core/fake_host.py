@@ -71,6 +71,7 @@ class Guest:
     full: bool = False
     failing: bool = False
     unwritable: bool = False
+    starts_slowly: bool = False
     unsent: list[Moment] = field(default_factory=list)
     life: Life = field(default_factory=Life)
 
@@ -160,7 +161,9 @@ class FakeHost:
         for guest in self.guests.values():
             guest.power, guest.why, guest.pid, guest.signal = Power.OFF, Why.UNKNOWN, None, None
             guest.job = ""
-            if guest.autostart and guest.defined and guest.disk and not guest.misled:
+            if guest.autostart and guest.defined and guest.starts_slowly:
+                guest.power = Power.STARTING
+            elif guest.autostart and guest.defined and guest.disk and not guest.misled:
                 self.begin(guest)
         self.happenings = []
 

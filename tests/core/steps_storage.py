@@ -1,7 +1,7 @@
 """The lines of the scenarios about storage, and about records of the store that cannot be read."""
 
 from haven.core.host import Space
-from haven.core.hypervisor import Happening, Moment
+from haven.core.hypervisor import Happening, Moment, Power, Why
 from haven.core.order import Order, Start
 from haven.core.records import LrmRecord
 from tests.core.story import Story, step
@@ -45,6 +45,28 @@ def starts_hang(story: Story, sid: str) -> None:
         return NEVER_S if isinstance(order, Start) and order.uuid == uuid else usual_s(order)
 
     host.duration_s = duration_s  # type: ignore[method-assign]
+
+
+@step("libvirt's autostart of <sid> takes long")
+def autostart_takes_long(story: Story, sid: str) -> None:
+    story.world.guest(sid).starts_slowly = True
+
+
+@step("libvirt begins to start <sid> for another client")
+def is_being_started(story: Story, sid: str) -> None:
+    story.world.guest(sid).power = Power.STARTING
+
+
+@step("libvirt's start of <sid> comes to nothing")
+def start_fails(story: Story, sid: str) -> None:
+    story.world.host.end(story.world.guest(sid), Why.CRASHED, Moment.STOPPED_FAILED)
+    story.world.tell_lrm()
+
+
+@step("libvirt's start of <sid> succeeds")
+def start_succeeds(story: Story, sid: str) -> None:
+    story.world.host.begin(story.world.guest(sid))
+    story.world.tell_lrm()
 
 
 @step("<n> MiB of <n> GiB are free in /srv, with the image of <sid>")

@@ -37,6 +37,7 @@ MEASURED_STATES = [
     ("suspended by a client", 3, 1, Power.PAUSED, Why.USER),
     ("disk full", 3, 5, Power.PAUSED, Why.IO_ERROR),
     ("managed save under way", 3, 3, Power.PAUSED, Why.OTHER),
+    ("being started", 3, 11, Power.STARTING, Why.OTHER),
     ("target of a migration", 3, 2, Power.PAUSED, Why.OTHER),
     ("found off by a new libvirtd", 5, 0, Power.OFF, Why.UNKNOWN),
     ("guest's own power-off", 5, 1, Power.OFF, Why.SHUTDOWN),
@@ -68,7 +69,7 @@ def test_a_measured_event_gets_its_moment(cause: str, event: str, detail: str, m
 def test_a_measured_state_gets_its_power_and_reason(
     cause: str, state: int, reason: int, power: Power, why: Why
 ) -> None:
-    assert (events.power(state), events.why(state, reason)) == (power, why)
+    assert (events.power(state, reason), events.why(state, reason)) == (power, why)
 
 
 LIFECYCLE_EVENTS = (
@@ -110,6 +111,7 @@ def test_every_state_has_a_power_and_the_reasons_are_libvirts() -> None:
         libvirt.VIR_DOMAIN_PMSUSPENDED: Power.PAUSED,
     }
     assert states == events.POWER
+    assert events.STARTING == (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP)
     for (state, reason), why in events.WHY.items():
         group = {3: "PAUSED", 5: "SHUTOFF", 6: "CRASHED"}[state]
         names = [name for name, value in _constants(f"VIR_DOMAIN_{group}_").items() if value == reason]
@@ -144,5 +146,5 @@ def test_what_a_newer_libvirt_may_say_is_left_alone() -> None:
     assert events.lifecycle(99, 0) is Moment.OTHER
     assert events.watchdog(99) is Moment.OTHER
     assert events.io_error(99) is Moment.OTHER
-    assert events.power(99) is Power.RUNNING
+    assert events.power(99, 0) is Power.RUNNING
     assert events.why(5, 99) is Why.OTHER

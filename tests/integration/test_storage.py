@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from haven.lab.guest import blank_domain_xml
 from haven.lab.haven_host import HavenHost
 from haven.lab.namespaces import Process
-from tests.integration.vms import TestVm, defined, forget, protected, typed
+from tests.integration.vms import TestVm, defined, forget, protected, tells, typed
 
 pytestmark = pytest.mark.lab
 
@@ -65,10 +66,12 @@ def _serves(host: HavenHost) -> Process:
         ],
         host.root / "log/nbd.log",
     )
-    listening = f"0100007F:{PORT:04X} 00000000:0000 0A"
-    sockets = Path(f"/proc/{host.init_pid}/net/tcp")
-    host.wait_for(lambda: listening in sockets.read_text(), 60.0, "the server")
+    host.wait_for(lambda: _listens(host), 60.0, "the server")
     return server
+
+
+def _listens(host: HavenHost) -> bool:
+    return f"0100007F:{PORT:04X} 00000000:0000 0A" in Path(f"/proc/{host.init_pid}/net/tcp").read_text()
 
 
 def _failed_starts(host: HavenHost, vm: TestVm) -> int:
@@ -123,3 +126,36 @@ def _on_a_pool(host: HavenHost, vm: TestVm) -> Path:
     disk = "<disk type='volume'><source pool='late' volume='disk.raw'/><target dev='vda' bus='virtio'/></disk>"
     host.define(blank_domain_xml(vm.name).replace("</devices>", f"{disk}</devices>"))
     return folder
+
+
+SILENT = f"""
+import socket
+server, clients = socket.create_server(("127.0.0.1", {PORT})), []
+while True:
+    clients.append(server.accept())
+"""
+
+
+def test_a_vm_that_libvirt_is_only_starting_does_not_run_yet(host: HavenHost) -> None:
+    """The server of its disk takes its call and says nothing: its QEMU may never come up."""
+    vm, server = defined(host), _serves(host)
+    _on_a_server(host, vm)
+    protected(host, vm)
+    server.kill()
+    host.power_cut()
+    host.start()
+    silent = host.spawn([sys.executable, "-c", SILENT], host.root / "log/silent.log")
+    host.wait_for(lambda: _listens(host), 60.0, "the server that says nothing")
+    host.wait_for(lambda: vm.state() == "shut off", 60.0, "the end of libvirt's autostart")
+    host.spawn(["virsh", "start", vm.name], host.root / "log/start.log")
+    host.wait_for(lambda: "starting up" in host.virsh("domstate", "--reason", vm.name), 60.0, "its being started")
+    host.haven_start()
+    host.wait_for(lambda: "libvirt is starting it" in str(vm.seen()["trouble"]), 60.0, "what is waited for")
+    tells(host, "the host was rebooted or lost power", vm.sid)
+    assert [(one["cause"], one["state"]) for one in host.incidents(vm.sid)] == [("host_boot", "open")]
+    silent.kill()
+    host.wait_for(lambda: f"{PORT} does not answer" in str(vm.seen()["trouble"]), 60.0, "the server named")
+    _serves(host)
+    vm.runs_anew(None)
+    assert [(one["cause"], one["state"]) for one in vm.incidents()] == [("host_boot", "recovered")]
+    forget(vm)

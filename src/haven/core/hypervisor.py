@@ -13,8 +13,9 @@ BLOCK_JOB = "block job"
 class Power(StrEnum):
     """What a VM is doing, reduced to what decides. libvirt's state in comments."""
 
+    STARTING = "starting"  # paused/starting_up: QEMU is there, and may never come up
     RUNNING = "running"  # running, blocked
-    PAUSED = "paused"  # paused or pmsuspended
+    PAUSED = "paused"  # paused otherwise, pmsuspended
     STOPPING = "stopping"  # shutdown: the guest is on its way down
     OFF = "off"  # shutoff
     CRASHED = "crashed"  # crashed: preserved after a guest panic

@@ -143,12 +143,12 @@ def resume(domain: Any) -> None:
 
 
 def _is_off(domain: Any) -> bool:
-    return events.power(domain.state()[0]) is Power.OFF
+    return events.power(*domain.state()) is Power.OFF
 
 
 def _io_paused(domain: Any) -> bool:
     state = domain.state()
-    return events.power(state[0]) is Power.PAUSED and events.why(*state) is Why.IO_ERROR
+    return events.power(*state) is Power.PAUSED and events.why(*state) is Why.IO_ERROR
 
 
 def _refuse_stuck(domain: Any) -> None:

@@ -67,8 +67,7 @@ def unless_gone(read: Callable[[], T]) -> T | None:
 
 
 def power_of(domain: Any) -> Power:
-    state, _reason = domain.state()
-    return events.power(state)
+    return events.power(*domain.state())
 
 
 def is_stuck(domain: Any) -> bool:
@@ -135,7 +134,7 @@ class Reader:
     def _vm(self, domain: Any, state: tuple[int, int], now_s: float, *, autostart: bool, persistent: bool) -> Vm:
         uuid, name = domain.UUIDString(), domain.name()
         self.names[uuid] = name
-        power, why = events.power(state[0]), events.why(*state)
+        power, why = events.power(*state), events.why(*state)
         asked_for_off = power is Power.OFF and why is Why.SHUTDOWN
         usage = None if power is Power.OFF else self._processes.usage(name)
         instance = usage.instance if usage else None
@@ -183,7 +182,7 @@ def start(domain: Any) -> None:
     """
     try:
         state = domain.state()
-        power = events.power(state[0])
+        power = events.power(*state)
         if power is Power.PAUSED and events.why(*state) is Why.USER:
             domain.resume()
             return

@@ -79,6 +79,8 @@ POWER: dict[int, Power] = {
     6: Power.CRASHED,  # CRASHED
     7: Power.PAUSED,  # PMSUSPENDED
 }
+STARTING = (3, 11)
+"""PAUSED/PAUSED_STARTING_UP: from libvirt's first step of a start until its QEMU answers."""
 
 # (virDomainState, its reason), where the reason decides something; all others are `other`
 WHY: dict[tuple[int, int], Why] = {
@@ -142,9 +144,9 @@ def io_error_words(action: int, path: str, alias: str) -> str:
     return f"an I/O error of {disk} {_IO_ERROR_WORDS.get(action, 'was told')}"
 
 
-def power(state: int) -> Power:
+def power(state: int, reason: int) -> Power:
     """What a VM in libvirt's `state` is doing."""
-    return POWER.get(state, Power.RUNNING)
+    return Power.STARTING if (state, reason) == STARTING else POWER.get(state, Power.RUNNING)
 
 
 def why(state: int, reason: int) -> Why:

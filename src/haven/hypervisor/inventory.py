@@ -96,7 +96,7 @@ class LibvirtInventory:
 
     def _guest(self, domain: Any, state: tuple[int, int], autostarted: frozenset[str]) -> Guest | None:
         uuid, name = domain.UUIDString(), domain.name()
-        off = events.power(state[0]) is Power.OFF
+        off = events.power(*state) is Power.OFF
         xml = domains.unless_gone(lambda: domain.XMLDesc(_INACTIVE))
         live_xml = xml if off else domains.unless_gone(lambda: domain.XMLDesc())
         if xml is None or live_xml is None:

@@ -25,6 +25,7 @@ from haven.core.node.memory import (
     NodeMemory,
     VmMemory,
     alive,
+    being_started,
     end_began_wall_s,
     from_journal,
     had,
@@ -143,7 +144,9 @@ class Absorb:
         if known.unsure:
             known = self.book.vms[config.uuid] = replace(known, unsure=False)
         if known.running and not lives:
-            self._down(config, known, vm)
+            booted = known.boot_id != self._now.boot_id
+            if booted or not being_started(vm):  # else who ended it starts it: it is told how that ended
+                self._down(config, known, vm)
         elif lives and vm:
             self._up(config, known, vm)
         elif self._may_have_left(config, vm) and not _was_wanted_since(config, known.since_wall_s):

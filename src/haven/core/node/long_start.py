@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from haven.core.clock import Now
 from haven.core.contract import NodeObservation
 from haven.core.event import Event, Scalar
+from haven.core.hypervisor import Vm
 from haven.core.node.memory import VmMemory, own_configs
 from haven.core.order import Start
 from haven.core.records import ServiceConfig
@@ -64,7 +65,7 @@ def tell(plan: Plan, seen: NodeObservation) -> None:
 def _tell(plan: Plan, seen: NodeObservation, config: ServiceConfig, known: VmMemory, lasts: float) -> None:
     """In the history once; status shows it as long as it lasts, in minutes: each change of it is written."""
     vm = (seen.vms or {}).get(config.uuid)
-    advice = f"its storage may hang; its disks: virsh domblklist {quote(vm.name if vm else config.uuid)}"
+    advice = f"its storage may hang; {_disks(config, vm)}"
     length = duration(lasts) if lasts >= 2 * 60 else f"more than {LONG_S:g} s"
     before = "" if config.wanted is Wanted.STARTED else "its stop waits: "
     plan.waiting[config.sid] = f"{before}libvirt has been starting it for {length}: {advice}"
@@ -73,3 +74,12 @@ def _tell(plan: Plan, seen: NodeObservation, config: ServiceConfig, known: VmMem
         fields: dict[str, Scalar] = {"action": "start", "phase": "long"}
         sentence = f"its start has not ended after {LONG_S:g} s: {advice}"
         plan.events.append(Event(Kind.EXEC, sentence, config.sid, "5.2", Level.WARN, fields))
+
+
+def of_another(config: ServiceConfig, vm: Vm | None) -> str:
+    """What haven waits for while libvirt starts a VM by itself or for somebody else."""
+    return f"libvirt is starting it, by its autostart or for another client; if it stays so, {_disks(config, vm)}"
+
+
+def _disks(config: ServiceConfig, vm: Vm | None) -> str:
+    return f"its disks: virsh domblklist {quote(vm.name if vm else config.uuid)}"

@@ -329,9 +329,15 @@ def occupied(vm: Vm | None) -> bool:
     return vm is not None and vm.power not in (Power.OFF, Power.CRASHED)
 
 
+def being_started(vm: Vm | None) -> bool:
+    """libvirt is at it, and it may come to nothing."""
+    return vm is not None and vm.power is Power.STARTING
+
+
 def alive(vm: Vm | None, restart_on: RestartOn | None = None) -> bool:
-    """Its QEMU runs and nobody suspended it. On its way down is still alive; a preserved panic is not. With
-    `restart_on = always` a suspended one is, as in Proxmox VE: haven would only wake it again."""
+    """Its QEMU runs and nobody suspended it. On its way down is still alive; one that is only being started is
+    not, nor is a preserved panic. With `restart_on = always` a suspended one is, as in Proxmox VE: haven would
+    only wake it again."""
     if vm is None or (suspended(vm) and restart_on is not RestartOn.ALWAYS):
         return False
     return vm.power in (Power.RUNNING, Power.PAUSED, Power.STOPPING)

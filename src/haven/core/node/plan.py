@@ -15,7 +15,7 @@ from haven.core.node import boot, evidence, long_start
 from haven.core.node.checks import signs
 from haven.core.node.drill import Drills
 from haven.core.node.hands import Hands
-from haven.core.node.memory import NodeMemory, VmMemory, own_configs, suspended
+from haven.core.node.memory import NodeMemory, VmMemory, being_started, own_configs, suspended
 from haven.core.node.moves import Moves
 from haven.core.node.reset import Hangs
 from haven.core.node.resume import attend
@@ -123,6 +123,9 @@ class Plan:
         if self.standing.stops and known.running:
             Stops(self, self._seen).for_shutdown(config, known)
             return
+        if being_started(vm) and not known.running and not known.inflight:
+            self.waiting[config.sid] = long_start.of_another(config, vm)
+            return  # libvirt would let any order wait for the end of that
         self._by_state(config, service, known, vm)
         if vm and vm.persistent and (self._seen.tick or f"config/{config.sid}" in self._view.changed):
             self._settle(config, vm)
