@@ -193,6 +193,23 @@ def a_service_in_error_whose_host_is_lost(policy: Policy) -> None:
     assert (crm.state(SID), crm.status(SID).node) == ((S.ERROR, NODE3) if policy is PVE else (S.STARTED, NODE1))
 
 
+def a_service_whose_move_ended_late(policy: Policy) -> None:
+    """Its configuration lies on node2 by then, and no order stands for the move any more."""
+    for state in (S.REQUEST_START, S.STARTED, S.REQUEST_STOP, S.ERROR):
+        wanted = Wanted.STOPPED if state is S.REQUEST_STOP else Wanted.STARTED
+        crm = manager(policy, state, wanted)
+        crm.config(SID, NODE2, wanted)
+        crm.rounds()
+        assert crm.status(SID).node == (NODE1 if policy is PVE else NODE2)
+        assert ("service_location_fixed vm:101 node1 node2" in crm.told) == (policy is not PVE)
+    runs = manager(policy)
+    runs.config(SID, NODE2)
+    epochs(runs)
+    runs.write(Put(f"run/{uuid_of(SID)}", RunKey(uuid_of(SID), NODE1, "e-node1", "uid")))
+    runs.rounds()
+    assert runs.status(SID).node == NODE1
+
+
 def a_host_that_is_going_down(policy: Policy) -> None:
     """It is still online."""
     crm = manager(policy, S.RECOVERY)

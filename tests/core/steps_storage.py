@@ -87,20 +87,25 @@ def monitored(story: Story, free: str | None, where: str | None) -> None:
     assert told == ({where: int(free)} if free else {})
 
 
-@step("the (run key|number|journal|state) of <sid> is damaged in the store")
+@step("the (run key|number|journal|state|configuration) of <sid> is damaged in the store")
 def damaged(story: Story, what: str, sid: str) -> None:
     story.world.store.damaged |= _keys(story, what, sid)
 
 
-@step("the (run key|number|journal|state) of <sid> is still damaged")
+@step("the (run key|number|journal|state|configuration) of <sid> is still damaged")
 def still_damaged(story: Story, what: str, sid: str) -> None:
     assert _keys(story, what, sid) <= story.world.store.damaged
 
 
+@step("the (run key|number|journal|state|configuration) of <sid> can be read again")
+def mended(story: Story, what: str, sid: str) -> None:
+    story.world.store.damaged -= _keys(story, what, sid)
+
+
 def _keys(story: Story, what: str, sid: str) -> set[str]:
     """A number is kept under two keys."""
-    if what == "state":
-        return {f"service/{sid}"}
+    if what in ("state", "configuration"):
+        return {f"{'service' if what == 'state' else 'config'}/{sid}"}
     kind = {"run key": "run", "number": "vm", "journal": "journal"}[what]
     number = {f"vmid/{sid.partition(':')[2]}"} if what == "number" else set()
     return {f"{kind}/{story.world.guest(sid).uuid}"} | number

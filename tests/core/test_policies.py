@@ -105,6 +105,11 @@ DIFFERENCES = (
     ),
     Difference("R-4.16", "every result brings a new order", differing_manager.a_start_that_is_confirmed),
     Difference("R-4.20", "a failed stop ends in `error`", differing_manager.a_stop_that_failed),
+    Difference(
+        "R-4.21",
+        "only a stopped service is taken to where its configuration lies",
+        differing_lost.a_service_whose_move_ended_late,
+    ),
     Difference("R-4.22", "a stop of a stopped service is ignored", differing_manager.a_stop_of_what_is_stopped),
     Difference(
         "R-4.24", "a move is done when the LRM reports it", differing_manager.a_move_of_which_only_half_is_known
@@ -229,6 +234,7 @@ BRANCHES: dict[str, tuple[str | NoDifference, ...]] = {
     "crm.disarming._pruned": ("R-4.11, R-4.12",),
     "crm.disarming.while_disarmed": ("R-7.21",),
     "crm.fencing.fence_lost_nodes": ("R-3.9",),
+    "crm.locating.left_behind": ("R-4.21",),
     "crm.migrating_groups._check_version": ("R-6.13",),
     "crm.moving.moving": ("R-4.24",),
     "crm.passes._freeze_with_its_lrm": ("R-4.33",),

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 
 from haven.core.crm.desk import Desk, missing
 from haven.core.crm.fencing import fence_lost_nodes
+from haven.core.crm.locating import left_behind
 from haven.core.crm.moving import moving
 from haven.core.crm.recovering import recovery
 from haven.core.crm.resting import error, freeze
@@ -11,7 +12,7 @@ from haven.core.crm.settled import Basis, Settled, Settling
 from haven.core.crm.started import started
 from haven.core.crm.starting import request_start
 from haven.core.crm.stopping import request_stop, stopped
-from haven.core.records import ServiceStatus
+from haven.core.records import ServiceConfig, ServiceStatus
 from haven.core.service import Trigger
 from haven.core.words import Kind, Level, LrmMode, ServiceState
 
@@ -68,8 +69,16 @@ def _freeze_with_its_lrm(desk: Desk, service: ServiceStatus) -> None:
 
 
 def look_at(desk: Desk, service: ServiceStatus) -> None:
+    """By its configuration. What is wanted of it may be written, and be damaged: nothing is done by guesses."""
+    config = desk.configs.get(service.sid)
+    if config:
+        _by_state(desk, left_behind(desk, service, config), config)
+    elif service.sid not in desk.view.damaged_of("config"):
+        _by_state(desk, service, missing(service))
+
+
+def _by_state(desk: Desk, service: ServiceStatus, config: ServiceConfig) -> None:
     """The rules of spec 4.4 for the state it is in."""
-    config = desk.configs.get(service.sid) or missing(service)
     match service.state:
         case ServiceState.REQUEST_START:
             request_start(desk, service)

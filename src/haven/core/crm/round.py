@@ -103,14 +103,15 @@ def _add_and_remove(desk: Desk) -> None:
 
 def _tracked(desk: Desk) -> list[str]:
     """Not one whose status cannot be read: as a new one it would be refused, and with it the whole round."""
-    damaged = {key.removeprefix("service/") for key in desk.view.damaged if key.startswith("service/")}
+    damaged = desk.view.damaged_of("service")
     return [
         sid for sid, config in desk.configs.items() if config.state is not Wanted.IGNORED and sid not in damaged
     ]
 
 
 def _remove_taken_out(desk: Desk, tracked: list[str]) -> None:
-    for sid in sorted(desk.services.keys() - tracked):
+    """But not whose configuration is there and cannot be read: nobody took it out."""
+    for sid in sorted(desk.services.keys() - tracked - desk.view.damaged_of("config")):
         _remove(desk, sid, "ignored" if sid in desk.configs else "no_config")
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from haven.core.crm import user_moves
+from haven.core.crm import locating, user_moves
 from haven.core.crm.desk import Desk
 from haven.core.records import ServiceConfig, ServiceStatus
 from haven.core.service import Trigger
@@ -33,8 +33,7 @@ def _differs(service: ServiceStatus) -> bool:
 
 def stopped(desk: Desk, service: ServiceStatus, config: ServiceConfig) -> None:
     """R-4.21 to R-4.23. Results are not looked at; in `haven` policy only whether it runs all the same."""
-    if service.node != config.node and config.uuid:
-        service = _fix_location(desk, service, config)
+    service = locating.found_at(desk, service, config)
     if service.cmd:
         left = _command(desk, service)
         if left is None:
@@ -72,13 +71,6 @@ def _runs_on(desk: Desk, service: ServiceStatus, config: ServiceConfig) -> bool:
         return True
     desk.move(desk.services[service.sid], Trigger.STOP_FAILED, result=result)
     return True
-
-
-def _fix_location(desk: Desk, service: ServiceStatus, config: ServiceConfig) -> ServiceStatus:
-    sentence = f"its configuration lies on {config.node}, not on {service.node}"
-    fields = {"from": service.node, "to": config.node}
-    desk.say(Kind.SERVICE_LOCATION_FIXED, service.sid, sentence, "R-4.21", **fields)
-    return desk.put(replace(service, node=config.node))
 
 
 def _command(desk: Desk, service: ServiceStatus) -> ServiceStatus | None:

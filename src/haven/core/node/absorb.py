@@ -32,6 +32,7 @@ from haven.core.node.memory import (
     io_paused,
     last_sequence,
     suspended,
+    unreadable_uuids,
 )
 from haven.core.node.results import order_done
 from haven.core.order import Resume, Stop
@@ -92,10 +93,11 @@ class Absorb:
         book.take_over()
 
     def _forget(self) -> None:
-        """VMs and orders that are no longer ours; but never an order that is still under way."""
-        book = self.book
+        """VMs and orders that are no longer ours; but never an order that is still under way, nor a VM whose
+        configuration is there and cannot be read."""
+        book, unreadable = self.book, unreadable_uuids(self._view)
         for uuid, vm in list(book.vms.items()):
-            if uuid not in book.configs and not vm.inflight:
+            if uuid not in book.configs and uuid not in unreadable and not vm.inflight:
                 del book.vms[uuid]
                 if vm.incident:
                     self._give_up(uuid, vm.incident)

@@ -10,6 +10,7 @@ from haven.core.host import DiskTrouble, HostFacts
 from haven.core.hypervisor import Happening, Moment, Power, Vm, Why
 from haven.core.order import CollectEvidence, Favour, Inspect, Move, Reset, Resume, Start, Stop
 from haven.core.records import BootPhase, HangState, Instance, Origin, Rehearsal, Result, ServiceConfig, VmJournal
+from haven.core.view import View
 from haven.core.words import Cause, LrmMode, LrmState, RestartOn, ShutdownKind, Wanted
 
 SEQUENCE_GAP_S = 30.0
@@ -223,6 +224,12 @@ def own_configs(observation: NodeObservation) -> dict[str, ServiceConfig]:
         for config in observation.view.configs().values()
         if config.node == observation.node and config.wanted is not Wanted.IGNORED
     }
+
+
+def unreadable_uuids(view: View) -> frozenset[str]:
+    """The VMs whose configurations are damaged: by their numbers, for nothing else says which they are."""
+    sids = view.damaged_of("config")
+    return frozenset(one.uuid for one in view.identities().values() if sids and f"vm:{one.vmid}" in sids)
 
 
 def last_sequence(trail: tuple[Happening, ...]) -> tuple[Happening, ...]:

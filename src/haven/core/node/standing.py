@@ -321,7 +321,7 @@ class _Stand:
         vms = self._seen.vms or {}
         keys = self._seen.view.runs().values()
         mine = {key.uuid for key in keys if self._seen.node in (key.node, key.target)}
-        mine |= {key.removeprefix("run/") for key in self._seen.view.damaged if key.startswith("run/")}
+        mine |= self._seen.view.damaged_of("run")
         begun = {uuid for uuid, vm in self._memory.vms.items() if isinstance(vm.inflight, (Start, Move))}
         return tuple(sorted(uuid for uuid in mine if uuid in begun or occupied(vms.get(uuid))))
 

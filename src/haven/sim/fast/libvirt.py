@@ -14,6 +14,7 @@ from haven.sim.fast.machine import Clock
 
 GUEST_SHUTDOWN_S = 1.0
 QUICK_S = 0.01
+BY_HAND_S = 2.0
 
 
 class Caller(Protocol):
@@ -112,6 +113,26 @@ class Libvirt:
         self._truth.begins(self.node, uuid)
         self.say(uuid, *START)
 
+    def start_by_hand(self, uuid: str) -> None:
+        """virsh start: it takes its time, too, and libvirt's hook asks for the permit."""
+        if self.pid_of(uuid) is None and self.domain(uuid).power is not Power.STARTING:
+            self.domain(uuid).power = Power.STARTING
+            self.agenda.after(BY_HAND_S * self.slow, self._started_by_hand, uuid, self.life)
+
+    def _started_by_hand(self, uuid: str, life: int) -> None:
+        if life != self.life or self.domain(uuid).power is not Power.STARTING:
+            return
+        if self.permits.allows(uuid, self.boottime_s()) and not self._guests[uuid].obstacle(self.node):
+            self.begin(uuid)
+        else:
+            self._came_to_nothing(uuid)
+
+    def _came_to_nothing(self, uuid: str) -> None:
+        """A start. No event tells of that."""
+        domain = self.domain(uuid)
+        if domain.power is Power.STARTING:
+            domain.power, domain.why = Power.OFF, Why.CRASHED
+
     def receive(self, uuid: str) -> int:
         """A process that waits for what a migration brings; returns its pid."""
         domain = self.domain(uuid)
@@ -154,6 +175,8 @@ class Libvirt:
         jobs, self._jobs = self._jobs, []
         for job in jobs:
             self._answer(job, ok=False, unreachable=True)
+        for uuid in self.domains:
+            self._came_to_nothing(uuid)
 
     def find(self) -> None:
         self.reachable = True
@@ -181,6 +204,8 @@ class Libvirt:
             return None
         match order:
             case Start():
+                if job.pid is None:
+                    self.domain(order.uuid).power = Power.STARTING
                 self.after(job, self.seconds(0.1, 0.8), self._start)
             case Stop():
                 self._begin_stop(job, order)
@@ -244,10 +269,12 @@ class Libvirt:
             self.answer(job, ok=domain.executes, detail="" if domain.executes else "it is being migrated here")
             return
         elif not self._permitted(job.order):
+            self._came_to_nothing(uuid)
             self.answer(job, ok=False, detail="libvirt's hook: no permit for this VM")
             return
         elif obstacle := guest.obstacle(self.node):
             guest.failing_starts = max(0, guest.failing_starts - 1)
+            self._came_to_nothing(uuid)
             self._answer(job, ok=False, obstacle=obstacle)
             return
         else:
@@ -262,6 +289,7 @@ class Libvirt:
     def _begin_stop(self, job: Job, order: Stop) -> None:
         guest = self._guests[order.uuid]
         if job.pid is None:
+            self._came_to_nothing(order.uuid)
             self.after(job, QUICK_S, self._finish_stop)
         elif order.timeout_s > 0 and guest.obeys:
             self.agenda.after(min(GUEST_SHUTDOWN_S, order.timeout_s), self._guest_off, order.uuid, job.pid)

@@ -86,8 +86,16 @@ def heal(world: World) -> None:
     for host in world.hosts.values():
         _heal_host(world, host)
         if host.stays_off:
-            world.agenda.after(CONFIRMED_AFTER_S, carry_out, world, f"fence-confirm {host.name}")
+            world.agenda.after(CONFIRMED_AFTER_S, _confirm, world, host)
     world.network_changed()
+
+
+def _confirm(world: World, host: Host) -> None:
+    """Tried again until somebody can take it."""
+    if any(map(world.reaches_store, world.hosts.values())):
+        carry_out(world, f"fence-confirm {host.name}")
+    else:
+        world.agenda.after(CONFIRMED_AFTER_S, _confirm, world, host)
 
 
 def _heal_host(world: World, host: Host) -> None:
@@ -326,7 +334,7 @@ def _happens(host: Host, uuid: str, what: str) -> None:
 
 
 def _started_by_hand(host: Host, uuid: str) -> None:
-    """virsh start: libvirt's hook asks for the permit."""
+    """virsh start."""
     libvirt = host.libvirt
     if not (host.power and libvirt.reachable and uuid in libvirt.domains):
         return
@@ -334,8 +342,8 @@ def _started_by_hand(host: Host, uuid: str) -> None:
     if domain.executes and domain.why is Why.USER:
         domain.power, domain.why = Power.RUNNING, Why.OTHER
         libvirt.say(uuid, Moment.RESUMED)
-    elif domain.pid is None and libvirt.permits.allows(uuid, libvirt.boottime_s()):
-        libvirt.begin(uuid)
+    else:
+        libvirt.start_by_hand(uuid)
 
 
 _TABLE: dict[str, Callable[[World, list[str]], None]] = (

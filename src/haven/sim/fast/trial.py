@@ -16,6 +16,9 @@ from haven.sim.fast.world import World
 
 LOOK_EVERY_S = 60.0
 TICK_S = 20.0
+TRY_S = 5.0
+"""A start that is just under way when the run ends has ended by then."""
+
 SETTLES_S = BOOT_GRACE_S + 2 * TICK_S
 GIB = 1024.0**3
 
@@ -52,6 +55,9 @@ def _run(plan: Plan, world: World, checkers: Checkers) -> None:
     while at_s < (end_s := _end_s(plan, world)):
         at_s = min(at_s + LOOK_EVERY_S, end_s)
         world.run(at_s)
+        checkers.look()
+    if any(dead_ends(world)):
+        world.run(at_s + TRY_S)
         checkers.look()
     for what in dead_ends(world):
         raise Violation(world.agenda.now_s, what)

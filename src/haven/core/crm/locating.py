@@ -1,0 +1,31 @@
+"""Services whose configuration lies on another node than the records say (R-4.21)."""
+
+from dataclasses import replace
+
+from haven.core.crm.claims import claim_on
+from haven.core.crm.desk import Desk
+from haven.core.records import ServiceConfig, ServiceStatus
+from haven.core.words import Kind, ServiceState
+
+_AT_HOME = (ServiceState.REQUEST_START, ServiceState.STARTED, ServiceState.REQUEST_STOP, ServiceState.ERROR)
+
+
+def found_at(desk: Desk, service: ServiceStatus, config: ServiceConfig) -> ServiceStatus:
+    """Taken to where its configuration lies."""
+    if service.node == config.node or not config.uuid:
+        return service
+    sentence = f"its configuration lies on {config.node}, not on {service.node}"
+    fields = {"from": service.node, "to": config.node}
+    desk.say(Kind.SERVICE_LOCATION_FIXED, service.sid, sentence, "R-4.21", **fields)
+    return desk.put(replace(service, node=config.node))
+
+
+def left_behind(desk: Desk, service: ServiceStatus, config: ServiceConfig) -> ServiceStatus:
+    """In `haven` policy also one that is not stopped: the LRM that moved it wrote that late, when its order was
+    over, and neither host would look after it (SAFETY 6). Not while it may run where the records say."""
+    if service.node == config.node or desk.pve or service.state not in _AT_HOME:
+        return service
+    if not config.uuid or claim_on(desk, config.uuid).runs_on == service.node:
+        return service
+    desk.explain(found_at(desk, service, config), f"is on {config.node}: its move there has ended", "R-4.21")
+    return desk.services[service.sid]
