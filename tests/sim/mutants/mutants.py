@@ -14,7 +14,7 @@ from haven.core.placement import select
 from haven.core.transaction import Committed
 from haven.core.words import Pacing
 from haven.sim import cluster
-from haven.sim.fast import calls, world
+from haven.sim.fast import calls, lease_loop, world
 from haven.sim.fast.generate import Scope
 from tests.sim.mutants.mutate import DENSE, Mutant, Value, Words
 
@@ -210,6 +210,12 @@ MUTANTS = (
         (Value(hands_off, "_lock", lambda _old: lambda *_given: None),),
         (TOUCHED,),
         ("guest", "service", "lock"),
+    ),
+    Mutant(
+        "a VM that outlives its host's lease, as its run key is damaged",
+        (Words(lease_loop.LeaseLoop, "_kill", 'view.damaged_of("run")', "frozenset()"),),
+        ("a host does not let go in time",),
+        ("network", "partition", "damage"),
     ),
     Mutant(
         "a frozen VM that waits for a host which never returns",

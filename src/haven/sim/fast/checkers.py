@@ -24,7 +24,7 @@ from haven.sim.fast import placing
 from haven.sim.fast.host import Host
 from haven.sim.fast.people import PERSON
 from haven.sim.fast.short import short
-from haven.sim.fast.store import Written
+from haven.sim.fast.store import NOBODY, Written
 from haven.sim.fast.world import Watch, World
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ class Checkers(Watch):
     # What is written
 
     def written(self, written: Written) -> None:
-        if self.world is None:
+        if self.world is None or written.writer == NOBODY:
             return
         for key in sorted(written.changed):
             if key.startswith("rule/"):

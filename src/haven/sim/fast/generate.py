@@ -7,6 +7,7 @@ from random import Random
 
 from haven.core.records import NodeAffinityRule, ResourceAffinityRule, Rule
 from haven.core.words import Affinity, Pacing, RestartOn, Wanted
+from haven.sim.fast.damage import BY_NODE, BY_SID, BY_UUID
 from haven.sim.fast.lines import MOMENTS, POINTS
 from haven.sim.fast.plan import Event, Plan, PlannedGuest
 
@@ -19,8 +20,9 @@ FIRST_EVENT_S = 5.0
 @dataclass(frozen=True, slots=True)
 class Scope:
     """How large plans may be: ranges of nodes and guests, at most so many faults (and as many wishes of people,
-    and half as many maintenance windows and locks), and the virtual length. `only`: the first words of the faults,
-    and of the wishes, that may come; those of which none is named all come, but for windows and locks."""
+    half as many maintenance windows and locks, and a fifth as many damaged records), and the virtual length.
+    `only`: the first words of the faults, and of the wishes, that may come; those of which none is named all
+    come, but for windows, locks and damage."""
 
     nodes: tuple[int, int] = (3, 5)
     guests: tuple[int, int] = (1, 8)
@@ -51,6 +53,9 @@ def generate(seed: int, scope: Scope) -> Plan:
     ]
     count = chance.randint(0, scope.faults // 2) if kept_off else 0
     events += [make.one(kept_off, scope.only) for _ in range(count)]
+    damage = [(weight, line) for weight, line in lines.damage if not scope.only or kind_of(line) in scope.only]
+    count = chance.randint(0, scope.faults // 5) if damage else 0
+    events += [make.one(damage, scope.only) for _ in range(count)]
     return Plan(
         seed,
         scope.pacing,
@@ -66,7 +71,7 @@ def generate(seed: int, scope: Scope) -> Plan:
 
 def kinds() -> frozenset[str]:
     """The first words of all lines, in either pacing."""
-    sets = (_FAST.faults, _FAST.wishes, _FAST.hands_off, _PVE.faults, _PVE.wishes)
+    sets = (_FAST.faults, _FAST.wishes, _FAST.hands_off, _FAST.damage, _PVE.faults, _PVE.wishes)
     return frozenset(kind_of(line) for lines in sets for _, line in lines)
 
 
@@ -169,6 +174,7 @@ class _Lines:
     faults: Weighted
     wishes: Weighted
     hands_off: Weighted
+    damage: Weighted
 
 
 _FAST = _Lines(
@@ -225,6 +231,10 @@ _FAST = _Lines(
         (2, lambda e: f"lock {e.sid()} {e.seconds(5, 15, 40)}"),
         (1, lambda e: f"lock {e.sid()} end"),
     ],
+    damage=[
+        (3, lambda e: f"damage {e.sid()} {e.any(*BY_SID, *BY_UUID)} {e.seconds(*LEASE)}"),
+        (1, lambda e: f"damage {e.node()} {e.any(*BY_NODE)} {e.seconds(*LEASE)}"),
+    ],
 )
 
 _PVE = _Lines(
@@ -250,4 +260,5 @@ _PVE = _Lines(
         (2, lambda e: f"restart-lrm {e.node()}"),
     ],
     hands_off=[],
+    damage=[],
 )

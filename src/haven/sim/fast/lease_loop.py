@@ -137,15 +137,16 @@ class LeaseLoop:
         self._lrm.later(kill_s, self._kill)
 
     def _kill(self) -> None:
-        """Those that have a run key with this host in it. The watchdog is closed only if all are gone, and
-        only if no acknowledgement has opened a new time meanwhile."""
+        """Those that have a run key with this host in it, or one that nobody can read. The watchdog is closed only
+        if all are gone, and only if no acknowledgement has opened a new time meanwhile."""
         self._stopping = False
-        libvirt = self._host.libvirt
+        libvirt, view = self._host.libvirt, self._lrm.view
+        uuids = libvirt.permits.uuids | (view.damaged_of("run") if view else frozenset())
         left = 0
         for uuid in [uuid for uuid, domain in libvirt.domains.items() if domain.pid is not None]:
             if self._world.guests[uuid].failing_stops:
                 left += 1
-            elif uuid in libvirt.permits.uuids:
+            elif uuid in uuids:
                 self._world.watch.let_go(self._host, uuid)
                 libvirt.end(uuid, Why.CRASHED, Moment.STOPPED_FAILED)
         if not left and self.memory.stopped:

@@ -26,6 +26,7 @@ line can be left out without the others meaning something else.
 | `rule ID remove\\|disable\\|enable`, `options KEY VALUE`, `config SID KEY VALUE` | |
 | `service SID set-static-stats\\|set-dynamic-stats KEY VALUE...` | its figures |
 | `maintain SID SECONDS\\|end`, `lock SID SECONDS\\|end` | people keep haven off a VM |
+| `damage SID config\\|service\\|run\\|journal SECONDS`, `damage NODE lrm\\|agent SECONDS` | nobody can read it |
 | `fence-confirm NODE` | a person says that it runs nothing |
 | `cfs NODE rw fail\\|work`, `pve-manager-version NODE set VERSION` | as in spec 10.3 |
 """
@@ -35,6 +36,7 @@ from dataclasses import replace
 
 from haven.core.hypervisor import Moment, Power, Why
 from haven.core.words import ShutdownKind
+from haven.sim.fast.damage import DAMAGE, mend_all
 from haven.sim.fast.hands_off import HANDS_OFF
 from haven.sim.fast.host import Host, Link
 from haven.sim.fast.people import PEOPLE, LineError
@@ -78,6 +80,7 @@ def heal(world: World) -> None:
     a host that never comes back a person says so."""
     world.healed = True
     world.store_trouble(up=True)
+    mend_all(world)
     world.calls.slow_s = world.calls.lost = 0.0
     world.calls.full = False
     for guest in world.guests.values():
@@ -370,6 +373,7 @@ _TABLE: dict[str, Callable[[World, list[str]], None]] = (
     }
     | PEOPLE
     | HANDS_OFF
+    | DAMAGE
 )
 
 KNOWN = frozenset(_TABLE)

@@ -154,7 +154,9 @@ def _check_event(plan: Plan, verb: str, name: str) -> None:
     """`name`: what stands behind the verb, nearly always a node or a guest. The rest is found when it happens."""
     known = lines.KNOWN if plan.pacing is Pacing.FAST else commands.KNOWN
     _known([verb], sorted(known), "event")
-    if verb in NAMES_NODES:
+    if verb == "damage":
+        _known([name], [*plan.nodes, *(guest.sid for guest in plan.guests)], "node or guest")
+    elif verb in NAMES_NODES:
         _known(name.split(","), list(plan.nodes), "node")
     elif verb in NAMES_GUESTS:
         added = {event.line.split()[1] for event in plan.events if event.line.split()[2:3] == ["add"]}
@@ -162,7 +164,9 @@ def _check_event(plan: Plan, verb: str, name: str) -> None:
 
 
 NAMES_GUESTS = frozenset({"service", "config", "guest", "maintain", "lock"})
-NAMES_NODES = (lines.KNOWN | commands.KNOWN) - NAMES_GUESTS - {"rule", "options", "store", "delay", "skip-round"}
+NAMES_NODES = (
+    (lines.KNOWN | commands.KNOWN) - NAMES_GUESTS - {"rule", "options", "store", "delay", "skip-round", "damage"}
+)
 
 
 def _known(names: Collection[str], known: list[str], what: str) -> None:

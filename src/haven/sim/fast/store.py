@@ -10,6 +10,9 @@ from haven.core.view import Versioned, View
 from haven.sim.fast.agenda import Agenda
 
 INCARNATION = "5ea7c1a0"
+NOBODY = "nobody"
+"""Writes records that say what they said before: they were damaged, or are whole again."""
+
 KEPT_S = 5.0
 """So old can a reading be at most: readers whose watch lags see the store as it was."""
 
@@ -32,13 +35,15 @@ class Written:
 
 
 class Store:
-    """Linearizable. A leased key is deleted `ttl_s` after its last writing or renewal reached the store."""
+    """Linearizable. A leased key is deleted `ttl_s` after its last writing or renewal reached the store.
+    `damaged`: keys whose records are there, and nobody can read; whoever writes one anew mends it."""
 
     def __init__(self, agenda: Agenda, ttl_s: float, records: dict[str, Record]) -> None:
         entries = {key: Versioned(record, 1) for key, record in records.items()}
         self.view = View.of(INCARNATION, 1, entries)
         self.on_write: list[Callable[[Written], None]] = []
         self.until_s: dict[str, float] = {}
+        self.damaged: set[str] = set()
         self._agenda = agenda
         self._ttl_s = ttl_s
         self._watched: set[str] = set()
@@ -61,6 +66,16 @@ class Store:
         """Write without a guard, as something outside the cluster's daemons."""
         self._apply({key: Versioned(record, self.view.revision + 1)}, writer)
 
+    def damage(self, key: str) -> None:
+        if key in self.view.entries:
+            self.put(key, self.view.entries[key].record, NOBODY)
+            self.damaged.add(key)
+
+    def mend(self, key: str) -> None:
+        """It is as it was, from a copy."""
+        if key in self.damaged:
+            self.put(key, self.view.entries[key].record, NOBODY)
+
     def _write(self, transaction: Transaction, writer: str) -> None:
         changes: Changes = {}
         for write in transaction.writes:
@@ -76,6 +91,7 @@ class Store:
 
     def _apply(self, changes: Changes, writer: str) -> None:
         before = self.view
+        self.damaged -= changes.keys()
         self.view = before.after(before.revision + 1, changes)
         self._changed.append(self.view.changed)
         now_s = self._agenda.now_s
@@ -108,6 +124,14 @@ class Store:
     # Reading
 
     def read(self, since: View | None, lag_s: float = 0.0, at_least: int = 0) -> View:
+        """As `_read`, without what is damaged."""
+        view = self._read(since, lag_s, at_least)
+        damaged = {key: view.revision_of(key) for key in self.damaged if key in view.entries}
+        if not damaged:
+            return view
+        return replace(view.after(view.revision, dict.fromkeys(damaged), damaged), changed=view.changed)
+
+    def _read(self, since: View | None, lag_s: float, at_least: int) -> View:
         """What a reader sees that last saw `since`, with what changed meanwhile. `lag_s`: it sees the store as
         it was so long ago, but never older than `since` or the revision `at_least`."""
         view = self._as_of(self._agenda.now_s - lag_s, at_least) if lag_s else self.view
