@@ -1,5 +1,6 @@
 """`/haven/status` and `/haven/explain`: what a tired person needs to know, and the command that mends it."""
 
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,18 @@ def test_a_vm_that_nobody_protects_is_listed_with_its_number(world: World) -> No
     other = vm(world, 101)
     assert (other["sid"], other["vmid"], other["protected"], other["wanted"]) == (None, 101, 0, None)
     assert (other["power"], other["since"], other["checked_s"]) == ("running", NOW_S - 77, None)
+
+
+def test_a_vm_whose_configuration_is_damaged_is_trouble_though_it_runs(world: World) -> None:
+    protected(world)
+    with sqlite3.connect(Path(world.state.settings.state_dir) / "haven.db") as raw:
+        raw.execute("UPDATE records SET json = '[[', revision = revision + 9 WHERE key = 'config/vm:102'")
+        raw.execute("UPDATE meta SET value = value + 9 WHERE name = 'revision'")
+    seen = vm(world)
+    assert seen["trouble"] == "its configuration is damaged in the store: haven can do nothing for it"
+    assert seen["advice"].startswith("stop haven, move haven.db away")
+    assert (seen["power"], seen["protected"]) == ("running", 0)
+    assert explain(world)["wanted"]["sentence"].startswith("that cannot be read")
 
 
 def test_a_vm_that_is_off_on_purpose_is_no_trouble(world: World) -> None:

@@ -50,7 +50,8 @@ def explain(call: Call) -> object:
 def _wanted(vm: VmOutlook) -> Entry:
     if vm.config is None:
         nobody = {"state": None, "who": None, "via": None, "at": None}
-        return nobody | {"sentence": "nothing: it is not protected by haven"}
+        damaged = "that cannot be read: its configuration is damaged in the store"
+        return nobody | {"sentence": damaged if vm.unreadable else "nothing: it is not protected by haven"}
     origin = vm.config.origin
     entry: Entry = {"state": vm.config.wanted.value, "sentence": phrases.wanted(vm.config)}
     if origin is None:

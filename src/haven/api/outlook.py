@@ -12,7 +12,7 @@ from haven.core.clock import Now
 from haven.core.hands_off import Reserve, judge
 from haven.core.records import Hold, LrmRecord, PendingWork, ServiceConfig, ServiceStatus, VmJournal
 from haven.core.view import View
-from haven.core.words import HandsOff, HangStage, ServiceState, Wanted
+from haven.core.words import MEND_DAMAGED, HandsOff, HangStage, ServiceState, Wanted
 from haven.daemons import machine as host
 from haven.history.model import HistoryError
 from haven.hypervisor.protocol import Guest, HypervisorError
@@ -155,16 +155,25 @@ class VmOutlook:
         wanted_off = self.config is not None and self.config.wanted in (Wanted.STOPPED, Wanted.DISABLED)
         return wanted_off and self.power == "off" and not self.missing
 
+    @property
+    def unreadable(self) -> bool:
+        """Its configuration is there, and damaged: whether it is protected cannot be said."""
+        return self.sid in self.all.view.damaged_of("config")
+
     def trouble(self) -> tuple[str, str] | None:
         """What is wrong and what to do about it; None when nothing is."""
-        if not self.protected or self.config is None:
-            return None
+        if self.unreadable:
+            return "its configuration is damaged in the store: haven can do nothing for it", MEND_DAMAGED
+        return self._trouble(self.config) if self.protected and self.config else None
+
+    def _trouble(self, config: ServiceConfig) -> tuple[str, str] | None:
+        """Of one that is protected."""
         hands = self.hands
         if hands and hands.why is HandsOff.MAINTENANCE:
             return None
         if self.missing:
             return (
-                f"libvirt has no such VM any more (UUID {self.config.uuid})",
+                f"libvirt has no such VM any more (UUID {config.uuid})",
                 f"define it again, or take it out of haven: ha-manager remove {self.sid}",
             )
         if self.hold:
@@ -173,7 +182,7 @@ class VmOutlook:
             return self.service.reason, f"mend it, then: ha-manager set {self.sid} --state disabled"
         if self.hung:
             return self._hung(), f"to reset it at once: qm reset {self.vmid}; why: haven explain {self.sid}"
-        if self.config.wanted is Wanted.STARTED and not self.runs and self.power != "unknown":
+        if config.wanted is Wanted.STARTED and not self.runs and self.power != "unknown":
             if self.power == "paused" and self.guest and self.guest.status != BEING_STARTED:
                 return self._paused(self.guest)
             if hands and hands.why is HandsOff.OBSERVE:
