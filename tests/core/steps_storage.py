@@ -57,6 +57,23 @@ def is_being_started(story: Story, sid: str) -> None:
     story.world.guest(sid).power = Power.STARTING
 
 
+@step("another client destroys <sid> and libvirt begins to start it again")
+def destroyed_and_started(story: Story, sid: str) -> None:
+    _ends_and_is_started(story, sid, Why.DESTROYED, Moment.SHUTDOWN_HOST, Moment.STOPPED_DESTROYED)
+
+
+@step("QEMU of <sid> dies and libvirt begins to start it again")
+def died_and_started(story: Story, sid: str) -> None:
+    _ends_and_is_started(story, sid, Why.CRASHED, Moment.STOPPED_FAILED)
+
+
+def _ends_and_is_started(story: Story, sid: str, why: Why, *moments: Moment) -> None:
+    guest = story.world.guest(sid)
+    story.world.host.end(guest, why, *moments)
+    guest.power = Power.STARTING
+    story.world.tell_lrm()
+
+
 @step("libvirt's start of <sid> comes to nothing")
 def start_fails(story: Story, sid: str) -> None:
     story.world.host.end(story.world.guest(sid), Why.CRASHED, Moment.STOPPED_FAILED)

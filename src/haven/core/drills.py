@@ -18,12 +18,18 @@ BEGIN_WITHIN_S = 60.0
 """A drill that has not begun so long after it was asked for is not held: who asked expects it no more."""
 
 
+def _nobody_would(view: View, sid: str) -> str:
+    if sid in view.damaged_of("config"):
+        return f"the configuration of {sid} is damaged in the store, nothing would bring it back: {MEND_DAMAGED}"
+    return f"{sid} is not protected, so nothing would bring it back: ha-manager add {sid}"
+
+
 def refusal(view: View, sid: str, job: str, now: Now) -> str:
     """Why this VM is not to be killed now, and what to do about it; empty when it may be. `job`: what libvirt is
     doing to it."""
     config, service, manager = view.configs().get(sid), view.services().get(sid), view.manager()
     if config is None:
-        return f"{sid} is not protected, so nothing would bring it back: ha-manager add {sid}"
+        return _nobody_would(view, sid)
     if manager and manager.disarm:
         return "HA is disarmed, so nothing would bring it back: ha-manager crm-command arm-ha"
     if hands := judge(view, sid, job, now):

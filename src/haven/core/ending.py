@@ -4,8 +4,8 @@ The causes follow the measured sequences of libvirt's events; they are classifie
 never by its last event alone. Who stopped the VM decides what happens next (DESIGN: intent).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from haven.core.hypervisor import Happening, Moment, Power, Vm, Why
 from haven.core.words import Cause
@@ -53,6 +53,25 @@ class Ending:
 class _Row:
     applies: Callable[[Seen], bool]
     ending: Ending
+
+
+_OFF_BY: Mapping[Moment, Why] = {
+    Moment.STOPPED_SHUTDOWN: Why.SHUTDOWN,
+    Moment.STOPPED_DESTROYED: Why.DESTROYED,
+    Moment.STOPPED_CRASHED: Why.CRASHED,
+    Moment.STOPPED_FAILED: Why.CRASHED,
+    Moment.STOPPED_SAVED: Why.SAVED,
+    Moment.STOPPED_MIGRATED: Why.MIGRATED,
+    Moment.STOPPED_SNAPSHOT: Why.SNAPSHOT,
+}
+
+
+def as_it_ended(vm: Vm | None, trail: tuple[Happening, ...]) -> Vm | None:
+    """Of one that libvirt is starting again already, what its state would have said before: by the last event."""
+    ends = [_OFF_BY[happening.moment] for happening in trail if happening.moment in _OFF_BY]
+    if vm is None or vm.power is not Power.STARTING or not ends:
+        return vm
+    return replace(vm, power=Power.OFF, why=ends[-1])
 
 
 def _off_with(seen: Seen, *whys: Why) -> bool:

@@ -161,6 +161,14 @@ class View:
         """Configured services by sid."""
         return self._of("config")
 
+    def uuid_of(self, sid: str) -> str | None:
+        """Of the VM behind a service: by its configuration; by its number if that is damaged."""
+        config: ServiceConfig | None = self._of("config").get(sid)
+        if config or f"config/{sid}" not in self.damaged:
+            return config.uuid if config else None
+        identity: VmIdentity | None = self._of("vmid").get(sid.partition(":")[2])
+        return identity.uuid if identity else None
+
     def services(self) -> Mapping[str, ServiceStatus]:
         """The manager's services by sid."""
         return self._of("service")

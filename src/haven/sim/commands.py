@@ -89,8 +89,10 @@ def _power_on(cluster: Cluster, host: Host) -> None:
 
 
 def _power_off(cluster: Cluster, host: Host) -> None:
+    if not host.power:
+        return
     for role, process in ((Role.CRM, host.crm), (Role.LRM, host.lrm)):
-        if host.power and process is not None:
+        if process is not None:
             cluster.say_daemon(host, role, Kind.DAEMON_KILLED, f"the {role} went down with its host")
     host.crm = host.lrm = None
     host.watchdogs.clear()

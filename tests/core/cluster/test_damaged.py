@@ -3,9 +3,10 @@
 import pytest
 
 from haven.core.node.memory import NodeMemory
-from haven.core.order import Start
-from haven.core.records import Disarm
-from haven.core.words import DisarmMode, DisarmState, ServiceState
+from haven.core.order import Exit, Start
+from haven.core.records import Disarm, VmIdentity
+from haven.core.transaction import Put
+from haven.core.words import DisarmMode, DisarmState, ServiceState, ShutdownKind
 from tests.core.cluster.lrm_rig import NODE2, SID, UUID, Lrm
 
 S = ServiceState
@@ -59,3 +60,21 @@ def test_an_agent_record_that_cannot_be_read_is_never_replaced_in_a_cluster(lrm:
         lrm.look()
     assert lrm.read("agent/node1") is before
     assert sum(isinstance(order, Start) for order in lrm.orders) == 1, "but the one before"
+
+
+@pytest.mark.parametrize("off", [False, True])
+def test_a_host_goes_down_in_order_though_a_configuration_cannot_be_read(*, off: bool) -> None:
+    """It says of that VM that it still runs, if it does."""
+    lrm = Lrm()
+    identity = VmIdentity(UUID, 101, "guest")
+    lrm.write(Put(f"vm/{UUID}", identity), Put("vmid/101", identity))
+    lrm.running()
+    lrm.store.damaged.add(f"config/{SID}")
+    lrm.look(tick=True)
+    lrm.shutdown = ShutdownKind.SHUTDOWN
+    if off:
+        lrm.gone()
+    lrm.look(tick=True)
+    assert lrm.duties[-1] == Exit()
+    assert lrm.agent().released
+    assert lrm.agent().running == (() if off else (UUID,))

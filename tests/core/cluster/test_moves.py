@@ -311,3 +311,28 @@ def test_nothing_is_refused_without_being_asked_or_without_an_answer_of_the_hype
         lrm.look()
         key = lrm.key()
         assert key and key.target == NODE1
+
+
+# A VM that libvirt is only starting
+
+
+def test_a_target_does_not_take_over_what_may_never_come_up() -> None:
+    lrm = Lrm()
+    lrm.other()
+    lrm.service(S.STARTED)
+    lrm.look()
+    key = RunKey(UUID, NODE2, "e2", "uid", target=NODE1, target_epoch=lrm.agent().epoch)
+    lrm.write(Put(f"run/{UUID}", key))
+    lrm.runs(Power.STARTING)
+    lrm.look(tick=True)
+    assert lrm.read(f"run/{UUID}") == key
+    lrm.runs()
+    lrm.look(tick=True)
+    assert lrm.read(f"run/{UUID}").node == NODE1
+
+
+def test_it_is_not_moved_before_it_runs(lrm: Lrm) -> None:
+    lrm.pass_time(1)
+    lrm.runs(Power.STARTING)
+    lrm.service(S.MIGRATE, target=NODE2)
+    assert not any(isinstance(order, Move) for order in lrm.look(tick=True))

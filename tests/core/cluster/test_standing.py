@@ -293,3 +293,16 @@ def test_a_host_that_goes_down_while_disarmed_leaves_its_vms_to_libvirt_and_does
     assert lrm.look() == []
     assert lrm.duties[-1] == Exit()
     assert lrm.agent().running == (UUID,)
+
+
+def test_a_host_that_goes_down_waits_for_a_vm_that_is_just_being_started(lrm: Lrm) -> None:
+    """Else it would run on behind the host's word that nothing does."""
+    lrm.running()
+    lrm.pass_time(1)
+    lrm.runs(Power.STARTING)
+    lrm.shutdown = ShutdownKind.SHUTDOWN
+    lrm.look(tick=True)
+    assert Exit() not in lrm.duties
+    lrm.pass_time(1)
+    lrm.runs()
+    assert any(isinstance(order, Stop) for order in lrm.look(tick=True))

@@ -54,8 +54,9 @@ class Desk:
     """It lives within one step: nothing of it is kept but what is written, told, and remembered.
 
     `services` (sorted), `configs`, `nodes` are live: each step of the round sees what the steps before it changed.
-    `changed_services`: the sids of those that were put or removed. `configs` are what is in force (a legacy group
-    overrules failback); `changed_configs` what is written.
+    `changed_services`: the sids of those that were put or removed. `undecided`: of those that were left as they
+    are until something is known that no record of theirs tells: looked at again in each round. `configs` are what
+    is in force (a legacy group overrules failback); `changed_configs` what is written.
     """
 
     def __init__(self, memory: ManagerMemory, observation: ManagerObservation, now: Now) -> None:
@@ -73,6 +74,7 @@ class Desk:
         self.retiring: set[str] = set()
         self.fenced: set[str] = set()
         self.awaited: set[str] = set()
+        self.undecided: set[str] = set()
         self.guarded: set[str] = set()
         self.changed_runs: dict[str, RunKey | None] = {}
         self.ttl_s = observation.terms.ttl_s

@@ -83,8 +83,8 @@ def _was_moved_to(desk: Desk, node: str) -> bool:
 
 def _still_runs(desk: Desk, service: ServiceStatus) -> bool:
     """The node gave its lock back in order, and said that this VM still ran (SAFETY 3)."""
-    agent, config = desk.view.agents().get(service.node), desk.configs.get(service.sid)
-    return bool(agent and agent.released and not agent.retired and config and config.uuid in agent.running)
+    agent, uuid = desk.view.agents().get(service.node), desk.view.uuid_of(service.sid)
+    return bool(agent and agent.released and not agent.retired and uuid in agent.running)
 
 
 def left_in_order(desk: Desk, node: str) -> bool:

@@ -22,10 +22,18 @@ def found_at(desk: Desk, service: ServiceStatus, config: ServiceConfig) -> Servi
 
 def left_behind(desk: Desk, service: ServiceStatus, config: ServiceConfig) -> ServiceStatus:
     """In `haven` policy also one that is not stopped: the LRM that moved it wrote that late, when its order was
-    over, and neither host would look after it (SAFETY 6). Not while it may run where the records say."""
-    if service.node == config.node or desk.pve or service.state not in _AT_HOME:
+    over, and neither host would look after it (SAFETY 6). Where its VM may be running comes first: its
+    configuration goes there, as for a service that is added; and while nobody knows that, nothing is changed."""
+    if service.node == config.node or desk.pve or not config.uuid or service.state not in _AT_HOME:
         return service
-    if not config.uuid or claim_on(desk, config.uuid).runs_on == service.node:
+    claim = claim_on(desk, config.uuid)
+    if claim.perhaps_on or desk.view.run_key_is_damaged(config.uuid):
+        desk.undecided.add(service.sid)
         return service
-    desk.explain(found_at(desk, service, config), f"is on {config.node}: its move there has ended", "R-4.21")
+    if claim.runs_on and claim.runs_on != config.node:
+        desk.write_config(service.sid, node=claim.runs_on)
+    if claim.runs_on == service.node:
+        return service
+    found = found_at(desk, service, desk.configs[service.sid])
+    desk.explain(found, f"is on {found.node}, where its configuration lies", "R-4.21")
     return desk.services[service.sid]

@@ -31,8 +31,9 @@ def can_read_rules(version: str) -> bool:
 
 
 def migrate_when_due(desk: Desk, rounds_left: int) -> int:
-    """R-6.11: in the third round of a manager, then in every sixth; returns the counter."""
-    if not desk.view.groups():
+    """R-6.11: in the third round of a manager, then in every sixth; returns the counter. Not while a record of
+    them cannot be read: its service would be left without its rule."""
+    if not desk.view.groups() or any(map(desk.view.damaged_of, ("config", "group", "rule"))):
         return rounds_left
     if rounds_left > 1:
         return rounds_left - 1

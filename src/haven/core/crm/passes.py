@@ -53,7 +53,8 @@ def _pass(desk: Desk, settling: Settling, sids: Iterable[str]) -> bool:
         look_at(desk, service)
         _freeze_with_its_lrm(desk, desk.services[sid])
         after = desk.services[sid]
-        settling.looked_at(after, quiet=after is service and len(desk.events) == told)
+        quiet = after is service and len(desk.events) == told and sid not in desk.undecided
+        settling.looked_at(after, quiet=quiet)
         again = again or after.state is not service.state
         if after.state is ServiceState.FENCE:
             to_be_fenced.append(sid)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from haven.core.clock import Now
 from haven.core.contract import NodeObservation
-from haven.core.ending import Ending, Seen, classify, evidence
+from haven.core.ending import Ending, Seen, as_it_ended, classify, evidence
 from haven.core.event import Event
 from haven.core.hands_off import kept_from
 from haven.core.hypervisor import Moment, Power, Vm, Why
@@ -86,7 +86,7 @@ class Absorb:
     def _restore(self) -> None:
         """Bring back what an earlier process knew: its journals, and reports that may not have been read."""
         book = self.book
-        for uuid in book.configs:
+        for uuid in (*book.configs, *unreadable_uuids(self._view)):
             journal = self._view.journals().get(uuid)
             if uuid not in book.vms and journal and journal.node in ("", self._seen.node):
                 book.vms[uuid] = from_journal(journal, self._now.boot_id)
@@ -146,9 +146,7 @@ class Absorb:
         if known.unsure:
             known = self.book.vms[config.uuid] = replace(known, unsure=False)
         if known.running and not lives:
-            booted = known.boot_id != self._now.boot_id
-            if booted or not being_started(vm):  # else who ended it starts it: it is told how that ended
-                self._down(config, known, vm)
+            self._down(config, known, vm)
         elif lives and vm:
             self._up(config, known, vm)
         elif self._may_have_left(config, vm) and not _was_wanted_since(config, known.since_wall_s):
@@ -179,7 +177,8 @@ class Absorb:
         if known.running and same:
             self._as_before(config, known, vm)
             return
-        unwanted = booted and vm.autostart and config.wanted in (Wanted.STOPPED, Wanted.DISABLED)
+        begun_at_boot = booted or known.autostarted
+        unwanted = begun_at_boot and vm.autostart and config.wanted in (Wanted.STOPPED, Wanted.DISABLED)
         if known.running:
             known = pause_cut_short(self.book, config, known)
             if not restarted_in_maintenance(self.book, config, known):
@@ -279,7 +278,7 @@ class Absorb:
             since_wall_s=since_s,
             boot_id=self._now.boot_id,
             trail=(),
-            autostarted=False,
+            autostarted=self._is_autostart(known, vm),
             intention=None,
             last_cause=ending.cause,
             claim_mib=0,
@@ -303,6 +302,11 @@ class Absorb:
         )
         self.book.vms[config.uuid] = self._failed(config, opened)
 
+    def _is_autostart(self, known: VmMemory, vm: Vm | None) -> bool:
+        """libvirt is at it, and takes its time."""
+        booted = known.boot_id != self._now.boot_id
+        return booted and vm is not None and vm.autostart and being_started(vm)
+
     def _opened(
         self, config: ServiceConfig, known: VmMemory, ending: Ending, since_s: float, lines: tuple[str, ...]
     ) -> VmMemory:
@@ -319,7 +323,7 @@ class Absorb:
         stopping = service is not None and service.state is ServiceState.REQUEST_STOP
         moved = known.move_ended
         return Seen(
-            vm=vm,
+            vm=as_it_ended(vm, known.trail),
             trail=known.trail,
             own_stop=stopping or config.wanted in (Wanted.STOPPED, Wanted.DISABLED),
             own_reset=hang.ended_by_haven(known, self._now),

@@ -77,8 +77,10 @@ def _tell(plan: Plan, seen: NodeObservation, config: ServiceConfig, known: VmMem
 
 
 def of_another(config: ServiceConfig, vm: Vm | None) -> str:
-    """What haven waits for while libvirt starts a VM by itself or for somebody else."""
-    return f"libvirt is starting it, by its autostart or for another client; if it stays so, {_disks(config, vm)}"
+    """What haven waits for while libvirt starts a VM by itself, or for somebody else: its autostart, another
+    client, an LRM that ended meanwhile."""
+    before = "" if config.wanted is Wanted.STARTED else "its stop waits: "
+    return f"{before}libvirt is starting it already; if it stays so, {_disks(config, vm)}"
 
 
 def _disks(config: ServiceConfig, vm: Vm | None) -> str:

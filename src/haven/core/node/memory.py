@@ -228,8 +228,7 @@ def own_configs(observation: NodeObservation) -> dict[str, ServiceConfig]:
 
 def unreadable_uuids(view: View) -> frozenset[str]:
     """The VMs whose configurations are damaged: by their numbers, for nothing else says which they are."""
-    sids = view.damaged_of("config")
-    return frozenset(one.uuid for one in view.identities().values() if sids and f"vm:{one.vmid}" in sids)
+    return frozenset(uuid for sid in view.damaged_of("config") if (uuid := view.uuid_of(sid)))
 
 
 def last_sequence(trail: tuple[Happening, ...]) -> tuple[Happening, ...]:

@@ -7,7 +7,7 @@ takes the key; the source gives the move up only once the target has refused it,
 from dataclasses import replace
 
 from haven.core.hypervisor import Power, Vm
-from haven.core.node.memory import MoveEnded, MoveOutcome, VmMemory, occupied, own_configs
+from haven.core.node.memory import MoveEnded, MoveOutcome, VmMemory, being_started, occupied, own_configs
 from haven.core.node.part import Part
 from haven.core.order import Move
 from haven.core.records import Result, RunKey, ServiceConfig, ServiceStatus
@@ -165,6 +165,8 @@ class Moves(Part):
                 self._left_behind(key, vm)
 
     def _arriving(self, key: RunKey, vm: Vm | None) -> None:
+        if being_started(vm):
+            return  # it may come to nothing
         if occupied(vm) and vm is not None and not vm.moving:
             self._take(key)
         elif key.asks and not occupied(vm):

@@ -120,12 +120,12 @@ class Plan:
         vm = vm if vm and vm.checked_boottime_s >= known.as_of_s else None
         if service.state not in MOVES and self._is_put_off(config):
             return
+        if being_started(vm) and not known.inflight:
+            self.waiting[config.sid] = long_start.of_another(config, vm)
+            return  # libvirt would let any order wait for the end of that
         if self.standing.stops and known.running:
             Stops(self, self._seen).for_shutdown(config, known)
             return
-        if being_started(vm) and not known.running and not known.inflight:
-            self.waiting[config.sid] = long_start.of_another(config, vm)
-            return  # libvirt would let any order wait for the end of that
         self._by_state(config, service, known, vm)
         if vm and vm.persistent and (self._seen.tick or f"config/{config.sid}" in self._view.changed):
             self._settle(config, vm)

@@ -15,7 +15,7 @@ from haven.core.lrm import daemon, shutdown, tell
 from haven.core.lrm.daemon import Condition, LrmFacts
 from haven.core.lrm.memory import LrmReading
 from haven.core.lrm.reading import active_services, has_services, mode_after, read, to_be_fenced
-from haven.core.node.memory import NodeMemory, occupied
+from haven.core.node.memory import NodeMemory, being_started, occupied, own_configs
 from haven.core.order import CloseWatchdog, Duty, Exit, Move, Start
 from haven.core.records import AgentEpoch, Lock, RunKey
 from haven.core.run_keys import may_be_running
@@ -220,10 +220,16 @@ class _Stand:
             return False
         if self._seen.shutdown is ShutdownKind.RESTART or self._reading.disarm:
             return True
-        if self._stops and any(vm.running for vm in self._memory.vms.values()):
+        if self._stops and self._has_to_stop():
             return False
         waits = self._mode in (LrmMode.RESTART, LrmMode.MAINTENANCE)
         return not waits or active_services(self._reading) == 0
+
+    def _has_to_stop(self) -> bool:
+        """Something runs that is to be stopped, or is just being started."""
+        own, facts = own_configs(self._seen), self._seen.vms or {}
+        running = (uuid for uuid, vm in self._memory.vms.items() if vm.running or being_started(facts.get(uuid)))
+        return any(uuid in own for uuid in running)
 
     def _leave(self) -> None:
         """Give the lock back first; the exit follows in the step that sees it given back."""

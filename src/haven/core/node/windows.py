@@ -73,7 +73,9 @@ class Windows(Part):
             self._plan.windows.append(Put(key, ended(window, window.until)))
 
     def _was_looked_at_since(self, window: Maintenance) -> bool:
-        """By each host that has a VM of it."""
+        """By each host that has a VM of it; not as long as nobody can read which host that is."""
+        if self._view.damaged_of("config").intersection(window.sids):
+            return False
         found = [self._view.configs()[sid] for sid in window.sids if sid in self._view.configs()]
         return all(self._is_known_since(config, window) for config in found if config.wanted is not Wanted.IGNORED)
 
