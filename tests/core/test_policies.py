@@ -244,6 +244,7 @@ BRANCHES: dict[str, tuple[str | NoDifference, ...]] = {
     "crm.resting.freeze": ("R-4.33", "R-4.33"),
     "crm.round._add": ("4.1",),
     "crm.round.run_round": ("R-2.1", NoDifference("only haven keeps run keys"), "7.5"),
+    "crm.rules_in_force.bring_into_force": (NoDifference("the product does it, its simulator does not"),),
     "crm.started._exhausted": ("R-4.13",),
     "crm.started._has_another_node": ("R-4.13, R-4.16",),
     "crm.started._stay": ("R-4.14, 7.4", "R-4.16"),

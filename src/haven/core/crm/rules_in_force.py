@@ -18,18 +18,15 @@ def take_group_failback(desk: Desk) -> None:
 
 
 def bring_into_force(desk: Desk, before: RulesInForce | None, *, nodes_changed: bool) -> RulesInForce:
-    """The rules as compiled; dropped ones are told of whenever they are compiled anew."""
+    """The rules as compiled; dropped ones are told of whenever they are compiled anew. That a service joined or
+    left a group is seen by the product only (4.1 step 8), not by the simulator that `pve` is held against."""
     rules, groups = (*desk.view.rules(), *(desk.migrated_rules or ())), tuple(_groups(desk).values())
     grouped = [config for config in desk.configs.values() if config.group is not None]
     members = {config.sid: config.group or "" for config in grouped}
     nodes = frozenset(desk.nodes)
-    same = before is not None and (before.rules, before.groups, before.members, before.nodes) == (
-        rules,
-        groups,
-        members,
-        nodes,
-    )
-    if before is None or not same or nodes_changed:
+    same = before is not None and (before.rules, before.groups, before.nodes) == (rules, groups, nodes)
+    joined = before is not None and before.members != members and not desk.pve
+    if before is None or not same or joined or nodes_changed:
         before = _compile(desk, rules, groups, grouped, nodes)
     desk.use_rules(before.compiled)
     return before
