@@ -15,6 +15,7 @@ from haven.sim.fast.machine import Clock
 GUEST_SHUTDOWN_S = 1.0
 QUICK_S = 0.01
 BY_HAND_S = 2.0
+COMES_UP_S = 0.1
 
 
 class Caller(Protocol):
@@ -130,16 +131,22 @@ class Libvirt:
     def _came_to_nothing(self, uuid: str) -> None:
         """A start. No event tells of that."""
         domain = self.domain(uuid)
-        if domain.power is Power.STARTING:
+        if domain.power is Power.STARTING and domain.pid is None:
             domain.power, domain.why = Power.OFF, Why.CRASHED
 
     def receive(self, uuid: str) -> int:
-        """A process that waits for what a migration brings; returns its pid."""
+        """A process that waits for what a migration brings; returns its pid. It takes a moment to come up."""
         domain = self.domain(uuid)
-        domain.power, domain.why, domain.signal, domain.incoming = Power.PAUSED, Why.OTHER, None, True
+        domain.power, domain.why, domain.signal, domain.incoming = Power.STARTING, Why.OTHER, None, True
         domain.pid = self._truth.new_pid()
-        self.say(uuid, Moment.STARTED)
+        self.agenda.after(COMES_UP_S * self.slow, self._waits, uuid, domain.pid)
         return domain.pid
+
+    def _waits(self, uuid: str, pid: int) -> None:
+        domain = self.domain(uuid)
+        if domain.pid == pid and domain.power is Power.STARTING:
+            domain.power = Power.PAUSED
+            self.say(uuid, Moment.STARTED)
 
     def take_over(self, uuid: str, *, suspended: bool) -> None:
         """The incoming process is the guest from now on."""
