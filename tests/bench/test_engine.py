@@ -11,6 +11,7 @@ from bench import engine_figures
 from bench.engine import Costs, Way, _Cluster, measure
 from bench.engine_cluster import Size, node_names, records
 from bench.engine_figures import Engine, figures, growth_table
+from bench.figures import BOUNDS
 from haven.core.records import NodeAffinityRule, ResourceAffinityRule, ServiceStatus
 from haven.core.rules.compile import compile_rules
 from haven.core.words import Policy, SchedulerMode
@@ -90,6 +91,12 @@ def test_the_slowest_way_of_haven_is_what_counts() -> None:
         "engine_recovery_ms_1000x10_pve": 180,
         "engine_walk_ms_1000x10_pve": 9,
     }
+
+
+def test_the_bounds_grow_as_the_services_do() -> None:
+    for size in engine_figures.GROWTH:
+        bounds = [BOUNDS[f"engine_{kind}_ms_{size}"] for kind in ("steady", "changed", "recovery")]
+        assert bounds == [bound * size.services / 10_000 for bound in (100, 30, 300)]
 
 
 def test_the_growth_is_shown_by_size_and_by_service_beside_what_users_know() -> None:
