@@ -24,7 +24,7 @@ def left_behind(desk: Desk, service: ServiceStatus, config: ServiceConfig) -> Se
     """In `haven` policy also one that is not stopped: the LRM that moved it wrote that late, when its order was
     over, and neither host would look after it (SAFETY 6). Where its VM may be running comes first: its
     configuration goes there, as for a service that is added; and while nobody knows that, nothing is changed."""
-    if service.node == config.node or desk.pve or not config.uuid or service.state not in _AT_HOME:
+    if desk.pve or not config.uuid or service.state not in _AT_HOME:
         return service
     claim = claim_on(desk, config.uuid)
     if claim.perhaps_on or desk.view.run_key_is_damaged(config.uuid):

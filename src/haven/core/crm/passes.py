@@ -73,7 +73,8 @@ def look_at(desk: Desk, service: ServiceStatus) -> None:
     """By its configuration. What is wanted of it may be written, and be damaged: nothing is done by guesses."""
     config = desk.configs.get(service.sid)
     if config:
-        _by_state(desk, left_behind(desk, service, config), config)
+        at_home = service.node == config.node
+        _by_state(desk, service if at_home else left_behind(desk, service, config), config)
     elif service.sid not in desk.view.damaged_of("config"):
         _by_state(desk, service, missing(service))
 
