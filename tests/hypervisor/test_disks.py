@@ -156,6 +156,10 @@ def eventually(condition: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
+def nobody_reads() -> bool:
+    return not any(thread.name == "space" for thread in threading.enumerate())
+
+
 def test_what_is_free_below_an_image_is_what_df_says_and_a_sparse_image_can_grow(tmp_path: Path) -> None:
     raw, link = tmp_path / "a.raw", tmp_path / "link.raw"
     with raw.open("wb") as image:
@@ -182,6 +186,7 @@ def test_what_is_no_file_has_no_file_system_below(tmp_path: Path) -> None:
     reader.look(("/dev/null", str(tmp_path / "gone")))
     assert spaces.space_below("/dev/null") is None
     assert spaces.space_below(str(tmp_path / "gone")) is None
+    eventually(nobody_reads)
     assert reader.seen() == {}
 
 
@@ -189,6 +194,7 @@ def test_a_file_system_that_hangs_delays_nobody_and_is_not_asked_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dead, asked = threading.Event(), []
+    eventually(nobody_reads)
 
     def hangs(image: str, real: str) -> None:
         asked.append(image)
