@@ -201,6 +201,17 @@ def test_it_is_complete_once_every_online_node_has_let_go() -> None:
     assert crm.record().disarm == Disarm(FREEZE, DISARMED)
 
 
+def test_it_is_not_complete_while_nobody_can_read_what_a_service_is_doing() -> None:
+    """It may be moving, or being recovered."""
+    crm = disarming(FREEZE, vm101=S.STARTED)
+    crm.rounds()
+    lrms_let_go(crm)
+    crm.store.damaged.add("service/vm:101")
+    assert crm.rounds() == []
+    crm.store.damaged.clear()
+    assert crm.rounds() == DONE
+
+
 def test_nodes_that_are_not_online_are_not_waited_for() -> None:
     """R-7.24: in maintenance, or unreachable."""
     crm = disarming(IGNORE)

@@ -75,6 +75,8 @@ def while_disarmed(desk: Desk) -> None:
     if deferred:
         run_passes(desk, deferred)
         return
+    if desk.view.damaged_of("service"):
+        return  # it may be moving, or being recovered
     _let_go(desk)
     _complete(desk)
 

@@ -126,7 +126,7 @@ class _Stand:
 
     def _facts(self) -> LrmFacts:
         memory, reading = self._memory, self._reading
-        workers = any(vm.inflight for vm in memory.vms.values()) or self._is_moving()
+        workers = any(vm.inflight for vm in memory.vms.values()) or self._is_moving() or self._may_be_moving()
         idle = self._seen.tick and not has_services(reading) and not workers
         asked = self._questions()
         moves = asked > 0 or self._has_moves()
@@ -164,6 +164,12 @@ class _Stand:
         ends = ((key.node, key.epoch) for key in self._keys_under_way())
         targets = ((key.target, key.target_epoch) for key in self._keys_under_way())
         return (self._seen.node, epoch) in (*ends, *targets)
+
+    def _may_be_moving(self) -> bool:
+        """A run key cannot be read: its VM may be on its way here, and would run without an epoch. A host that
+        goes down does not wait for that."""
+        cluster = self._seen.lease is not None and self._seen.shutdown is None
+        return cluster and bool(self._seen.view.damaged_of("run"))
 
     def _keys_under_way(self) -> list[RunKey]:
         return [key for key in self._seen.view.runs().values() if key.target is not None]

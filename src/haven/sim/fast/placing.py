@@ -23,7 +23,7 @@ def fault_of(old: ServiceStatus, new: ServiceStatus, written: Written, world: Wo
     allowed = strict_nodes(new.sid, written.before)
     if allowed is not None and chosen not in allowed:
         return f"a placement against a strict rule: {new.sid} to {chosen}, allowed are {sorted(allowed)}"
-    if old.state in LOST and (other := _kept_apart_from(new, chosen, written)):
+    if old.state in LOST and (other := _kept_apart_from(new, chosen, written, world)):
         return f"recovered beside one that it is kept apart from: {new.sid} to {chosen}, where {other} is"
     return ""
 
@@ -68,13 +68,13 @@ def _partners(sid: str, view: View, affinity: Affinity) -> set[str]:
     return found - {sid}
 
 
-def _kept_apart_from(service: ServiceStatus, chosen: str, written: Written) -> str:
-    """Only services keep others away (6.4), and a round lets go of those that are ignored or taken out of HA
-    before it places (4.1, steps 6 and 11): who leaves by this very writing binds nobody any more."""
+def _kept_apart_from(service: ServiceStatus, chosen: str, written: Written, world: World) -> str:
+    """Only services keep others away (6.4), those that can be read; and a round lets go of those that are ignored
+    or taken out of HA before it places (4.1, steps 6 and 11): who leaves by this very writing binds nobody."""
     before, stays = written.before.services(), written.after.services().keys()
     others = (before.get(sid) for sid in _partners(service.sid, written.before, Affinity.NEGATIVE) if sid in stays)
     there = [o.sid for o in others if o and o.node == chosen and o.state is ServiceState.STARTED]
-    return there[0] if there else ""
+    return next((sid for sid in there if not world.store.was_damaged(f"service/{sid}")), "")
 
 
 def has_home(service: ServiceStatus, view: View) -> bool:

@@ -44,6 +44,7 @@ class Store:
         self.on_write: list[Callable[[Written], None]] = []
         self.until_s: dict[str, float] = {}
         self.damaged: set[str] = set()
+        self._mended_s: dict[str, float] = {}
         self._agenda = agenda
         self._ttl_s = ttl_s
         self._watched: set[str] = set()
@@ -75,6 +76,12 @@ class Store:
         """It is as it was, from a copy."""
         if key in self.damaged:
             self.put(key, self.view.entries[key].record, NOBODY)
+            self._mended_s[key] = self._agenda.now_s
+
+    def was_damaged(self, key: str) -> bool:
+        """Now, or when somebody read whose writing comes true only now."""
+        mended_s = self._mended_s.get(key)
+        return key in self.damaged or (mended_s is not None and self._agenda.now_s - mended_s <= KEPT_S)
 
     def _write(self, transaction: Transaction, writer: str) -> None:
         changes: Changes = {}
