@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 _ROUND_US = {"steady": 10, "changed": 3, "recovery": 30}
-"""Of the engine's rounds, by service: 100, 30 and 300 ms for 10,000; the bounds grow as the services do."""
+"""Of the engine's rounds, by service: 100, 30 and 300 ms for 10,000, scaled to the other sizes."""
 _ROUND_SIZES = {"1000x10": 1_000, "10000x29": 10_000, "30000x50": 30_000, "100000x100": 100_000}
 _ROUNDS_MS = {
     f"engine_{kind}_ms_{size}": us * services / 1000

@@ -93,7 +93,7 @@ def test_the_slowest_way_of_haven_is_what_counts() -> None:
     }
 
 
-def test_the_bounds_grow_as_the_services_do() -> None:
+def test_the_bounds_at_other_sizes_are_scaled_by_the_services() -> None:
     for size in engine_figures.GROWTH:
         bounds = [BOUNDS[f"engine_{kind}_ms_{size}"] for kind in ("steady", "changed", "recovery")]
         assert bounds == [bound * size.services / 10_000 for bound in (100, 30, 300)]

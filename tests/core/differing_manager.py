@@ -71,6 +71,17 @@ def a_master_with_nothing_to_do(policy: Policy) -> None:
     assert (crm.read("lock/manager") is None) == (policy is PVE)
 
 
+def a_service_that_leaves_its_group(policy: Policy) -> None:
+    crm = manager(policy)
+    crm.group("g", restricted=True, node1=1)
+    crm.config(SID, group="g")
+    crm.rounds()
+    crm.config(SID)
+    crm.rounds()
+    assert crm.memory.rules
+    assert (SID in crm.memory.rules.compiled.node_affinity) == (policy is PVE)
+
+
 def a_stop_command_for_what_is_not_wanted(policy: Policy) -> None:
     crm = manager(policy, wanted=Wanted.STOPPED)
     crm.command(Verb.STOP, SID, timeout_s=30)

@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haven.core.drills import DAY_S, HOUR_S, next_s
+from haven.core.clock import Now
+from haven.core.drills import DAY_S, HOUR_S, next_s, refusal
 from haven.core.records import DrillPlan
+from haven.core.view import View
 
 NIGHT = DrillPlan(30, 2, 5)
 MIDNIGHT_S = 20_000 * DAY_S
@@ -68,3 +70,11 @@ def test_it_is_always_in_its_hours_and_never_far(
         days = (found - begins_s) // DAY_S - (last_s - begins_s) // DAY_S
         assert days >= plan.every_days
     assert found - wall_s <= (plan.every_days + 2) * DAY_S
+
+
+def test_none_of_a_vm_whose_configuration_cannot_be_read() -> None:
+    """To add it, as to one that is not protected, would be the wrong advice."""
+    damaged = View("made", 1, {}, damaged={"config/vm:102": 1})
+    said = refusal(damaged, "vm:102", "", Now(0.0, 0.0, "boot"))
+    assert said.startswith("the configuration of vm:102 is damaged in the store")
+    assert "ha-manager add" not in said

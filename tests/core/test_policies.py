@@ -88,6 +88,11 @@ DIFFERENCES = (
         differing_manager.a_service_that_is_added_while_its_vm_runs_elsewhere,
     ),
     Difference(
+        "4.1, step 8",
+        "that a service joins or leaves a group brings no rules anew",
+        differing_manager.a_service_that_leaves_its_group,
+    ),
+    Difference(
         "R-4.11, R-4.12",
         "a stop command waits behind the wanted state",
         differing_manager.a_stop_command_for_what_is_not_wanted,
@@ -244,7 +249,7 @@ BRANCHES: dict[str, tuple[str | NoDifference, ...]] = {
     "crm.resting.freeze": ("R-4.33", "R-4.33"),
     "crm.round._add": ("4.1",),
     "crm.round.run_round": ("R-2.1", NoDifference("only haven keeps run keys"), "7.5"),
-    "crm.rules_in_force.bring_into_force": (NoDifference("the product does it, its simulator does not"),),
+    "crm.rules_in_force.bring_into_force": ("4.1, step 8",),
     "crm.started._exhausted": ("R-4.13",),
     "crm.started._has_another_node": ("R-4.13, R-4.16",),
     "crm.started._stay": ("R-4.14, 7.4", "R-4.16"),

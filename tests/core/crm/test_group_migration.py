@@ -80,20 +80,6 @@ def test_who_joins_a_group_is_bound_by_it_at_once() -> None:
     assert crm.rounds()[-1] == "service_state vm:101 started migrate node1 node3"
 
 
-@pytest.mark.parametrize("policy", list(Policy))
-def test_that_a_service_left_its_group_is_seen_by_the_product_and_not_by_its_simulator(policy: Policy) -> None:
-    """4.1 step 8, last words."""
-    crm = Crm(policy)
-    crm.group("g", restricted=True, node1=1)
-    crm.config("vm:101", group="g")
-    crm.service("vm:101")
-    crm.rounds()
-    crm.config("vm:101")
-    crm.rounds()
-    assert crm.memory.rules
-    assert ("vm:101" in crm.memory.rules.compiled.node_affinity) == (policy is Policy.PVE)
-
-
 # The attempts: R-6.11
 
 
