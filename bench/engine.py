@@ -1,21 +1,19 @@
 """What one round of the manager costs, the engine alone: its public step as the daemon calls it, on the views of a
 store.
-
-Processor time, in milliseconds: nothing in a round waits, and other processes of the machine do not count.
 """
 
 from __future__ import annotations
 
 import random
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from bench.engine_cluster import Size, figures, node_names, records
 from bench.figures import median
+from bench.gauges import Gauge, processor_ms, steps
 from haven.core import manager
 from haven.core.clock import Now
-from haven.core.contract import ManagerObservation, Member
+from haven.core.contract import Decision, ManagerObservation, Member
 from haven.core.crm.memory import ManagerMemory
 from haven.core.records import Result
 from haven.core.settings import Settings
@@ -49,18 +47,26 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
+class Rounds:
+    """What three kinds of rounds cost. `full`: every service is looked at, and every LRM has answered anew;
+    `changed`: since the round before a hundredth of the services changed, which is found out, too; `recovery`: the
+    costliest of the rounds from a node's death on until all that it ran has a new home."""
+
+    full: float
+    changed: float
+    recovery: float
+
+
+@dataclass(frozen=True, slots=True)
 class Costs:
-    """Of one round. `full`: every service is looked at, and every LRM has answered anew; `changed`: since the
-    round before a hundredth of the services changed, which is found out, too; `recovery`: the costliest of the
-    rounds from a node's death on until all that it ran has a new home. `walk`: no round; each service's
-    configuration and run key are looked up by name once, which shows what memory alone costs at that size."""
+    """`walk_ms`: no round; each service's configuration and run key are looked up by name once, which shows what
+    memory alone costs at that size. `steps`: of the interpreter, by service."""
 
     size: Size
     way: Way
-    full_ms: float
-    changed_ms: float
-    recovery_ms: float
+    ms: Rounds
     walk_ms: float
+    steps: Rounds
 
 
 class EngineError(Exception):
@@ -68,21 +74,22 @@ class EngineError(Exception):
 
 
 def measure(size: Size, way: Way, rounds: int) -> Costs:
-    """The medians over so many rounds; for recovery of so many nodes, one after the other. Raises EngineError."""
-    cluster = _Cluster(size, way)
-    cluster.round_ms()
-    walk_ms = [cluster.walk_ms() for _ in range(rounds)]
-    full_ms = [cluster.full_round_ms() for _ in range(rounds)]
-    changed_ms = [cluster.changed_round_ms() for _ in range(rounds)]
-    recovery_ms = [cluster.recovery_ms(node) for node in node_names(size)[: -4 * DEATHS : -4]]
-    return Costs(size, way, median(full_ms), median(changed_ms), median(recovery_ms), median(walk_ms))
+    """Times are the medians over so many rounds; for recovery of so many nodes, one after the other. Steps are
+    counted once. Raises EngineError."""
+    cluster = _Cluster(size, way, processor_ms)
+    walk_ms = median([cluster.walk() for _ in range(rounds)])
+    ms = cluster.rounds(rounds, DEATHS)
+    counted = _Cluster(size, way, steps).rounds(1, 1)
+    by_service = Rounds(*(count / size.services for count in (counted.full, counted.changed, counted.recovery)))
+    return Costs(size, way, ms, walk_ms, by_service)
 
 
 class _Cluster:
     """A running cluster: its store, and the manager on its first node."""
 
-    def __init__(self, size: Size, way: Way) -> None:
+    def __init__(self, size: Size, way: Way, gauge: Gauge) -> None:
         self._size = size
+        self._gauge = gauge
         self._nodes = node_names(size)
         self._members = {node: Member(online=True) for node in self._nodes}
         self._figures = figures(size)
@@ -91,26 +98,32 @@ class _Cluster:
         self._memory = ManagerMemory(CrmState.MASTER)
         self._now_s = 1000.0
         self._random = random.Random(1)
+        self._round()
 
-    def round_ms(self) -> float:
-        """A round as it is: read, and decide; then, not timed, write."""
-        return self._timed_round(self._view)
+    def rounds(self, rounds: int, deaths: int) -> Rounds:
+        """The medians of so many rounds of the first two kinds, then of so many nodes' recoveries."""
+        full = [self.full_round() for _ in range(rounds)]
+        changed = [self.changed_round() for _ in range(rounds)]
+        doomed = self._nodes[: -4 * DEATHS : -4][:deaths]
+        return Rounds(median(full), median(changed), median([self.recovery(node) for node in doomed]))
 
-    def walk_ms(self) -> float:
+    def walk(self) -> float:
         services, configs, runs = self._view().services(), self._view().configs(), self._view().runs()
-        began_s = time.process_time()
-        for sid, service in services.items():
-            config = configs[sid]
-            _ = service.state, config.state, runs[config.uuid].node
-        return 1000 * (time.process_time() - began_s)
 
-    def full_round_ms(self) -> float:
+        def walk() -> None:
+            for sid, service in services.items():
+                config = configs[sid]
+                _ = service.state, config.state, runs[config.uuid].node
+
+        return self._gauge(walk)[1]
+
+    def full_round(self) -> float:
         """After every LRM answered for all that runs there; nothing is built upon but the rules in force."""
         self._answer(self._view().services())
         self._memory = self._memory.with_settled(ManagerMemory().settled)
-        return self.round_ms()
+        return self._round()
 
-    def changed_round_ms(self) -> float:
+    def changed_round(self) -> float:
         """A hundredth of the services: a third each is reconfigured, started anew, and to be stopped."""
         services, configs = self._view().services(), self._view().configs()
         running = [sid for sid, service in services.items() if service.running]
@@ -123,19 +136,19 @@ class _Cluster:
         for sid in chosen[2::3]:
             self._store.put(f"config/{sid}", replace(configs[sid], state=Wanted.STOPPED))
         self._answer(chosen[1::3])
-        return self.round_ms()
+        return self._round()
 
-    def recovery_ms(self, dead: str) -> float:
+    def recovery(self, dead: str) -> float:
         """A node dies. Its lock is free once its lease has run out."""
         self._members[dead] = Member(online=False)
         died_s = self._now_s
-        costliest_ms = 0.0
+        costliest = 0.0
         for _ in range(_MOST_ROUNDS):
             if self._now_s >= died_s + _LEASE_S:
                 self._store.delete(f"lock/agent/{dead}")
-            costliest_ms = max(costliest_ms, self.round_ms())
+            costliest = max(costliest, self._round())
             if not any(service.node == dead for service in self._view().services().values()):
-                return costliest_ms
+                return costliest
         raise EngineError(f"{self._size}: what {dead} ran was not recovered in {_MOST_ROUNDS} rounds")
 
     def _view(self) -> View:
@@ -153,24 +166,26 @@ class _Cluster:
             results = {uid: Result(sid, ServiceState.STARTED, ExitCode.SUCCESS) for uid, sid in uids[node]}
             self._store.put(f"lrm/{node}", replace(record, results=results))
 
-    def _timed_round(self, read: Callable[[], View]) -> float:
-        began_s = time.process_time()
-        observation = ManagerObservation(
-            self._nodes[0],
-            f"crm-{self._nodes[0]}",
-            read(),
-            tick=True,
-            settings=self._settings,
-            members=self._members,
-            figures=self._figures,
-        )
-        with uncollected():
-            decision = manager.step(self._memory, observation, Now(self._now_s, self._now_s, "boot"))
-        took_s = time.process_time() - began_s
+    def _round(self) -> float:
+        """A round as it is: read, and decide, which is what counts; then write."""
+        decision, cost = self._gauge(self._decided)
         for transaction in decision.transactions:
             outcome = self._store.commit(transaction, self._now_s)
             if not isinstance(outcome, Committed):
                 raise EngineError(f"{self._size}: the round was not written: {outcome}")
         self._memory = decision.memory
         self._now_s += _TICK_S
-        return 1000 * took_s
+        return cost
+
+    def _decided(self) -> Decision[ManagerMemory]:
+        observation = ManagerObservation(
+            self._nodes[0],
+            f"crm-{self._nodes[0]}",
+            self._view(),
+            tick=True,
+            settings=self._settings,
+            members=self._members,
+            figures=self._figures,
+        )
+        with uncollected():
+            return manager.step(self._memory, observation, Now(self._now_s, self._now_s, "boot"))

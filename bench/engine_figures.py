@@ -78,40 +78,58 @@ def figures(engine: Engine) -> list[Figure]:
 
 
 def _figures(costs: Sequence[Costs], suffix: str, which: str) -> list[Figure]:
-    size = costs[0].size
     highest_ms = {
-        "steady": max(one.full_ms for one in costs),
-        "changed": max(one.changed_ms for one in costs),
-        "recovery": max(one.recovery_ms for one in costs),
+        "steady": max(one.ms.full for one in costs),
+        "changed": max(one.ms.changed for one in costs),
+        "recovery": max(one.ms.recovery for one in costs),
         "walk": max(one.walk_ms for one in costs),
     }
-    return [
-        Figure(_key(kind, size) + suffix, ms, f"{KINDS[kind]}, ms; {which}") for kind, ms in highest_ms.items()
+    most_steps = {
+        "steady": max(one.steps.full for one in costs),
+        "changed": max(one.steps.changed for one in costs),
+        "recovery": max(one.steps.recovery for one in costs),
+    }
+    size = costs[0].size
+    ms = [Figure(_key(k, size) + suffix, v, f"{KINDS[k]}, ms; {which}") for k, v in highest_ms.items()]
+    steps = [
+        Figure(_steps_key(k, size) + suffix, v, f"{KINDS[k]}, steps by service; {which}")
+        for k, v in most_steps.items()
     ]
+    return [*ms, *steps]
 
 
 def growth_table(values: Mapping[str, str | int | float]) -> str:
-    """What a round costs by size, in milliseconds and, in brackets, in microseconds by service, beside what users
-    know; of the figures as they are in the file; empty when there are none."""
-    heads = (
-        "services x nodes",
-        "full",
-        "1 % changed",
-        "recovery",
-        "walk",
-        "others' round",
-        "others' recovery",
+    """What a round costs by size: in milliseconds and, in brackets, in microseconds by service, beside what users
+    know; then in the interpreter's steps by service. Of the figures as they are in the file; empty when there are
+    none."""
+    sizes = [size for size in GROWTH if all(_key(kind, size) in values for kind in KINDS)]
+    if not sizes:
+        return ""
+    heads = ("services x nodes", "full", "1 % changed", "recovery", "walk", "others' round", "others' recovery")
+    times = table(heads, [_times(size, values) for size in sizes], numbers=range(1, len(heads)))
+    steps = table(
+        ("steps by service", "full", "1 % changed", "recovery"),
+        [_steps(size, values) for size in sizes],
+        numbers=range(1, 4),
     )
-    rows = [_row(size, values) for size in GROWTH if all(_key(kind, size) in values for kind in KINDS)]
-    return table(heads, rows, numbers=range(1, len(heads))) if rows else ""
+    return f"{times}\n\n{steps}"
 
 
-def _row(size: Size, values: Mapping[str, str | int | float]) -> tuple[str, ...]:
+def _times(size: Size, values: Mapping[str, str | int | float]) -> tuple[str, ...]:
     costs_ms = [float(values[_key(kind, size)]) for kind in KINDS]
     others = [f"{ms:g}" for ms in OTHERS_MS.get(size, ())]
     mine = [f"{ms:.1f} ({1000 * ms / size.services:4.1f})" for ms in costs_ms]
     return str(size), *mine, *(others or ("", ""))
 
 
+def _steps(size: Size, values: Mapping[str, str | int | float]) -> tuple[str, ...]:
+    counts = [values.get(_steps_key(kind, size)) for kind in KINDS if kind != "walk"]
+    return str(size), *("" if count is None else f"{float(count):.1f}" for count in counts)
+
+
 def _key(kind: str, size: Size) -> str:
     return f"engine_{kind}_ms_{size}"
+
+
+def _steps_key(kind: str, size: Size) -> str:
+    return f"engine_{kind}_steps_{size}"

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
 from bench import engine_figures
-from bench.engine import Costs, Way, _Cluster, measure
+from bench.engine import Costs, Rounds, Way, measure
 from bench.engine_cluster import Size, node_names, records
 from bench.engine_figures import Engine, figures, growth_table
 from bench.figures import BOUNDS
+from bench.gauges import steps
 from haven.core.records import NodeAffinityRule, ResourceAffinityRule, ServiceStatus
 from haven.core.rules.compile import compile_rules
 from haven.core.words import Policy, SchedulerMode
@@ -21,44 +21,39 @@ WAYS = [Way(policy, mode) for policy in Policy for mode in (SchedulerMode.BASIC,
 
 
 def costs(way: Way, full_ms: float, size: Size = SIZE) -> Costs:
-    return Costs(size, way, full_ms, full_ms / 4, full_ms * 2, full_ms / 10)
+    ms, walk_ms = Rounds(full_ms, full_ms / 4, full_ms * 2), full_ms / 10
+    return Costs(size, way, ms, walk_ms, steps=Rounds(full_ms * 10, full_ms, full_ms * 30))
 
 
 @pytest.mark.parametrize("way", WAYS, ids=str)
 def test_a_round_of_every_kind_is_measured(way: Way) -> None:
     """It raises when the node's services find no new home."""
     measured = measure(SIZE, way, rounds=1)
-    assert 0 < measured.changed_ms < measured.full_ms
-    assert measured.recovery_ms > 0
-    assert 0 < measured.walk_ms < measured.full_ms
+    for rounds in (measured.ms, measured.steps):
+        assert 0 < rounds.changed < rounds.full
+        assert rounds.recovery > 0
+    assert 0 < measured.walk_ms < measured.ms.full
 
 
-def calls_by_service(size: Size) -> tuple[float, float]:
-    """What is called in a round: when every service is looked at, and when a hundredth changed."""
-    cluster, count = _Cluster(size, Way(Policy.HAVEN, SchedulerMode.STATIC)), 0
-
-    def called(_frame: object, event: str, _what: object) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    cluster.round_ms()
-    counts = []
-    for round_ms in (cluster.full_round_ms, cluster.changed_round_ms):
-        count = 0
-        sys.setprofile(called)
-        try:
-            round_ms()
-        finally:
-            sys.setprofile(None)
-        counts.append(count / size.services)
-    return counts[0], counts[1]
+def steps_by_service(size: Size) -> Rounds:
+    return measure(size, Way(Policy.HAVEN, SchedulerMode.STATIC), rounds=1).steps
 
 
 def test_the_work_grows_with_the_services_and_the_nodes_and_not_with_their_product() -> None:
-    """What grows beyond that in the figures is the way through memory."""
-    few, many = calls_by_service(Size(1000, 10)), calls_by_service(Size(8000, 80))
-    assert many[0] <= 1.02 * few[0]
-    assert many[1] <= 1.02 * few[1]
+    few, many = steps_by_service(Size(1000, 10)), steps_by_service(Size(8000, 80))
+    assert many.full <= 1.02 * few.full
+    assert many.changed <= 1.02 * few.changed
+    assert many.recovery <= 1.02 * few.recovery
+
+
+def test_steps_are_counted_in_all_that_is_called_and_are_the_same_each_time() -> None:
+    def squares(count: int) -> list[int]:
+        return [number * number for number in range(count)]
+
+    (found, few), (_, again), (_, many) = (steps(lambda n=n: squares(n)) for n in (100, 100, 200))  # type: ignore[misc]
+    assert found == squares(100)
+    assert few == again
+    assert 500 <= many - few <= 1000
 
 
 def test_a_tenth_of_the_services_is_bound_by_rules_that_do_not_contradict_each_other() -> None:
@@ -86,10 +81,16 @@ def test_the_slowest_way_of_haven_is_what_counts() -> None:
         "engine_changed_ms_1000x10": 12,
         "engine_recovery_ms_1000x10": 96,
         "engine_walk_ms_1000x10": 4.8,
+        "engine_steady_steps_1000x10": 480,
+        "engine_changed_steps_1000x10": 48,
+        "engine_recovery_steps_1000x10": 1440,
         "engine_steady_ms_1000x10_pve": 90,
         "engine_changed_ms_1000x10_pve": 22.5,
         "engine_recovery_ms_1000x10_pve": 180,
         "engine_walk_ms_1000x10_pve": 9,
+        "engine_steady_steps_1000x10_pve": 900,
+        "engine_changed_steps_1000x10_pve": 90,
+        "engine_recovery_steps_1000x10_pve": 2700,
     }
 
 
@@ -109,12 +110,19 @@ def test_the_growth_is_shown_by_size_and_by_service_beside_what_users_know() -> 
         "engine_changed_ms_100000x100": 250.0,
         "engine_recovery_ms_100000x100": 1500.0,
         "engine_walk_ms_100000x100": 40.0,
+        "engine_steady_steps_100000x100": 591.451,
+        "engine_changed_steps_100000x100": 97.04,
+        "engine_recovery_steps_100000x100": 700.0,
         "cores": 2,
     }
     assert [" ".join(line.split()) for line in growth_table(values).splitlines() if "---" not in line] == [
         "services x nodes full 1 % changed recovery walk others' round others' recovery",
         "1000x10 8.0 ( 8.0) 2.0 ( 2.0) 20.0 (20.0) 0.1 ( 0.1) 15 63",
         "100000x100 900.0 ( 9.0) 250.0 ( 2.5) 1500.0 (15.0) 40.0 ( 0.4)",
+        "",
+        "steps by service full 1 % changed recovery",
+        "1000x10",
+        "100000x100 591.5 97.0 700.0",
     ]
 
 
