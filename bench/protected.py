@@ -64,7 +64,8 @@ class ProtectedHerd(Herd):
         wait_until(answers, _UP_S, "haven's API")
 
     def protect(self) -> None:
-        """Adds every guest with the wanted state started; haven starts them. Returns when all run."""
+        """Adds every guest with the wanted state started; haven starts them. Returns once haven knows that all
+        run: libvirt's status file says so a moment before a start is over, and a kill then is a failed start."""
         self.wait_api()
         numbers: dict[str, int] = {}
 
@@ -77,7 +78,14 @@ class ProtectedHerd(Herd):
         self.sids = {name: f"vm:{numbers[name]}" for name in self.names}
         for sid in self.sids.values():
             haven_api.call(self.socket, "POST", "/cluster/ha/resources", sid=sid, state="started")
-        self.wait_all_run(_ADD_S + _START_EACH_S * len(self.names))
+        deadline_s = _ADD_S + _START_EACH_S * len(self.names)
+        self.wait_all_run(deadline_s)
+        wait_until(lambda: self._started() >= set(self.sids.values()), deadline_s, "haven's word that all run")
+
+    def _started(self) -> set[str]:
+        """Whom haven's history tells to be started."""
+        starts = [event for event in self.story() if event["kind"] == "exec" and event["fields"]["phase"] == "ok"]
+        return {event["sid"] for event in starts if event["fields"]["action"] == "start"}
 
     def haven_pids(self) -> dict[str, int]:
         """The outer pids of haven's own processes, by what they are: up, lrm, crm, api."""

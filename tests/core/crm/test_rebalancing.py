@@ -68,6 +68,15 @@ def test_partners_go_along() -> None:
     assert [crm.state(sid) for sid in ("ct:104", "vm:103")] == [S.RELOCATE, S.RELOCATE]
 
 
+def test_one_whose_configuration_is_damaged_is_left_alone_with_its_partners() -> None:
+    """Nothing is known of what is wanted of it; and all others would wait for its move."""
+    crm = lopsided()
+    crm.together("friends", "vm:101 ct:104")
+    crm.store.damaged.add("config/vm:101")
+    assert evened(crm) == ["auto_rebalance vm:102 migrate node2 1.41 0.94"]
+    assert crm.read("service/vm:101").cmd is None
+
+
 @pytest.mark.parametrize("options", [{"auto_rebalance": False}, {"scheduler": SchedulerMode.BASIC}])
 def test_it_is_off_unless_asked_for_and_with_the_basic_scheduler(options: dict[str, Any]) -> None:
     """R-6.1."""

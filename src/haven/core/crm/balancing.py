@@ -32,8 +32,9 @@ def _something_moves(desk: Desk) -> bool:
 
 
 def _move_one(desk: Desk) -> None:
-    options = desk.options
-    move = choose_move(desk.placement, options.method, options.margin)
+    """Not one whose configuration is damaged: its move would wait for the mend, and all others for its move."""
+    options, damaged = desk.options, desk.view.damaged_of("config")
+    move = choose_move(desk.placement, options.method, options.margin, left_alone=damaged)
     if move is None:
         return
     verb = Verb.MIGRATE if can_move_live(desk.services[move.leader]) else Verb.RELOCATE

@@ -58,19 +58,26 @@ def bundles(services: Services, positive: Mapping[str, Set[str]]) -> dict[str, t
 
 
 def choose_move(
-    placement: Placement, method: RebalanceMethod, margin: float, *, normalised: bool = False
+    placement: Placement,
+    method: RebalanceMethod,
+    margin: float,
+    *,
+    left_alone: Set[str] = frozenset(),
+    normalised: bool = False,
 ) -> Proposal | None:
     """The move that is best by the method, if it lowers the imbalance by `margin` or more (R-6.4 to R-6.6).
 
     `margin` is a plain value (0.1: a tenth of the imbalance); `normalised` as in `imbalance`. The usage table
-    must be static or dynamic. None: no move is worth it, or one could not be judged (see `uncounted`).
+    must be static or dynamic. A bundle with one of the services `left_alone` is not moved. None: no move is
+    worth it, or one could not be judged (see `uncounted`).
     """
     nodes = placement.usage.node_loads()
     before = imbalance(nodes, normalised=normalised)
     together = bundles(placement.services, placement.rules.positive)
     if not before or uncounted(together, placement):
         return None
-    movable = movable_bundles(together, placement, nodes)
+    free = {leader: members for leader, members in together.items() if left_alone.isdisjoint(members)}
+    movable = movable_bundles(free, placement, nodes)
     if not movable:
         return None
     choose = _best_by_topsis if method is RebalanceMethod.TOPSIS else _best_by_bruteforce
