@@ -284,18 +284,19 @@ def _destroy(domain: Any, life: int) -> None:
 
 def mark(domain: Any, vmid: int) -> None:
     """Keep haven's VMID in the domain's metadata: in its definition, and in the running VM's."""
-    scopes = [libvirt.VIR_DOMAIN_AFFECT_CONFIG]
+    _mark(domain, vmid, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
     if domain.isActive():
-        scopes.append(libvirt.VIR_DOMAIN_AFFECT_LIVE)
-    for scope in scopes:
-        if marked(domain, scope) != vmid:
-            domain.setMetadata(
-                libvirt.VIR_DOMAIN_METADATA_ELEMENT,
-                definition.metadata_xml(vmid),
-                definition.METADATA_KEY,
-                definition.METADATA_URI,
-                scope,
-            )
+        try:
+            _mark(domain, vmid, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        except libvirt.libvirtError:
+            if domain.isActive():  # else it ended in between, and there is nothing to mark any more
+                raise
+
+
+def _mark(domain: Any, vmid: int, scope: int) -> None:
+    if marked(domain, scope) != vmid:
+        xml, key, uri = definition.metadata_xml(vmid), definition.METADATA_KEY, definition.METADATA_URI
+        domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, xml, key, uri, scope)
 
 
 def marked(domain: Any, scope: int = 0) -> int | None:
