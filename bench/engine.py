@@ -60,13 +60,12 @@ class Rounds:
 @dataclass(frozen=True, slots=True)
 class Costs:
     """`walk_ms`: no round; each service's configuration and run key are looked up by name once, which shows what
-    memory alone costs at that size. `steps`: of the interpreter, by service."""
+    memory alone costs at that size."""
 
     size: Size
     way: Way
     ms: Rounds
     walk_ms: float
-    steps: Rounds
 
 
 class EngineError(Exception):
@@ -74,14 +73,16 @@ class EngineError(Exception):
 
 
 def measure(size: Size, way: Way, rounds: int) -> Costs:
-    """Times are the medians over so many rounds; for recovery of so many nodes, one after the other. Steps are
-    counted once. Raises EngineError."""
+    """The medians over so many rounds; for recovery of so many nodes, one after the other. Raises EngineError."""
     cluster = _Cluster(size, way, processor_ms)
     walk_ms = median([cluster.walk() for _ in range(rounds)])
-    ms = cluster.rounds(rounds, DEATHS)
-    counted = _Cluster(size, way, steps).rounds(1, 1)
-    by_service = Rounds(*(count / size.services for count in (counted.full, counted.changed, counted.recovery)))
-    return Costs(size, way, ms, walk_ms, by_service)
+    return Costs(size, way, cluster.rounds(rounds, DEATHS), walk_ms)
+
+
+def steps_by_service(size: Size, way: Way) -> Rounds:
+    """Of the interpreter, in one round of each kind. Raises EngineError."""
+    total = _Cluster(size, way, steps).rounds(1, 1)
+    return Rounds(*(count / size.services for count in (total.full, total.changed, total.recovery)))
 
 
 class _Cluster:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.engine import Costs, Way, measure
+from bench.engine import Costs, Rounds, Way, measure, steps_by_service
 from bench.engine_cluster import Size
 from bench.figures import Figure, table
 from haven.core.words import Policy, SchedulerMode
@@ -35,10 +35,12 @@ OTHERS_MS = {Size(1_000, 10): (15.0, 63.0), Size(10_000, 29): (308.0, 865.0)}
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What was measured: every way of deciding at the size that is judged, one way at the others."""
+    """What was measured: every way of deciding at the size that is judged, one way at the others; and that way's
+    steps by service at each size."""
 
     ways: tuple[Costs, ...]
     growth: tuple[Costs, ...]
+    steps: Mapping[Size, Rounds]
     conformance: Figure | None
     skipped: str
 
@@ -48,8 +50,9 @@ def measured(project: Path, *, quick: bool) -> Engine:
     judged, sizes = (QUICK[0], QUICK) if quick else (_JUDGED, GROWTH)
     ways = tuple(measure(judged, way, _ROUNDS) for way in WAYS)
     growth = tuple(measure(size, GROWTH_WAY, _ROUNDS) for size in sizes if size != judged)
+    steps = {size: steps_by_service(size, GROWTH_WAY) for size in sizes}
     conformance, skipped = _conformance(project)
-    return Engine(ways, growth, conformance, skipped)
+    return Engine(ways, growth, steps, conformance, skipped)
 
 
 def _conformance(project: Path) -> tuple[Figure | None, str]:
@@ -74,28 +77,30 @@ def figures(engine: Engine) -> list[Figure]:
     found += _figures([c for c in engine.ways if c.way.policy is Policy.PVE], "_pve", "the same, policy pve")
     for costs in engine.growth:
         found += _figures([costs], "", str(costs.way))
+    for size, steps in engine.steps.items():
+        found += _steps_figures(size, steps)
     return [*found, *([engine.conformance] if engine.conformance else [])]
 
 
 def _figures(costs: Sequence[Costs], suffix: str, which: str) -> list[Figure]:
+    size = costs[0].size
     highest_ms = {
         "steady": max(one.ms.full for one in costs),
         "changed": max(one.ms.changed for one in costs),
         "recovery": max(one.ms.recovery for one in costs),
         "walk": max(one.walk_ms for one in costs),
     }
-    most_steps = {
-        "steady": max(one.steps.full for one in costs),
-        "changed": max(one.steps.changed for one in costs),
-        "recovery": max(one.steps.recovery for one in costs),
-    }
-    size = costs[0].size
-    ms = [Figure(_key(k, size) + suffix, v, f"{KINDS[k]}, ms; {which}") for k, v in highest_ms.items()]
-    steps = [
-        Figure(_steps_key(k, size) + suffix, v, f"{KINDS[k]}, steps by service; {which}")
-        for k, v in most_steps.items()
+    return [
+        Figure(_key(kind, size) + suffix, ms, f"{KINDS[kind]}, ms; {which}") for kind, ms in highest_ms.items()
     ]
-    return [*ms, *steps]
+
+
+def _steps_figures(size: Size, steps: Rounds) -> list[Figure]:
+    counts = {"steady": steps.full, "changed": steps.changed, "recovery": steps.recovery}
+    return [
+        Figure(_steps_key(kind, size), count, f"{KINDS[kind]}, the interpreter's steps by service; {GROWTH_WAY}")
+        for kind, count in counts.items()
+    ]
 
 
 def growth_table(values: Mapping[str, str | int | float]) -> str:

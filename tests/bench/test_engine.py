@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench import engine_figures
-from bench.engine import Costs, Rounds, Way, measure
+from bench.engine import Costs, Rounds, Way, measure, steps_by_service
 from bench.engine_cluster import Size, node_names, records
 from bench.engine_figures import Engine, figures, growth_table
 from bench.figures import BOUNDS
@@ -21,26 +21,20 @@ WAYS = [Way(policy, mode) for policy in Policy for mode in (SchedulerMode.BASIC,
 
 
 def costs(way: Way, full_ms: float, size: Size = SIZE) -> Costs:
-    ms, walk_ms = Rounds(full_ms, full_ms / 4, full_ms * 2), full_ms / 10
-    return Costs(size, way, ms, walk_ms, steps=Rounds(full_ms * 10, full_ms, full_ms * 30))
+    return Costs(size, way, Rounds(full_ms, full_ms / 4, full_ms * 2), full_ms / 10)
 
 
 @pytest.mark.parametrize("way", WAYS, ids=str)
 def test_a_round_of_every_kind_is_measured(way: Way) -> None:
     """It raises when the node's services find no new home."""
     measured = measure(SIZE, way, rounds=1)
-    for rounds in (measured.ms, measured.steps):
-        assert 0 < rounds.changed < rounds.full
-        assert rounds.recovery > 0
+    assert 0 < measured.ms.changed < measured.ms.full
+    assert measured.ms.recovery > 0
     assert 0 < measured.walk_ms < measured.ms.full
 
 
-def steps_by_service(size: Size) -> Rounds:
-    return measure(size, Way(Policy.HAVEN, SchedulerMode.STATIC), rounds=1).steps
-
-
 def test_the_work_grows_with_the_services_and_the_nodes_and_not_with_their_product() -> None:
-    few, many = steps_by_service(Size(1000, 10)), steps_by_service(Size(8000, 80))
+    few, many = (steps_by_service(size, engine_figures.GROWTH_WAY) for size in (SIZE, Size(8000, 80)))
     assert many.full <= 1.02 * few.full
     assert many.changed <= 1.02 * few.changed
     assert many.recovery <= 1.02 * few.recovery
@@ -75,22 +69,21 @@ def test_the_services_are_spread_over_all_nodes() -> None:
 def test_the_slowest_way_of_haven_is_what_counts() -> None:
     haven, pve = Way(Policy.HAVEN, SchedulerMode.BASIC), Way(Policy.PVE, SchedulerMode.STATIC)
     slower = Way(Policy.HAVEN, SchedulerMode.STATIC)
-    engine = Engine((costs(haven, 40), costs(slower, 48), costs(pve, 90)), (), None, "")
+    engine = Engine(
+        (costs(haven, 40), costs(slower, 48), costs(pve, 90)), (), {SIZE: Rounds(600, 100, 1200)}, None, ""
+    )
     assert {figure.key: figure.value for figure in figures(engine)} == {
         "engine_steady_ms_1000x10": 48,
         "engine_changed_ms_1000x10": 12,
         "engine_recovery_ms_1000x10": 96,
         "engine_walk_ms_1000x10": 4.8,
-        "engine_steady_steps_1000x10": 480,
-        "engine_changed_steps_1000x10": 48,
-        "engine_recovery_steps_1000x10": 1440,
+        "engine_steady_steps_1000x10": 600,
+        "engine_changed_steps_1000x10": 100,
+        "engine_recovery_steps_1000x10": 1200,
         "engine_steady_ms_1000x10_pve": 90,
         "engine_changed_ms_1000x10_pve": 22.5,
         "engine_recovery_ms_1000x10_pve": 180,
         "engine_walk_ms_1000x10_pve": 9,
-        "engine_steady_steps_1000x10_pve": 900,
-        "engine_changed_steps_1000x10_pve": 90,
-        "engine_recovery_steps_1000x10_pve": 2700,
     }
 
 
