@@ -79,6 +79,7 @@ def figures(engine: Engine) -> list[Figure]:
         found += _figures([costs], "", str(costs.way))
     for size, steps in engine.steps.items():
         found += _steps_figures(size, steps)
+    found += _steps_growth(engine.steps)
     return [*found, *([engine.conformance] if engine.conformance else [])]
 
 
@@ -101,6 +102,15 @@ def _steps_figures(size: Size, steps: Rounds) -> list[Figure]:
         Figure(_steps_key(kind, size), count, f"{KINDS[kind]}, the interpreter's steps by service; {GROWTH_WAY}")
         for kind, count in counts.items()
     ]
+
+
+def _steps_growth(steps: Mapping[Size, Rounds]) -> list[Figure]:
+    """Above 1 a round's work would grow faster than the services."""
+    first, last = steps.get(_JUDGED), steps.get(GROWTH[-1])
+    if first is None or last is None:
+        return []
+    worst = max(last.full / first.full, last.changed / first.changed, last.recovery / first.recovery)
+    return [Figure("engine_steps_growth", worst, f"steps by service, {GROWTH[-1]} / {_JUDGED}; the worst round")]
 
 
 def growth_table(values: Mapping[str, str | int | float]) -> str:

@@ -25,6 +25,7 @@ BOUNDS: Mapping[str, float] = {
     "start_s": 1.5,
     "hang_beyond_silence_s": 2.5,
     **_ROUNDS_MS,
+    "engine_steps_growth": 1,
     "conformance_s": 10,
     "notify_delay_s_median": 0.5,
 }

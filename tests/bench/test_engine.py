@@ -87,6 +87,14 @@ def test_the_slowest_way_of_haven_is_what_counts() -> None:
     }
 
 
+def test_the_worst_growth_of_the_steps_is_judged() -> None:
+    ways = tuple(costs(way, 40) for way in WAYS)
+    steps = {engine_figures.GROWTH[1]: Rounds(600, 100, 1000), engine_figures.GROWTH[-1]: Rounds(594, 102, 800)}
+    found = {figure.key: figure for figure in figures(Engine(ways, (), steps, None, ""))}
+    assert found["engine_steps_growth"].value == 1.02
+    assert found["engine_steps_growth"].missed
+
+
 def test_the_bounds_at_other_sizes_are_scaled_by_the_services() -> None:
     for size in engine_figures.GROWTH:
         bounds = [BOUNDS[f"engine_{kind}_ms_{size}"] for kind in ("steady", "changed", "recovery")]
