@@ -14,6 +14,7 @@ from haven.core.records import Disarm, ServiceStatus
 from haven.core.words import (
     DisarmMode,
     DisarmState,
+    LrmState,
     Policy,
     ServiceState,
     ShutdownKind,
@@ -247,6 +248,27 @@ def a_node_with_only_a_stopped_service(policy: Policy) -> None:
     lrm.service(S.STOPPED)
     lrm.look()
     assert "lock/agent/node1" in lrm.store.entries
+
+
+def a_maintenance_that_is_over(policy: Policy) -> None:
+    """One of its services could not move away."""
+    host: OneNode | Lrm
+    if policy is PVE:
+        host = OneNode()
+        host.service(SID)
+        host.manager(maintenance=True)
+        host.rounds(3)
+        host.manager(maintenance=False)
+        host.rounds(3)
+    else:
+        host = Lrm()
+        host.running()
+        host.manager(maintenance=frozenset({NODE}))
+        host.look()
+        assert host.memory.state is LrmState.MAINTENANCE
+        host.manager(maintenance=frozenset())
+        host.look()
+    assert host.memory.state is (LrmState.MAINTENANCE if policy is PVE else LrmState.ACTIVE)
 
 
 def a_host_that_lost_its_lock(policy: Policy) -> None:

@@ -52,6 +52,11 @@ DIFFERENCES = (
         differing_host.a_node_with_only_a_stopped_service,
     ),
     Difference(
+        "R-2.14",
+        "an LRM whose maintenance is over stays in it while it has active services",
+        differing_host.a_maintenance_that_is_over,
+    ),
+    Difference(
         "R-2.16",
         "a host that lost its lock keeps its VMs until its watchdog resets it",
         differing_host.a_host_that_lost_its_lock,

@@ -16,9 +16,8 @@ def facts(**changes: object) -> LrmFacts:
     return LrmFacts(**values)  # type: ignore[arg-type]
 
 
-EVERYTHING = [
-    LrmFacts(*values) for values in product((False, True), (0, 2), (False, True), LrmMode, (0, 1, 60, 61))
-]
+_EACH = (False, True)
+EVERYTHING = [LrmFacts(*values) for values in product(_EACH, (0, 2), _EACH, LrmMode, (0, 1, 60, 61), _EACH)]
 
 S, C, M = LrmState, Condition, LrmMode
 
@@ -55,6 +54,10 @@ S, C, M = LrmState, Condition, LrmMode
         (S.MAINTENANCE, False, facts(), C.LOCK_LOST),
         (S.MAINTENANCE, True, facts(active=1), None),
         (S.MAINTENANCE, False, facts(active=1), C.LOCK_LOST),
+        (S.MAINTENANCE, True, facts(active=1, workers=True, lingers=False), C.MAINTENANCE_OVER),
+        (S.MAINTENANCE, True, facts(active=1, lingers=False, mode=M.MAINTENANCE), None),
+        (S.MAINTENANCE, True, facts(active=1, lingers=False, mode=M.DISARM), None),
+        (S.MAINTENANCE, False, facts(active=1, lingers=False), C.LOCK_LOST),
     ],
 )
 def test_the_first_condition_that_applies_decides_r_2_14(

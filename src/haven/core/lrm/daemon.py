@@ -85,13 +85,15 @@ TRANSITIONS: dict[tuple[LrmState, Condition], LrmTransition] = {
 @dataclass(frozen=True, slots=True)
 class LrmFacts:
     """What decides on the next state. `active` counts the active services (R-2.13), `workers` says that orders
-    are in flight; `idle_rounds` includes this round, and is 0 if it is not idle."""
+    are in flight; `idle_rounds` includes this round, and is 0 if it is not idle. `lingers`: once a maintenance is
+    over it is left when nothing is active any more, not at once."""
 
     to_be_fenced: bool
     active: int
     workers: bool
     mode: LrmMode
     idle_rounds: int = 0
+    lingers: bool = True
 
     @property
     def busy(self) -> bool:
@@ -143,7 +145,8 @@ def _finding_maintenance(facts: LrmFacts, locked: bool) -> Condition | None:
         return Condition.DISARM
     if needs_lock(LrmState.MAINTENANCE, facts) and not locked:
         return Condition.LOCK_LOST
-    over = facts.mode is not LrmMode.MAINTENANCE and not facts.busy
+    waits = facts.busy and (facts.lingers or facts.mode is LrmMode.DISARM)
+    over = facts.mode is not LrmMode.MAINTENANCE and not waits
     return Condition.MAINTENANCE_OVER if over else None
 
 

@@ -137,6 +137,7 @@ class _Stand:
             workers=workers,
             mode=LrmMode.ACTIVE if self._mode is LrmMode.DISARM and moves else self._mode,
             idle_rounds=memory.idle_rounds + 1 if idle else 0 if has_services(reading) else memory.idle_rounds,
+            lingers=False,
         )
 
     def _still_to_stop(self) -> int:
