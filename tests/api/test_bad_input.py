@@ -73,6 +73,12 @@ CASES = {
         {"comment": "a\nb"},
         comment="invalid format - line breaks and control characters are not allowed",
     ),
+    "comment that turns the line around": bad(
+        "put",
+        f"{RESOURCES}/vm:101",
+        {"comment": "a\u202eb"},
+        comment="invalid format - line breaks and control characters are not allowed",
+    ),
     "comment too long": bad(
         "put", f"{RESOURCES}/vm:101", {"comment": "x" * 4097}, comment="value may only be 4096 characters long"
     ),

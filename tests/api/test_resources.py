@@ -1,5 +1,7 @@
 """`/cluster/ha/resources`: adding, changing and removing VMs, as Proxmox VE's clients do it."""
 
+import re
+
 import pytest
 
 from haven.api.client import ApiClient, ApiError
@@ -43,6 +45,21 @@ def test_a_vm_is_known_by_its_number_and_by_its_libvirt_name(world: World, sid: 
     assert not world.store.read().configs()
 
 
+@pytest.mark.parametrize("protected", [False, True])
+@pytest.mark.parametrize("number", ["0102", "00000102", "+102", "1_02", "١٠٢", "\uff11\uff10\uff12"])
+def test_no_other_way_to_write_its_number_makes_a_second_service_of_a_vm(
+    world: World, number: str, protected: bool
+) -> None:
+    if protected:
+        world.api.post(PATH, sid="vm:102")
+    before = dict(world.store.read().configs())
+    with pytest.raises(ApiError, match=f"'vm:{re.escape(number)}' does not exist in cluster"):
+        world.api.post(PATH, sid=f"vm:{number}")
+    with pytest.raises(ApiError, match="no such resource"):
+        world.api.put(f"{PATH}/vm:{number}", state="stopped")
+    assert world.store.read().configs() == before
+
+
 def test_an_escaped_sid_in_the_path_is_the_same(world: World) -> None:
     world.api.post(PATH, sid="vm:102")
     assert world.api.get(f"{PATH}/vm%3a102")["sid"] == "vm:102"
@@ -79,6 +96,37 @@ def test_an_empty_comment_is_taken_and_echoed(world: World) -> None:
 def test_failback_comes_back_as_a_number(world: World) -> None:
     world.api.post(PATH, sid="102", failback=False)
     assert world.api.get(f"{PATH}/102")["failback"] == 0
+
+
+def test_it_may_be_kept_from_rebalancing(world: World) -> None:
+    world.api.post(PATH, sid="102", **{"auto-rebalance": 0})
+    assert world.config("vm:102").auto_rebalance is False
+    assert world.api.get(f"{PATH}/102")["auto-rebalance"] == 0
+    world.api.put(f"{PATH}/102", delete="auto-rebalance")
+    assert "auto-rebalance" not in world.api.get(f"{PATH}/102")
+
+
+def test_the_type_may_be_said_again(world: World) -> None:
+    world.api.post(PATH, sid="102", type="vm")
+    world.api.put(f"{PATH}/102", type="vm", max_restart=2)
+    with pytest.raises(ApiError) as caught:
+        world.api.put(f"{PATH}/102", type="ct", max_restart=3)
+    assert caught.value.errors == {"type": "value 'ct' does not match the type of 'vm:102'"}
+    assert world.config("vm:102").max_restart == 2
+
+
+def test_what_is_sent_without_a_value_is_not_said(world: World) -> None:
+    """As proxmoxer and others send what they have nothing to say of."""
+    world.api.post(PATH, sid="102", group="", type="")
+    world.api.put(f"{PATH}/102", digest="", max_restart=2)
+    assert [entry["sid"] for entry in world.api.get(PATH, type="")] == ["vm:102"]
+    assert world.config("vm:102").max_restart == 2
+
+
+@pytest.mark.parametrize("comment", ["家　サーバ", "la\u00a0box", "क्\u200cष", "👨\u200d👩\u200d👧"])
+def test_a_comment_may_be_in_any_script(world: World, comment: str) -> None:
+    world.api.post(PATH, sid="102", comment=comment)
+    assert world.api.get(f"{PATH}/102")["comment"] == comment
 
 
 def test_restart_on_is_shown_when_set(world: World) -> None:

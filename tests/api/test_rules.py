@@ -93,6 +93,9 @@ def test_disable_0_enables_a_rule_again(world: World) -> None:
     world.api.put(f"{RULES}/home", type="node-affinity", disable=1)
     world.api.put(f"{RULES}/home", type="node-affinity", delete="disable")
     assert "disable" not in world.api.get(f"{RULES}/home")
+    world.api.put(f"{RULES}/home", type="node-affinity", disable=1)
+    world.api.put(f"{RULES}/home", type="node-affinity", disable=0, delete="disable")  # all that a PVE may need
+    assert "disable" not in world.api.get(f"{RULES}/home")
 
 
 def test_a_rule_that_names_what_has_gone_can_be_switched_off(world: World) -> None:
@@ -255,6 +258,12 @@ CASES = {
         f"{RULES}/pair",
         {"type": "resource-affinity", "delete": "strict"},
         message="no such option 'strict'",
+    ),
+    "disable and do not": Case(
+        "put",
+        f"{RULES}/home",
+        {"type": "node-affinity", "disable": 1, "delete": "disable"},
+        message="cannot set and delete property 'disable' at the same time",
     ),
     "set and delete": Case(
         "put",

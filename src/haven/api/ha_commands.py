@@ -20,7 +20,7 @@ from haven.core.records import Command
 from haven.core.view import View
 from haven.core.words import DisarmMode, ServiceState, Verb
 
-MAX_TIMEOUT_S = 86400
+MAX_TIMEOUT_S = 2**31 - 1
 
 
 def stop(call: Call) -> None:

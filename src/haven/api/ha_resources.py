@@ -12,7 +12,7 @@ from haven.api.let_go import stays_down
 from haven.api.params import Parameter, Params, Value, one_line, shown
 from haven.api.routes import Call, Route
 from haven.api.rule_purge import without
-from haven.api.vms import known_sid, machine
+from haven.api.vms import known_sid, machine, vmid_in
 from haven.core.records import Origin, ServiceConfig
 from haven.core.transaction import Delete, Put
 from haven.core.view import View
@@ -28,11 +28,15 @@ _OPTIONS = {
     "failback": Parameter(bool),
     "comment": Parameter(max_length=4096, check=one_line),
     "restart_on": Parameter(words=tuple(RestartOn)),
-    "group": Parameter(max_length=128),
+    "group": Parameter(max_length=128, void_if_empty=True),
+    "auto-rebalance": Parameter(bool),
 }
-CHANGES = {"delete": Parameter(max_length=4096, many=True), "digest": Parameter(max_length=64)}
+CHANGES = {
+    "delete": Parameter(max_length=4096, many=True),
+    "digest": Parameter(max_length=64, void_if_empty=True),
+}
 """What every change of an entry may say, too."""
-_DELETABLE = ("state", "max_restart", "max_relocate", "failback", "comment", "restart_on", "group")
+_DELETABLE = tuple(_OPTIONS)
 
 
 def _sid_format(text: str) -> str | None:
@@ -45,7 +49,7 @@ def _sid_format(text: str) -> str | None:
 
 
 SID = Parameter(required=True, max_length=MAX_SID_LENGTH, check=_sid_format)
-TYPE = Parameter(words=("ct", "vm"))
+TYPE = Parameter(words=("ct", "vm"), void_if_empty=True)
 
 
 def index(call: Call) -> object:
@@ -83,6 +87,7 @@ def update(call: Call) -> None:
     configuration ends a hold, so all of them are taken in every state (a deviation)."""
     deleted = _deleted(call.params)
     sid = known_sid(call.state, call.params.text("sid"))
+    _check_type(sid, call.params)
 
     def plan(view: View) -> Change:
         config = _configured(view, sid)
@@ -131,7 +136,7 @@ def entry(config: ServiceConfig, digest: str, view: View) -> dict[str, object]:
 
 def explicit(config: ServiceConfig) -> dict[str, Value]:
     """The options that were set, in the API's types."""
-    failback = None if config.failback is None else int(config.failback)
+    failback, rebalance = (None if it is None else int(it) for it in (config.failback, config.auto_rebalance))
     options: dict[str, Value | None] = {
         "state": config.state,
         "max_restart": config.max_restart,
@@ -140,6 +145,7 @@ def explicit(config: ServiceConfig) -> dict[str, Value]:
         "comment": config.comment,
         "restart_on": config.restart_on,
         "group": config.group,
+        "auto-rebalance": rebalance,
     }
     return {name: value for name, value in options.items() if value is not None}
 
@@ -175,21 +181,24 @@ def _configured(view: View, sid: str) -> ServiceConfig:
 
 def _vm_sid(sid: str, params: Params) -> str:
     """The sid of a VM; haven protects nothing else."""
-    kind = sid.partition(":")[0]
-    if params.text("type", kind) != kind:
-        raise bad_parameters({"type": f"value '{params.text('type')}' does not match the type of '{shown(sid)}'"})
-    if kind != "vm":
+    _check_type(sid, params)
+    if not sid.startswith("vm:"):
         raise failed(f"create resource failed: resource '{shown(sid)}' does not exist in cluster")
     return sid
 
 
+def _check_type(sid: str, params: Params) -> None:
+    if params.given("type") and params.text("type") != sid.partition(":")[0]:
+        raise bad_parameters({"type": f"value '{params.text('type')}' does not match the type of '{shown(sid)}'"})
+
+
 def _new_config(call: Call, sid: str) -> ServiceConfig:
     missing = failed(f"create resource failed: resource '{shown(sid)}' does not exist in cluster")
-    name = sid.partition(":")[2]
-    if not name.isdecimal() or len(name) > 9:
+    vmid = vmid_in(sid.partition(":")[2])
+    if vmid is None:
         raise missing
     try:
-        found = machine(call.state, int(name))
+        found = machine(call.state, vmid)
     except RefusedError as problem:
         raise missing from problem
     origin = call.identity.origin(call.state.wall_s())
@@ -206,6 +215,8 @@ def _changed(config: ServiceConfig, params: Params, deleted: frozenset[str], ori
     values |= {name: params.values[name] for name in _DELETABLE if params.given(name)}
     if isinstance(word := values.get("state"), str):
         values["state"] = Wanted.STARTED if word == "enabled" else Wanted(word)
+    if "auto-rebalance" in values:
+        values["auto_rebalance"] = values.pop("auto-rebalance")
     if isinstance(word := values.get("restart_on"), str):
         values["restart_on"] = RestartOn(word)
     if "state" in values:
@@ -250,7 +261,7 @@ ROUTES = (
         "/cluster/ha/resources/{sid}",
         "Sys.Console",
         update,
-        {**_OPTIONS, **CHANGES, "sid": SID},
+        {**_OPTIONS, **CHANGES, "sid": SID, "type": TYPE},
     ),
     Route("DELETE", "/cluster/ha/resources/{sid}", "Sys.Console", delete, {"sid": SID, "purge": Parameter(bool)}),
 )

@@ -87,7 +87,7 @@ def update(call: Call) -> None:
         before = _rule(view, name, f"HA rule '{shown(name)}' does not exist")
         _check_type(params, kind_of(before))
         check_digest(params, rules_digest(view.rules()))
-        after = replace(before, **deleted, **_given(call.state, params))
+        after = replace(before, **(deleted | _given(call.state, params)))
         _check(call.state, view, after, before)
         text = f"rule {name} changed: {difference(rule_options(before), rule_options(after))}"
         return _change(call, view, after, text)
@@ -203,7 +203,7 @@ def _deleted(params: Params) -> dict[str, Any]:
             raise failed(f"unable to delete required option '{name}'")
         if name not in _DELETABLE:
             raise failed(f"no such option '{shown(name)}'")
-        if params.given(name):
+        if params.given(name) and (name != "disable" or params.flag(name)):  # disable=0 says the same
             raise failed(f"cannot set and delete property '{name}' at the same time")
     return {_FIELDS.get(name, name): _DELETABLE[name] for name in names}
 
@@ -222,7 +222,7 @@ def _resources_format(text: str) -> str | None:
 
 _MAX_LIST = 65536
 RULE = Parameter(required=True, max_length=128, check=_rule_format)
-_TYPE = Parameter(words=TYPES)
+_TYPE = Parameter(words=TYPES, void_if_empty=True)
 _OPTIONS = {
     "resources": Parameter(max_length=_MAX_LIST, many=True, check=_resources_format),
     "nodes": Parameter(max_length=_MAX_LIST, many=True, check=nodes_format),
@@ -235,7 +235,7 @@ _OPTIONS = {
 }
 _PATH = "/cluster/ha/rules"
 _NAMED = _PATH + "/{rule}"
-_FILTERS = {"type": _TYPE, "resource": replace(SID, required=False)}
+_FILTERS = {"type": _TYPE, "resource": replace(SID, required=False, void_if_empty=True)}
 
 ROUTES = (
     Route("GET", _PATH, "Sys.Audit", index, _FILTERS),

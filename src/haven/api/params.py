@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from unicodedata import category
 from urllib.parse import unquote_plus
 
 from haven.api.errors import RefusedError, bad_parameters
@@ -12,6 +13,8 @@ MAX_BODY_BYTES = 512 * 1024
 MISSING = "property is missing and it is not optional"
 UNKNOWN = "property is not defined in schema and the schema does not allow additional properties"
 _SHOWN_CHARACTERS = 60
+_JOINERS = "\u200c\u200d"
+"""Parts of words in Persian and Hindi, and of emoji."""
 
 Value = str | int | bool
 Given = dict[str, list[str]]
@@ -20,7 +23,8 @@ Given = dict[str, list[str]]
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """What one parameter may be. `check` returns a text when a well-formed value is still wrong. `many`: a list,
-    which some clients send as the same name several times."""
+    which some clients send as the same name several times. `void_if_empty`: an empty value counts as none, as some
+    clients send what they have nothing to say of."""
 
     kind: type[str] | type[int] | type[bool] = str
     required: bool = False
@@ -29,6 +33,7 @@ class Parameter:
     maximum: int | None = None
     max_length: int | None = None
     many: bool = False
+    void_if_empty: bool = False
     check: Callable[[str], str | None] | None = None
 
 
@@ -103,7 +108,7 @@ def check(schema: Schema, in_path: Mapping[str, str], given: Given) -> Params:
                 errors[name] = f"value '{shown(texts[0])}' differs from the one in the path"
         elif name not in schema:
             errors[shown(name)] = UNKNOWN
-        else:
+        elif not (schema[name].void_if_empty and texts == [""]):
             _take(name, schema[name], texts, values, errors)
     for name, text in in_path.items():
         _take(name, schema.get(name, Parameter()), [text], values, errors)
@@ -121,7 +126,12 @@ def shown(text: str, limit: int = _SHOWN_CHARACTERS) -> str:
 
 def one_line(text: str) -> str | None:
     """A check: no line breaks or other control characters."""
-    return None if text.isprintable() else "invalid format - line breaks and control characters are not allowed"
+    return None if fits_one_line(text) else "invalid format - line breaks and control characters are not allowed"
+
+
+def fits_one_line(text: str) -> bool:
+    """Blanks and joiners of every script are no control characters, though Python does not call them printable."""
+    return all(char.isprintable() or category(char) == "Zs" or char in _JOINERS for char in text)
 
 
 def _take(name: str, spec: Parameter, texts: list[str], values: dict[str, Value], errors: dict[str, str]) -> None:

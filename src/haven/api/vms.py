@@ -95,14 +95,20 @@ def known_sid(state: State, text: str) -> str:
     return f"vm:{name if vmid is None else vmid}"
 
 
+def vmid_in(text: str) -> int | None:
+    """The VMID that is written there, in the one way in which it is: a second sid would be a second service for
+    the same VM. None: another text."""
+    return int(text) if re.fullmatch(r"[1-9][0-9]{2,8}", text) else None
+
+
 def _vmid_of(state: State, view: View, name: str) -> int | None:
     """The VM with this number or name; numbers first: they are for life, names are not."""
     try:
         names = {machine.vmid: machine.guest.name for machine in machines(state).values()}
     except UnreachableError:
         names = {identity.vmid: identity.name for identity in view.identities().values()}
-    if re.fullmatch(r"[1-9][0-9]{2,8}", name) and int(name) in names:
-        return int(name)
+    if (number := vmid_in(name)) in names:
+        return number
     return next((vmid for vmid, known in names.items() if known == name), None)
 
 

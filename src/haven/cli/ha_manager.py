@@ -25,6 +25,7 @@ _SETTINGS = (
     Param("restart_on", "failure: a clean power-off in the guest is respected; always: it is started again",
           choices=("failure", "always")),
     Param("failback", "back to its preferred node when that is there again (default: 1)", Kind.BOOLEAN),
+    Param("auto-rebalance", "may be moved when nodes are out of balance (default: 1)", Kind.BOOLEAN),
     Param("comment", "a description", may_be_empty=True),
     Param("group", "its group (only while groups wait to become rules)", max_chars=128),
     Param("type", "the kind of guest; the sid says it already", choices=("vm", "ct")),

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from haven.api.params import fits_one_line
 from haven.cli.text import shortened
 
 Value = str | int | bool
@@ -253,7 +254,7 @@ def _value(param: Param, word: str) -> Value:
         return _boolean(word)
     if param.kind is Kind.INTEGER:
         return _integer(param, word)
-    if not word.isprintable():
+    if not fits_one_line(word):
         raise ValueError(
             f"invalid format - line breaks and control characters are not allowed: '{shortened(word)}'"
         )

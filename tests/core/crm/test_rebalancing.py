@@ -68,6 +68,13 @@ def test_partners_go_along() -> None:
     assert [crm.state(sid) for sid in ("ct:104", "vm:103")] == [S.RELOCATE, S.RELOCATE]
 
 
+def test_one_that_is_not_to_be_moved_is_left_alone_with_its_partners() -> None:
+    crm = lopsided()
+    crm.together("friends", "vm:101 ct:104")
+    crm.config("vm:101", auto_rebalance=False)
+    assert evened(crm) == ["auto_rebalance vm:102 migrate node2 1.41 0.94"]
+
+
 def test_one_whose_configuration_is_damaged_is_left_alone_with_its_partners() -> None:
     """Nothing is known of what is wanted of it; and all others would wait for its move."""
     crm = lopsided()

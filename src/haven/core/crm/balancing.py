@@ -32,9 +32,8 @@ def _something_moves(desk: Desk) -> bool:
 
 
 def _move_one(desk: Desk) -> None:
-    """Not one whose configuration is damaged: its move would wait for the mend, and all others for its move."""
-    options, damaged = desk.options, desk.view.damaged_of("config")
-    move = choose_move(desk.placement, options.method, options.margin, left_alone=damaged)
+    options = desk.options
+    move = choose_move(desk.placement, options.method, options.margin, left_alone=_left_alone(desk))
     if move is None:
         return
     verb = Verb.MIGRATE if can_move_live(desk.services[move.leader]) else Verb.RELOCATE
@@ -50,3 +49,10 @@ def _move_one(desk: Desk) -> None:
         imbalance_to=after,
     )
     queue_move(desk, move.leader, verb, move.target)
+
+
+def _left_alone(desk: Desk) -> frozenset[str]:
+    """Who is not to be moved; and whose configuration is damaged: its move would wait for the mend, and all others
+    for its move."""
+    settled = (sid for sid, config in desk.configs.items() if not config.may_be_rebalanced)
+    return desk.view.damaged_of("config").union(settled)

@@ -46,6 +46,7 @@ class ServiceConfig:
     restart_on: RestartOn | None = None
     origin: Origin | None = None
     group: str | None = None
+    auto_rebalance: bool | None = None
 
     @property
     def kind(self) -> str:
@@ -56,6 +57,11 @@ class ServiceConfig:
     def returns(self) -> bool:
         """failback: it goes back to a preferred node when it can."""
         return self.failback is not False
+
+    @property
+    def may_be_rebalanced(self) -> bool:
+        """auto-rebalance: it may be moved when nodes are out of balance."""
+        return self.auto_rebalance is not False
 
     @property
     def wanted(self) -> Wanted:
