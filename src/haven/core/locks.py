@@ -26,8 +26,8 @@ def is_ours(view: View, name: str, node: str) -> bool:
 
 
 def is_free(view: View, name: str) -> bool:
-    """Whether anybody may take it: released, expired, or never taken."""
-    return view.lock(name) is None
+    """Whether anybody may take it: released, expired, or never taken; but not one that cannot be read."""
+    return view.lock(name) is None and _key(name) not in view.damaged
 
 
 def take(view: View, name: str, node: str, holder: str) -> Transaction:

@@ -336,8 +336,8 @@ def _wake_at_s(desk: Desk) -> float | None:
 
 
 def _hold_ends_s(desk: Desk) -> list[float]:
-    """While HA is disarmed nobody ends a hold."""
-    holds = [service.held for service in desk.services.values() if service.held]
+    """While HA is disarmed nobody ends a hold, nor while a configuration is damaged: no look would."""
+    holds = [service.held for sid, service in desk.services.items() if service.held and sid in desk.configs]
     return [desk.now.boottime_s + hold.until.remaining_s(desk.now) for hold in holds]
 
 

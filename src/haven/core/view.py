@@ -153,6 +153,10 @@ class View:
         """Whether nobody can say any more who may run this VM."""
         return f"run/{uuid}" in self.damaged
 
+    def agent_is_damaged(self, node: str) -> bool:
+        """Whether nobody can say any more which epoch a node is in, nor what became of it."""
+        return f"agent/{node}" in self.damaged
+
     def damaged_of(self, kind: str) -> frozenset[str]:
         """The names of that kind's records which are there and cannot be read."""
         return frozenset(name for key in self.damaged for of, name in [_split(key)] if of == kind)

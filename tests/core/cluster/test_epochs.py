@@ -105,6 +105,31 @@ def test_a_node_that_takes_its_lock_before_its_services_have_left_keeps_them(
     assert (crm.state(SID), crm.status(SID).node) == (S.STARTED, NODE3)
 
 
+@pytest.mark.parametrize("armed", [False, True])
+def test_a_lost_node_whose_record_cannot_be_read_is_not_taken_for_dead(crm: Crm, *, armed: bool) -> None:
+    """Without a watchdog it may run its VMs for ever. All others are looked after meanwhile."""
+    agent(crm, NODE3, armed=armed)
+    crm.service("vm:104", node=NODE2, running=True)
+    crm.store.damaged.add("agent/node3")
+    lose(crm, NODE3)
+    crm.rounds(5)
+    assert (crm.state(SID), crm.status(SID).node) == (S.FENCE, NODE3)
+    assert "what node3 said of itself is damaged in the store" in crm.status(SID).reason
+    crm.config("vm:104", node=NODE2, state=Wanted.STOPPED)
+    crm.rounds()
+    assert crm.state("vm:104") is S.REQUEST_STOP
+    crm.store.damaged.clear()
+    crm.rounds(5)
+    assert crm.status(SID).node == (NODE1 if armed else NODE3)
+
+
+def test_a_lock_that_cannot_be_read_is_not_free(crm: Crm) -> None:
+    crm.store.damaged.add("lock/agent/node3")
+    lose(crm, NODE3, locked=True)
+    crm.rounds(5)
+    assert crm.state(SID) is S.STARTED
+
+
 def test_a_fencing_that_was_cut_is_finished_by_whichever_manager_comes(crm: Crm) -> None:
     lose(crm, NODE3)
     retired = replace(crm.read("agent/node3"), retired=True)

@@ -7,7 +7,7 @@ import pytest
 from haven.core.hypervisor import Power, Why
 from haven.core.order import Move, Order, Start
 from haven.core.records import RunKey
-from haven.core.transaction import Put
+from haven.core.transaction import Delete, Put
 from haven.core.words import ExitCode, ServiceState
 from tests.core.cluster.lrm_rig import NODE1, NODE2, SID, UUID, Lrm
 
@@ -166,6 +166,28 @@ def test_when_the_target_is_certain_to_be_dead_the_vm_is_the_sources_again(lrm: 
         assert result_code(fresh) is ExitCode.ERROR, end
         key = fresh.key()
         assert key and key.target is None, end
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_a_target_whose_record_cannot_be_read_is_not_taken_for_dead(lrm: Lrm, *, left: bool) -> None:
+    """Found by the search: the source started the VM that had just arrived there. Also once nobody asks for the
+    move any more."""
+    begin(lrm)
+    lrm.store.damaged.add("agent/node2")
+    lrm.holder, lrm.memory = "lrm-2", replace(lrm.memory, vms={}, restored=False)
+    lrm.pass_time(0.5)
+    lrm.gone()
+    if left:
+        lrm.write(Delete(f"config/{SID}"), Delete(f"service/{SID}"))
+    assert lrm.look() == []
+    key = lrm.key()
+    assert key and (key.target, key.asks) == (NODE2, True)
+    lrm.store.damaged.clear()
+    assert lrm.look() == []
+    lrm.other(retired=True)
+    lrm.look()
+    key = lrm.key()
+    assert key is None or key.target is None
 
 
 def test_a_vm_that_is_found_running_here_did_not_leave(lrm: Lrm) -> None:

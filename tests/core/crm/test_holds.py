@@ -41,6 +41,21 @@ def test_the_new_manager_counts_in_its_own_time_whatever_the_wall_clock_does_the
     assert hold.until.remaining_s(replace(crm.now(), wall_s=0.0)) == LONG_S
 
 
+def test_a_hold_whose_time_is_up_wakes_nobody_while_the_configuration_is_damaged() -> None:
+    """Found by the search (815443): nothing can be done for it, and the mend wakes everybody."""
+    crm = Crm(Policy.HAVEN)
+    held(crm, of_another_host=False)
+    crm.step()
+    assert crm.decision.wake_at_s is not None
+    crm.store.damaged.add(f"config/{SID}")
+    crm.at_s += LONG_S + 1.0
+    crm.step()
+    assert crm.decision.wake_at_s is None
+    crm.store.damaged.clear()
+    crm.step()
+    assert crm.state(SID) is S.STARTED
+
+
 def test_while_disarmed_a_hold_whose_time_is_up_wakes_nobody() -> None:
     """It ended in a loop: the manager was to look again at once, for ever."""
     crm = Crm(Policy.HAVEN)

@@ -218,6 +218,13 @@ MUTANTS = (
         ("network", "partition", "damage"),
     ),
     Mutant(
+        "a host whose record is damaged is taken for dead",
+        (Words(run_keys, "may_be_running", "view.agent_is_damaged(node)", "False"),),
+        (GIVEN_UP, TWICE),
+        ("service", "guest", "kill", "damage"),
+        range(901, 951),
+    ),
+    Mutant(
         "a frozen VM that waits for a host which never returns",
         (Words(resting, "freeze", "desk.is_offline_for(service.node)", "False"),),
         (STUCK,),

@@ -29,7 +29,7 @@ def claim_on(desk: Desk, uuid: str) -> Claim:
 
 
 def may_run(desk: Desk, uuid: str, node: str, epoch: str | None) -> bool:
-    return may_be_running(desk.view.agents().get(node), epoch, uuid)
+    return may_be_running(desk.view, node, epoch, uuid)
 
 
 def without_owner(key: RunKey) -> RunKey | None:

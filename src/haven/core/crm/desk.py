@@ -4,7 +4,7 @@ from collections.abc import Set
 from dataclasses import replace
 from typing import Any
 
-from haven.core import sentences
+from haven.core import locks, sentences
 from haven.core.clock import LATE_TICKS, Now
 from haven.core.contract import ManagerObservation
 from haven.core.crm.lasting import asked_timeout_s, hold_for, owed_stop
@@ -168,7 +168,7 @@ class Desk:
     def _is_lost(self, node: str) -> bool:
         """In `fast` pacing there is no delay: what counts is that its agent lock is free. But when this host
         itself has just booted, or nobody has ever seen the node, it is given the time to boot, too."""
-        if self.is_member_online(node) or self.view.lock(f"agent/{node}") is not None:
+        if self.is_member_online(node) or not locks.is_free(self.view, locks.agent(node)):
             return False
         if node in self.last_online_s:
             return True

@@ -14,7 +14,7 @@ from haven.core.crm.node_states import Finding
 from haven.core.records import AgentEpoch, FenceMark, ServiceStatus
 from haven.core.service import Trigger
 from haven.core.transaction import ABSENT, Guard, Put, Transaction
-from haven.core.words import Kind, Level, NodeState, ServiceState
+from haven.core.words import MEND_DAMAGED, Kind, Level, NodeState, ServiceState
 
 
 class Proof(StrEnum):
@@ -24,6 +24,7 @@ class Proof(StrEnum):
     EXPIRED = "its lock ran out, and its watchdog has reset it"
     ALIVE = "it holds its lock"
     UNARMED = "its lock ran out, but it had no watchdog"
+    UNREADABLE = "its lock ran out, and its record cannot be read"
 
 
 def fence_lost_nodes(desk: Desk, sids: Iterable[str]) -> bool:
@@ -59,8 +60,16 @@ def _fence(desk: Desk, node: str) -> bool:
     if proof is Proof.EXPIRED:
         _retire(desk, node)
     else:
-        _wait(desk, node, f"waits: {node} has no watchdog; once it is off for certain: haven fence confirm {node}")
+        why = f"{node} has no watchdog; " if proof is Proof.UNARMED else ""
+        _wait(desk, node, f"waits: {why}{way_out(node, proof)}")
     return False
+
+
+def way_out(node: str, proof: Proof) -> str:
+    """What a person can do about a lost node that is not fenced by itself."""
+    if proof is Proof.UNREADABLE:
+        return f"what {node} said of itself is damaged in the store, it may run VMs: {MEND_DAMAGED}"
+    return f"once {node} is off for certain: haven fence confirm {node}"
 
 
 def _waiting_on(desk: Desk, node: str) -> list[ServiceStatus]:
@@ -111,6 +120,8 @@ def proof_of(desk: Desk, node: str) -> Proof:
     agent = desk.view.agents().get(node)
     if not locks.is_free(desk.view, locks.agent(node)):
         return Proof.ALIVE
+    if desk.view.agent_is_damaged(node):
+        return Proof.UNREADABLE
     if agent is None or agent.retired or agent.released:
         return Proof.DEAD
     return Proof.EXPIRED if agent.armed else Proof.UNARMED

@@ -41,8 +41,8 @@ def _wait_for(desk: Desk, service: ServiceStatus, node: str) -> None:
     then = "it was asked"
     if desk.is_offline_for(node):
         desk.awaited.add(node)
-        if epochs.proof_of(desk, node) is not epochs.Proof.EXPIRED:
-            then = f"once {node} is off for certain: haven fence confirm {node}"
+        if (proof := epochs.proof_of(desk, node)) is not epochs.Proof.EXPIRED:
+            then = epochs.way_out(node, proof)
     sentence = f"waits: {node} may be running it since the move from {service.node}; {then}"
     if desk.explain(service, sentence, "SAFETY 6"):
         desk.say(Kind.VM_NOTE, service.sid, sentence, "SAFETY 6", Level.WARN)

@@ -138,7 +138,7 @@ class Moves(Part):
             return f"a migration to {target} is under way", ""
         if vm is not None and vm.power is Power.RUNNING:
             return "", self._stayed(key, "it did not leave")
-        if not may_be_running(self._view.agents().get(target), key.target_epoch, key.uuid):
+        if not may_be_running(self._view, target, key.target_epoch, key.uuid):
             return "", self._stayed(key, f"{target} was lost during the move")
         if not key.asks:
             self._settle(replace(key, asks=True))

@@ -155,9 +155,11 @@ class _Stand:
     def _questions(self) -> int:
         """Of how many VMs it is asked whether they are here, since a move whose end nobody knows. Only who holds
         the lock answers (SAFETY 6), even if there is nothing else to do here, as after a boot."""
-        agent, node = self._seen.view.agents().get(self._seen.node), self._seen.node
+        view, node = self._seen.view, self._seen.node
+        if view.agent_is_damaged(node):
+            return 0  # it gets no lock, and so cannot answer
         asking = (key for key in self._keys_under_way() if key.asks and key.target == node)
-        return sum(may_be_running(agent, key.target_epoch, key.uuid) for key in asking)
+        return sum(may_be_running(view, node, key.target_epoch, key.uuid) for key in asking)
 
     def _is_moving(self) -> bool:
         """A move from or to here is not finished: the lock is not given back before (SAFETY 6)."""

@@ -1,6 +1,7 @@
 """Random plans: the seed is everything, so the same seed gives the same cluster, guests, rules and events."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from random import Random
@@ -55,7 +56,7 @@ def generate(seed: int, scope: Scope) -> Plan:
     events += [make.one(kept_off, scope.only) for _ in range(count)]
     damage = [(weight, line) for weight, line in lines.damage if not scope.only or kind_of(line) in scope.only]
     count = chance.randint(0, scope.faults // 5) if damage else 0
-    events += [make.one(damage, scope.only) for _ in range(count)]
+    events += [make.aimed(make.one(damage, scope.only), events) for _ in range(count)]
     return Plan(
         seed,
         scope.pacing,
@@ -136,6 +137,17 @@ class _Events:
         fitting = [(weight, line) for weight, line in lines if kind_of(line) in only] or lines
         make = self.chance.choices([line for _, line in fitting], [weight for weight, _ in fitting])[0]
         return Event(at_s, make(self))
+
+    def aimed(self, damage: Event, others: Sequence[Event]) -> Event:
+        """Half of the damage strikes just then what a fault or a wish names: that is when records are read."""
+        words = [(other, word) for other in others for word in re.split("[ ,]", other.line)]
+        named = [(other, word) for other, word in words if word in (*self.nodes, *self.sids)]
+        if not named or self.chance.random() < 0.5:
+            return damage
+        other, word = self.chance.choice(named)
+        kinds = BY_NODE if word in self.nodes else (*BY_SID, *BY_UUID)
+        at_s = min(round(other.at_s + self.chance.uniform(0.0, 3.0), 3), self._end_s)
+        return Event(at_s, f"damage {word} {self.any(*kinds)} {self.seconds(*LEASE)}")
 
     def _when(self) -> float:
         if self.chance.random() < 0.5:
