@@ -133,6 +133,8 @@ def test_a_host_that_cannot_use_the_store_is_told() -> None:
 def test_what_is_frozen_waits_for_its_host() -> None:
     text = THREE + "options:\n  shutdown_policy: freeze\nat 60 s: node3 is shut down\n"
     assert waits(text, 65, "vm:103") == "node3, which is off: it is left as it is until its node daemon is back"
+    back = "node3 went down to come back; if it does not, once it is off for certain: haven fence confirm node3"
+    assert waits(text, 90, "vm:103") == back
 
 
 def test_a_host_that_goes_down_is_waited_for() -> None:
