@@ -200,6 +200,15 @@ def test_a_vm_that_waits_says_what_for(world: World, state: ServiceState, wait: 
     assert explain(world)["next"]["sentence"] == wait
 
 
+@pytest.mark.parametrize("returns", [True, False])
+def test_a_vm_that_maintenance_moved_here_is_told_to_return(world: World, returns: bool) -> None:
+    protected(world, maintenance_node="node9")
+    world.put("config/vm:102", replace(world.store.read().configs()["vm:102"], failback=returns))
+    said = "nothing while it runs; if it dies, it is started again"
+    back = "; it returns to node9 when the maintenance there is over" if returns else ""
+    assert explain(world)["next"]["sentence"] == said + back
+
+
 def test_a_vm_that_qemu_paused_for_a_disk_error_is_named_with_what_haven_does(world: World) -> None:
     protected(world)
     world.libvirt.present["u-2"] = guest("u-2", "web", "io-error", hint=102)

@@ -12,6 +12,7 @@ from haven.api.routes import Call, Route
 from haven.api.rule_story import binding_rules
 from haven.api.vms import known_sid
 from haven.core.hands_off import Reserve
+from haven.core.records import ServiceConfig, ServiceStatus
 from haven.core.sentences import duration
 from haven.core.words import DisarmState, HandsOff, ServiceState, Verb, Wanted
 
@@ -121,8 +122,14 @@ def _next_sentence(vm: VmOutlook) -> str:
     if vm.config.wanted is Wanted.STARTED and vm.power == "paused":
         return "nothing: haven leaves a paused VM as it is"
     if vm.config.wanted is Wanted.STARTED:
-        return "nothing while it runs; if it dies, it is started again" if vm.runs else "it is about to be started"
+        return _while_it_runs(vm.service, vm.config) if vm.runs else "it is about to be started"
     return "it is about to be stopped" if vm.runs else "nothing: it stays off, also after a boot of the host"
+
+
+def _while_it_runs(service: ServiceStatus | None, config: ServiceConfig) -> str:
+    home = service.maintenance_node if service and service.maintenance_node != service.node else None
+    back = f"; it returns to {home} when the maintenance there is over" if home and config.returns else ""
+    return f"nothing while it runs; if it dies, it is started again{back}"
 
 
 def _hands_off(hands: Reserve | None, *, runs: bool) -> str:

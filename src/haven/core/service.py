@@ -33,7 +33,7 @@ class Trigger(StrEnum):
     FENCED = "its node is fenced"
     NODE_BACK = "its node is back before it was fenced"
     RECOVERED = "a new node is found"
-    FROZEN = "its node's LRM restarts"
+    FROZEN = "its node's LRM restarts, or its node goes down"
     UNFROZEN = "its node's LRM is back"
     WANTED_STARTED = "wanted state is started"
     DISABLED = "wanted state is disabled"
@@ -113,7 +113,9 @@ TRANSITIONS: dict[tuple[ServiceState, Trigger], Transition] = {
     (_S.RECOVERY, _T.RECOVERED): Transition(None, "R-4.30", "recovered on {node}{detail}"),
     (_S.RECOVERY, _T.DISABLED): Transition(_S.STOPPED, "R-4.31", "given up: wanted disabled{by}"),
     **{
-        (state, _T.FROZEN): Transition(_S.FREEZE, "4.1", "left as it is: the LRM of {node} restarts")
+        (state, _T.FROZEN): Transition(
+            _S.FREEZE, "4.1", "left as it is until the LRM of {node} is back: it restarts, or the host goes down"
+        )
         for state in (_S.STARTED, _S.STOPPED, _S.REQUEST_STOP)
     },
     (_S.FREEZE, _T.UNFROZEN): Transition(None, "R-4.33", "taken care of again: the LRM of {node} is back"),

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from haven.core.placement.explain import explain_selection
 from haven.core.placement.select import Placement
-from haven.core.records import NodeAffinityRule, Rule, ServiceConfig, ServiceStatus
-from haven.core.sentences import ends
-from haven.core.words import Affinity, Kind, NodeState, Preference, ServiceState, Wanted
+from haven.core.records import NodeAffinityRule, Rule, ServiceStatus
+from haven.core.words import Affinity, Kind, NodeState, Preference, ServiceState
 from haven.sim.errors import CaseError
+from haven.sim.explain_moment import Moment
+from haven.sim.explain_waits import waits_for
 from haven.sim.running import Ran
 from haven.sim.scenario.names import hint
 from haven.sim.timeline import guests_of
@@ -16,8 +17,6 @@ from haven.sim.told import Told
 from haven.sim.track import Picture
 
 _RECENT = 5
-WAITS = "waits: "
-"""So begin the reasons that say what a service waits for."""
 _LOOKS_FOR_A_NODE = (ServiceState.RECOVERY, ServiceState.FENCE, ServiceState.REQUEST_START)
 
 
@@ -40,6 +39,7 @@ def explain(ran: Ran, sid: str, at_s: float) -> Explanation:
     known = guests_of(ran.story.track)
     if sid not in known:
         raise CaseError(f"guest {sid!r} is not in this scenario at {at_s:g} s; {hint(sid, known, 'there are')}")
+    moment = _moment(ran)
     config, service = now.config(sid), now.service(sid)
     told = [one for one in ran.story.track.told if one.event.sid == sid and one.t_s <= at_s]
     return Explanation(
@@ -47,10 +47,16 @@ def explain(ran: Ran, sid: str, at_s: float) -> Explanation:
         wanted=f"wanted {config.wanted}, its definition lies on {config.node}" if config else "not configured",
         decision=_decision(service, told),
         rules=tuple(binding_rules(now, sid, ran.placement)),
-        nodes=tuple(_nodes(service, ran.placement)),
-        waits=_waits_for(service, config, now),
+        nodes=tuple(_nodes(service, ran.placement, moment)),
+        waits=waits_for(service, config, moment),
         recent=tuple(_said(one) for one in told[-_RECENT:]),
     )
+
+
+def _moment(ran: Ran) -> Moment:
+    track = ran.story.track
+    assert track.world is not None, "a run has a world"
+    return Moment(track.now, track.world.reach(), frozenset(ran.inputs.nodes))
 
 
 def _where(sid: str, service: ServiceStatus | None, now: Picture) -> str:
@@ -106,59 +112,36 @@ def _rule_sentence(rule: Rule) -> str:
 # Nodes
 
 
-def _nodes(service: ServiceStatus | None, placement: Placement | None) -> Iterator[str]:
-    """What the manager would select now, and why not another one."""
-    if service is None or placement is None:
+def _nodes(service: ServiceStatus | None, placement: Placement | None, moment: Moment) -> Iterator[str]:
+    """What the manager would select now, and of each other node of the cluster why not that one. Without quorum
+    or store it can decide nothing, whatever it still believes."""
+    if service is None or placement is None or not moment.reach.at_store:
         return
     preference = Preference.BEST_SCORE if service.state in _LOOKS_FOR_A_NODE else Preference.NONE
     selection = explain_selection(service.sid, preference, placement)
-    for node, why in selection.reasons.items():
+    for node in sorted(moment.nodes | selection.reasons.keys()):
+        if node in placement.online:
+            why = selection.reasons[node] + _but(node, service, placement, moment)
+        else:
+            why = _away(node, service, placement, moment)
         yield f"{node}{' (selected)' if node == selection.node else ''}: {why}"
 
 
-# What it waits for
+def _but(node: str, service: ServiceStatus, placement: Placement, moment: Moment) -> str:
+    """What else is to know of a node that the manager takes for online."""
+    trouble = moment.trouble_of(node)
+    if trouble:
+        return f" (it {trouble}, which the manager does not know yet)"
+    return " (though it goes down)" if node == service.node and node in placement.leaving else ""
 
 
-def _waits_for(service: ServiceStatus | None, config: ServiceConfig | None, now: Picture) -> str:
-    if service is None:
-        return "nothing: HA leaves it alone"
-    record = now.view.manager()
-    if service.held:
-        return f"the end of its hold: it is tried again {ends(service.held)}"
-    if service.reason.startswith(WAITS):
-        return service.reason.removeprefix(WAITS)
-    if service.cmd and service.state in (ServiceState.STARTED, ServiceState.STOPPED):
-        where = f" to {service.cmd.target}" if service.cmd.target else ""
-        return f"the manager's next round: {service.cmd.verb}{where} was asked for"
-    if service.state is ServiceState.FREEZE and record and record.disarm:
-        return f"a person: HA is {record.disarm.state}; arm-ha ends it"
-    if service.state is ServiceState.STARTED:
-        return _started_waits_for(service, now)
-    if service.state is ServiceState.STOPPED and config and config.wanted is not Wanted.STARTED:
-        return f"nothing: it is wanted {config.wanted}"
-    return _WAITS[service.state].format(node=service.node, target=service.target)
-
-
-def _started_waits_for(service: ServiceStatus, now: Picture) -> str:
-    state = now.node_state(service.node)
-    if state not in (NodeState.ONLINE, NodeState.MAINTENANCE):
-        return f"{service.node}, which is {state}: it is fenced if it gives no sign of life (R-4.10)"
-    if not now.runs(service.sid):
-        return f"the node daemon of {service.node}, which has to start it"
-    if state is NodeState.MAINTENANCE:
-        return "another node that may take it: its own is in maintenance"
-    return "nothing: it runs"
-
-
-_WAITS = {
-    ServiceState.REQUEST_START: "the manager's next look",
-    ServiceState.REQUEST_START_BALANCE: "the node daemon of {node}, which has to hand it over to {target}",
-    ServiceState.REQUEST_STOP: "the node daemon of {node}, which has to stop it",
-    ServiceState.STOPPED: "the manager's next round",
-    ServiceState.MIGRATE: "the node daemon of {node}, which moves it to {target} while it runs",
-    ServiceState.RELOCATE: "the node daemon of {node}, which stops it and moves it to {target}",
-    ServiceState.FENCE: "certainty that {node} runs nothing: its agent lock is not renewed, and has to run out",
-    ServiceState.RECOVERY: "a node that may take it; see below why none can",
-    ServiceState.FREEZE: "the node daemon of {node} to be active again",
-    ServiceState.ERROR: "a person: set it to disabled, mend the cause, set it to started",
-}
+def _away(node: str, service: ServiceStatus, placement: Placement, moment: Moment) -> str:
+    """Of a node that no service is sent to. Maintenance is what the manager says; else how it really is counts."""
+    trouble = moment.trouble_of(node)
+    if moment.now.node_state(node) is not NodeState.MAINTENANCE:
+        return f"not online: it {trouble or moment.state_of(node)}"
+    config = placement.configs.get(service.sid)
+    has_left = service.maintenance_node == node != service.node
+    returns = has_left and config is not None and config.returns
+    really = f" (it {trouble})" if trouble else ""
+    return f"in maintenance{really}{'; it returns here when that ends' if returns else ''}"

@@ -10,7 +10,7 @@ from haven.sim.cluster import Cluster, Role
 from haven.sim.daemons import manager_sees
 from haven.sim.inputs import Inputs
 from haven.sim.rounds import Rounds, RunError
-from haven.sim.world import Tell, Watch
+from haven.sim.world import Reach, Tell, Watch
 
 ABORT_AFTER_S = 10_000
 
@@ -29,6 +29,11 @@ class PveScene:
 
     def powered(self) -> frozenset[str]:
         return frozenset(name for name, host in self.cluster.hosts.items() if host.power)
+
+    def reach(self) -> Reach:
+        """Locks run out between two rounds here, each daemon by its own clock: at no moment to be named."""
+        quorate = frozenset(name for name, host in self.cluster.hosts.items() if self.cluster.is_quorate(host))
+        return Reach(quorate, frozenset(name for name in quorate if not self.cluster.hosts[name].store_broken))
 
 
 class PveWorld(PveScene):

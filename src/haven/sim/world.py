@@ -1,6 +1,7 @@
 """What a scenario needs of a simulated world, whatever the pacing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from haven.core.placement.select import Placement
@@ -9,6 +10,18 @@ from haven.sim.told import Told
 
 Tell = Callable[[Told], None]
 Watch = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Who can take part in decisions now. `quorate`: the nodes in the part of the cluster that has quorum.
+    `at_store`: those of them that reach the store. `lock_ends_s`: when a lock runs out unless it is renewed, by
+    its name; only of locks that run out at a known moment.
+    """
+
+    quorate: frozenset[str]
+    at_store: frozenset[str]
+    lock_ends_s: Mapping[str, float] = field(default_factory=dict)
 
 
 class Scene(Protocol):
@@ -22,6 +35,9 @@ class Scene(Protocol):
 
     def powered(self) -> frozenset[str]:
         """The nodes that have power now."""
+
+    def reach(self) -> Reach:
+        """Which nodes have quorum and the store now."""
 
 
 class World(Scene, Protocol):

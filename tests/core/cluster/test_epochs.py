@@ -175,7 +175,8 @@ def test_when_more_than_half_of_the_hosts_vanish_at_once_none_is_fenced(crm: Crm
     lose(crm, NODE2, NODE3)
     crm.rounds(20)
     assert crm.state(SID) is S.FENCE
-    assert "2 of 3 hosts were lost at once" in crm.status(SID).reason
+    counted = "2 of the 3 hosts with protected VMs and a watchdog (node1, node2, node3)"
+    assert f"{counted} were lost at once" in crm.status(SID).reason
     agent(crm, NODE2)
     crm.returns(NODE2)
     crm.step()
@@ -183,6 +184,19 @@ def test_when_more_than_half_of_the_hosts_vanish_at_once_none_is_fenced(crm: Crm
     assert crm.decision.wake_at_s == crm.at_s + 15.0
     crm.rounds()
     assert crm.status(SID).node == NODE1, "one returned: the other is alone, and fenced"
+
+
+def test_of_many_hosts_that_are_counted_some_are_named(crm: Crm) -> None:
+    more = [f"node{number}" for number in range(4, 11)]
+    for node in more:
+        crm.members[node] = crm.members[NODE2]
+        agent(crm, node)
+    crm.rounds()
+    lose(crm, NODE2, NODE3, *more)
+    crm.rounds(2)
+    named = "node1, node10, node2, node3, node4, node5, node6, node7 and 2 more"
+    counted = f"9 of the 10 hosts with protected VMs and a watchdog ({named})"
+    assert f"{counted} were lost at once" in crm.status(SID).reason
 
 
 def test_two_hosts_lost_at_different_times_are_no_storm(crm: Crm) -> None:

@@ -210,6 +210,8 @@ def test_services_of_an_lrm_that_restarts_are_frozen(state: ServiceState) -> Non
     crm.service("vm:101", state)
     crm.lrm(NODE1, LrmMode.RESTART)
     assert crm.rounds(3) == [f"service_state vm:101 {state} freeze"]
+    told = "left as it is until the LRM of node1 is back: it restarts, or the host goes down"
+    assert crm.status("vm:101").reason == told, "a host that is shut down does not restart"
     crm.lrm(NODE1, LrmMode.ACTIVE)
     crm.rounds()
     assert crm.state("vm:101") is (S.STARTED if state is S.STARTED else S.REQUEST_STOP)

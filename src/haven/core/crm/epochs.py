@@ -16,6 +16,8 @@ from haven.core.service import Trigger
 from haven.core.transaction import ABSENT, Guard, Put, Transaction
 from haven.core.words import MEND_DAMAGED, Kind, Level, NodeState, ServiceState
 
+_NAMES_SHOWN = 8
+
 
 class Proof(StrEnum):
     """What is known of a lost node."""
@@ -217,13 +219,20 @@ def _storm(desk: Desk) -> bool:
     time to come back, too. Only the expiry of locks is doubted then: a host that left in order, or that a person
     confirmed to be off, is certain to run nothing."""
     agents = desk.view.agents().values()
-    armed = [agent.node for agent in agents if agent.armed and not agent.released and not agent.retired]
+    armed = sorted(agent.node for agent in agents if agent.armed and not agent.released and not agent.retired)
     lost = [node for node in armed if proof_of(desk, node) is Proof.EXPIRED and not desk.is_member_online(node)]
     times_s = sorted(desk.last_online_s.get(node, 0.0) for node in lost)
     together = [t_s for t_s in times_s if times_s[-1] - t_s <= desk.ttl_s]
     if len(together) >= 2 and 2 * len(together) > len(armed):
         desk.storm_until_s = desk.now.boottime_s + desk.ttl_s
-        sentence = f"waits: {len(together)} of {len(armed)} hosts were lost at once, so none is fenced by itself"
+        counted = f"the {len(armed)} hosts with protected VMs and a watchdog ({_few(armed)})"
+        sentence = f"waits: {len(together)} of {counted} were lost at once, so none is fenced by itself"
         for node in lost:
             _wait(desk, node, f"{sentence}; once {node} is off for certain: haven fence confirm {node}")
     return desk.now.boottime_s < desk.storm_until_s
+
+
+def _few(nodes: list[str]) -> str:
+    """Their names, as long as people can take them in."""
+    more = f" and {len(nodes) - _NAMES_SHOWN} more" if len(nodes) > _NAMES_SHOWN else ""
+    return f"{', '.join(nodes[:_NAMES_SHOWN])}{more}"

@@ -32,11 +32,11 @@ def _with_a_lost_node(desk: Desk, service: ServiceStatus) -> None:
         return
     way_out = f"once it is off for certain: haven fence confirm {node}"
     if not desk.unseen_for(node, RESTARTS_WITHIN_S):
-        desk.explain(service, f"waits: {node} restarts; if it does not come back, {way_out}", "R-4.33")
+        sentence = f"waits: {node} went down to come back; if it does not, {way_out}"
+        desk.explain(service, sentence, "R-4.33")
         return
-    sentence = (
-        f"waits: {node} has not come back from its restart for {sentences.duration(RESTARTS_WITHIN_S)}; {way_out}"
-    )
+    late = sentences.duration(RESTARTS_WITHIN_S)
+    sentence = f"waits: {node} went down in order, and has not come back for {late}; {way_out}"
     if desk.explain(service, sentence, "R-4.33"):
         desk.say(Kind.VM_NOTE, service.sid, sentence, "R-4.33", Level.ERR)
 

@@ -15,10 +15,11 @@ from haven.sim.fast.guests import Guest
 from haven.sim.fast.host import Host
 from haven.sim.fast.people import LineError
 from haven.sim.fast.process import Process
+from haven.sim.fast.store import LEASED
 from haven.sim.fast.world import Watch, World
 from haven.sim.inputs import DEFAULT_CAPACITY, Inputs
 from haven.sim.told import Told
-from haven.sim.world import Tell
+from haven.sim.world import Reach, Tell
 from haven.sim.world import Watch as Look
 
 ALWAYS = 10**9
@@ -142,6 +143,14 @@ class FastWorld:
 
     def powered(self) -> frozenset[str]:
         return frozenset(name for name, host in self._world.hosts.items() if host.power)
+
+    def reach(self) -> Reach:
+        world = self._world
+        return Reach(
+            frozenset(name for name, host in world.hosts.items() if world.is_quorate(host)),
+            frozenset(name for name, host in world.hosts.items() if world.reaches_store(host)),
+            {key.removeprefix(LEASED): until_s for key, until_s in world.store.until_s.items()},
+        )
 
     def placement(self) -> Placement | None:
         """As the master would see it; None while there is none."""

@@ -146,9 +146,13 @@ class World:
         a, b = self.hosts[one], self.hosts[other]
         return a.power and b.power and a.network and b.network and a.group == b.group
 
+    def is_quorate(self, host: Host) -> bool:
+        """Whether it is in the part of the cluster that has quorum."""
+        return host.name in self._majority
+
     def reaches_store(self, host: Host) -> bool:
-        """Whether it is in the part of the cluster that has quorum, and the store there works."""
-        return self.store_is_up and host.name in self._majority and not host.cut_off
+        """Whether it is in that part, and the store there works."""
+        return self.store_is_up and self.is_quorate(host) and not host.cut_off
 
     def network_changed(self) -> None:
         before, self._majority = self._majority, self._find_majority()
