@@ -62,8 +62,7 @@ def _fence(desk: Desk, node: str) -> bool:
     if proof is Proof.EXPIRED:
         _retire(desk, node)
     else:
-        why = f"{node} has no watchdog; " if proof is Proof.UNARMED else ""
-        _wait(desk, node, f"waits: {why}{way_out(node, proof)}")
+        _wait(desk, node, f"waits: {way_out(node, proof)}")
     return False
 
 
@@ -71,6 +70,8 @@ def way_out(node: str, proof: Proof) -> str:
     """What a person can do about a lost node that is not fenced by itself."""
     if proof is Proof.UNREADABLE:
         return f"what {node} said of itself is damaged in the store, it may run VMs: {MEND_DAMAGED}"
+    if proof is Proof.UNARMED:
+        return f"{node} has no watchdog; once it is off for certain: haven fence confirm {node}"
     return f"once {node} is off for certain: haven fence confirm {node}"
 
 
