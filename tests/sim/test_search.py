@@ -1,8 +1,13 @@
 """The fault search: clean for the core as it is, the same for the same seed, and small when it finds something."""
 
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from haven.core import lease
@@ -207,3 +212,37 @@ def test_a_plan_without_faults_leaves_everything_running() -> None:
     plan = replace(generate(5, SMALL), events=())
     assert isinstance(plan, Plan)
     assert carry_out(plan).violation is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_who_ends_it_early_is_told_what_was_searched_and_no_process_stays(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    words = ["sim", "search", "--nodes", "1..1", "--guests", "1..1", "--seconds", "200", "--save", str(tmp_path)]
+    running = subprocess.Popen([sys.executable, "-m", "haven", *words], stdout=subprocess.PIPE, text=True)
+    workers = _workers(running.pid)
+    running.send_signal(number)
+    told, _ = running.communicate(timeout=60)
+    assert running.returncode == 0
+    assert told.endswith("no promise broken\n")
+    assert (tmp_path / "search.json").exists()
+    assert not psutil.wait_procs(workers, timeout=30)[1]
+
+
+def test_no_process_stays_when_it_is_killed(tmp_path: Path) -> None:
+    running = subprocess.Popen([sys.executable, "-m", "haven", "sim", "search", "--save", str(tmp_path)])
+    workers = _workers(running.pid)
+    running.kill()
+    running.wait()
+    assert not psutil.wait_procs(workers, timeout=30)[1]
+
+
+def _workers(pid: int) -> list[psutil.Process]:
+    """Once they are at work."""
+    deadline_s = time.monotonic() + 60
+    while time.monotonic() < deadline_s:
+        workers = psutil.Process(pid).children()
+        if any(worker.cpu_times().user > 0.2 for worker in workers):
+            return workers
+        time.sleep(0.05)
+    raise AssertionError("no worker has begun")

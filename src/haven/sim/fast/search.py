@@ -1,7 +1,9 @@
 """The search: seed after seed on every core, until a promise is broken or the time is up."""
 
+import ctypes
 import json
 import os
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -16,6 +18,7 @@ from haven.sim.fast.plan import Plan, write_plan
 from haven.sim.fast.shrink import shrink
 from haven.sim.fast.trial import Outcome
 
+PR_SET_PDEATHSIG = 1
 BATCH = 20
 """Seeds that one process takes at a time."""
 
@@ -94,6 +97,13 @@ def shrunk(seed: int, scope: Scope) -> Finding:
     return Finding(seed, last.at_s, last.what, small)
 
 
+def _begin() -> None:
+    """In a worker: it ends with the search, however that ends; Ctrl-C is for the search to hear."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 def _batch(seeds: list[int], scope: Scope) -> tuple[int, int, int, list[int]]:
     """Seeds tried, starts, orders, and the seeds that broke a promise."""
     starts = orders = 0
@@ -112,16 +122,17 @@ def search(
     minutes: float | None = None,
     most_findings: int = 1,
     progress: Callable[[Report], None] | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Report:
-    """Try them all, or as many as the time allows; ends early after `most_findings`."""
+    """Try them all, or as many as the time allows; ends early after `most_findings`, and once it is `stopped`."""
     report = Report(scope, cores=os.cpu_count() or 1)
     began_s = time.monotonic()
     broken: list[int] = []
     left = _batches(seeds)
-    with ProcessPoolExecutor(report.cores) as pool:
+    with ProcessPoolExecutor(report.cores, initializer=_begin) as pool:
         running: set[Future[tuple[int, int, int, list[int]]]] = set()
         while True:
-            over = minutes is not None and time.monotonic() - began_s > minutes * 60
+            over = stopped() or (minutes is not None and time.monotonic() - began_s > minutes * 60)
             if not over and len(broken) < most_findings:
                 running |= {
                     pool.submit(_batch, batch, scope) for batch in islice(left, 2 * report.cores - len(running))

@@ -3,9 +3,13 @@
 import argparse
 import os
 import re
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
+from types import FrameType
 from typing import TypeVar
 
 from haven.core.words import Pacing
@@ -97,7 +101,9 @@ def run(options: argparse.Namespace) -> int:
         options.nodes, options.guests, options.faults, options.seconds, Pacing(options.pacing), options.only
     )
     progress = _show if sys.stderr.isatty() else None
-    report = search(range(first, last + 1), scope, options.minutes, options.findings, progress)
+    with _asked_to_end() as asked:
+        seeds = range(first, last + 1)
+        report = search(seeds, scope, options.minutes, options.findings, progress, stopped=asked.is_set)
     paths = save(report, options.save)
     print(
         f"{report.seeds} seeds, {report.starts} starts, {report.orders} orders in {report.seconds:.0f} s: "
@@ -107,6 +113,28 @@ def run(options: argparse.Namespace) -> int:
     for finding, path in zip(report.findings, paths, strict=True):
         print(f"\nseed {finding.seed}, at {finding.at_s:.3f} s: {finding.what}\n{path}:\n{finding.as_text()}")
     return EXIT_FOUND if report.findings else 0
+
+
+@contextmanager
+def _asked_to_end() -> Iterator[Event]:
+    """Set by the first Ctrl-C or SIGTERM: what was searched so far is told. The second one ends it at once."""
+    asked, numbers = Event(), (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def put_back() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        asked.set()
+        put_back()
+
+    for number in numbers:
+        signal.signal(number, ask)
+    try:
+        yield asked
+    finally:
+        put_back()
 
 
 def _check_folder(folder: Path) -> None:
