@@ -14,6 +14,7 @@ from tests.sim.broken_rules import BROKEN, Broken
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 
 NOTICES = {
+    "a-new-vm-is-measured-too": "what is measured does not count",
     "a-rule-is-stronger-than-a-command": "a user's moves are not carried out",
     "added-while-running": "nothing is ever stopped",
     "apart-after-recovery": "guests apart may meet",
@@ -31,6 +32,8 @@ NOTICES = {
     "disarmed-means-hands-off": "disarming freezes nothing",
     "disarming-twice": "disarming freezes nothing",
     "disarming-waits-for-recovery": "disarming waits for nothing",
+    "dynamic-rebalance-evens-out": "nothing is ever rebalanced",
+    "dynamic-scheduler-avoids-the-busy-host": "what is measured does not count",
     "dynamic-scheduler-measures": "what is measured does not count",
     "failing-everywhere-ends-in-error": "an error is never cleared",
     "failing-move-is-tried-again": "a user's moves are not carried out",
@@ -129,6 +132,7 @@ NOTICES = {
 NOTICES_FAST = {
     "crash-is-restarted": "the first crash waits, too",
     "disarmed-means-hands-off": "disarming freezes nothing",
+    "dynamic-scheduler-avoids-the-busy-host": "what is measured does not count",
     "host-dies": "no epoch is ever retired",
     "maintenance-moves-and-brings-back": "maintenance cannot be ended",
     "master-dies": "no epoch is ever retired",
