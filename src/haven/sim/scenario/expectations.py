@@ -312,7 +312,11 @@ EXPECTATIONS: Phrasebook[Claim] = Phrasebook(
         Phrase("<guest> moves <number> times", "the same, so often", _moves_times),
         Phrase("<guests> never (moves|move)", "stays on the node where it is at this step, to the end", _stay),
         Phrase("<guests> never (stops|stop) running", "not for a moment, to the end", _keep_running),
-        Phrase("<guest> is down for at most <time>", "in sum, from here to the end", claims.down_at_most),
+        Phrase(
+            "<guest> is down for at most <time>",
+            "off though wanted started: in sum, from here to the end",
+            claims.down_at_most,
+        ),
         Phrase("nothing happens to <guests>", "no order, no change of state, to the end", _untouched),
         Phrase("nothing is started, stopped or moved", "to the end", _nothing_done),
         Phrase(
