@@ -177,6 +177,7 @@ BROKEN: dict[str, Broken] = {
     "nobody looks whether a hold's cause is gone": _idle("haven.core.node.plan.Plan", "_watch_hold"),
     "a hold lasts for hours": _says(f"{CRM}.lasting", "hold_length_s", 9000.0),
     "whoever powers off from inside is mistaken": _says("haven.core.node.absorb.Absorb", "_is_meant", False),
+    "whoever starts by hand is mistaken": _idle("haven.core.node.stops.Stops", "_intend_started"),
     "a restart is planned as a shutdown": Broken(
         "haven.core.node.standing._Stand._plan_shutdown",
         lambda old: lambda stand, _kind: old(stand, ShutdownKind.SHUTDOWN),

@@ -103,6 +103,7 @@ NOTICES = {
     "short-network-trouble-costs-nothing": "a silent host is lost at once",
     "shutdown-recovers-elsewhere": "a poweroff is planned as a reboot",
     "source-dies-during-a-move": "no target says what came of a move",
+    "started-by-hand-is-meant": "whoever starts by hand is mistaken",
     "started-past-haven": "libvirt's hook lets everything start",
     "static-figures-changed": "nobody counts what nodes carry",
     "static-scheduler-weighs": "nobody counts what nodes carry",

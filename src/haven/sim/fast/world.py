@@ -59,6 +59,9 @@ class Watch:
     def let_go(self, host: Host, uuid: str) -> None:
         """A host stopped a VM because its lease was not renewed."""
 
+    def refused(self, host: Host, uuid: str, why: str) -> None:
+        """A start by hand came to nothing."""
+
     def went_down(self, host: Host, why: str) -> None:
         """A host lost its power, for that reason."""
 
@@ -114,6 +117,7 @@ class World:
                 lrm.into(lrm.hear, happening)
 
         libvirt = Libvirt(name, self.agenda, clock, self.truth, self.guests, chance, hear)
+        libvirt.refused = lambda uuid, why: self.watch.refused(self.hosts[name], uuid, why)
         libvirt.permits.until_s = 0.0 if self.is_cluster else float("inf")
         return Host(name, clock, Boot(name), watchdog, libvirt, chance, has_watchdog=armed)
 

@@ -175,7 +175,7 @@ FAST_STEPS: tuple[Phrase[Commands], ...] = (
     ),
     Phrase(
         "<guest> is started by hand on <node>",
-        "`virsh start`, past haven (pacing: fast)",
+        "`virsh start`, past haven: on one host it is meant; in a cluster it is refused, and told (pacing: fast)",
         lambda guest, node: (f"guest {guest} start {node}",),
         FAST,
     ),
