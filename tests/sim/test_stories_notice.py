@@ -59,6 +59,7 @@ NOTICES = {
     "ignored-keeps-nobody-away": "nothing is taken out of HA",
     "ignored-while-disarming": "who is taken out keeps disarming waiting",
     "leftover-backup-lock-is-removed": "a lock of a backup stays",
+    "letting-go-is-no-crash": "who is killed by its own host has crashed",
     "locked-vm-cannot-move": "a user's moves are not carried out",
     "maintenance-cannot-move-everything": "maintenance cannot be asked for",
     "maintenance-moves-and-brings-back": "maintenance cannot be ended",
