@@ -327,7 +327,7 @@ EXPECTATIONS: Phrasebook[Claim] = Phrasebook(
         Phrase("<node> is fenced", "it is certain that it runs nothing any more", _fenced),
         Phrase("<node> is never fenced", "from here to the end", _never_fenced),
         Phrase("nothing is fenced", "from here to the end", _nobody_fenced),
-        Phrase("the watchdog of <node> fires", "the host resets itself", _watchdog),
+        Phrase("the watchdog of <node> fires", "the host resets itself (and stays off in pve pacing)", _watchdog),
         Phrase("no watchdog fires", "from here to the end", _no_watchdog),
         Phrase(
             "<nodes> (is|are) in state <node state>",
