@@ -177,12 +177,17 @@ BROKEN: dict[str, Broken] = {
     "nobody looks whether a hold's cause is gone": _idle("haven.core.node.plan.Plan", "_watch_hold"),
     "a hold lasts for hours": _says(f"{CRM}.lasting", "hold_length_s", 9000.0),
     "whoever powers off from inside is mistaken": _says("haven.core.node.absorb.Absorb", "_is_meant", False),
+    "whoever starts by hand is mistaken": _idle("haven.core.node.stops.Stops", "_intend_started"),
     "a restart is planned as a shutdown": Broken(
         "haven.core.node.standing._Stand._plan_shutdown",
         lambda old: lambda stand, _kind: old(stand, ShutdownKind.SHUTDOWN),
     ),
     "libvirt's hook lets everything start": _says("haven.sim.fast.libvirt.Permits", "allows", True),
     # its lease
+    "who is killed by its own host has crashed": Broken(
+        "haven.core.node.absorb.Absorb._what_was_seen",
+        lambda old: lambda *args: replace(old(*args), own_lease=False),
+    ),
     "a host never lets go": _says("haven.core.lease", "must_stop_vms", False),
     "a host lets go at the first call that fails": Broken(
         "haven.sim.fast.lease_loop.LeaseLoop._answered", _lets_go_at_once

@@ -126,6 +126,14 @@ def wrong(text: str) -> str:
             "FILE:8: 'vm:101 is locked' exists in pve pacing only: libvirt's VMs carry no locks",
         ),
         ("cluster:\n  node4: no watchdog", "FILE:8: 'node4: no watchdog' exists in fast pacing only"),
+        (
+            "cluster:\n  node4: version 8.4.1",
+            "FILE:8: 'node4: version 8.4.1' exists in pve pacing only: every haven",
+        ),
+        (
+            "at 60 s: haven on node1 is version 9.0.0",
+            "FILE:7: 'haven on node1 is version 9.0.0' exists in pve pacing",
+        ),
         # expectations that cannot be judged
         (
             "expect: vm:101 never moves within 60 s",

@@ -12,7 +12,7 @@ _CAUSES = {
     Cause.IO_ERROR: "a disk of it could not be written: QEMU paused it",
     Cause.DRILL: "it was killed in a drill, to see it come back",
     Cause.GUEST_SHUTDOWN: "it was powered off from inside the guest",
-    Cause.STOPPED_BY_HAVEN: "haven stopped it, as ordered",
+    Cause.STOPPED_BY_HAVEN: "haven stopped it",
     Cause.STOPPED_ELSEWHERE: "another libvirt client stopped it",
     Cause.HOST_BOOT: "the host went down and was booted again",
     Cause.UNKNOWN: "it stopped, and nobody says why",

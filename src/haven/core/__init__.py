@@ -25,5 +25,6 @@ The caller's duties, by number:
 9. A permit to start (SAFETY 7) is given for what has a committed run key that names this node, as its
    owner or its target. It is withdrawn before a commit that gives the key up: who dies in between leaves a
    key without a permit, never a permit without a key. When the lease ends, all that has such a key here is
-   killed (SAFETY 2), and all whose key cannot be read: it says that somebody may run it, and not who.
+   killed (SAFETY 2), and all whose key cannot be read: it says that somebody may run it, and not who. What was
+   killed so is in the lease's facts from then on.
 """

@@ -19,7 +19,7 @@ class Seen:
 
     `vm` is None when its definition is gone from libvirt. `trail`: the happenings since it last ran, in
     order. `own_stop`: haven had ordered a stop; `own_reset`: it had ended its QEMU, which hung; `own_move`: it
-    had moved it away, and the target has not got it.
+    had moved it away, and the target has not got it; `own_lease`: it was killed as the node's lease ran out.
     `booted`: the VM was last seen running in another boot of the host. `host_stopping`: the host is on its
     way down. `drill`: haven had it killed.
     """
@@ -29,6 +29,7 @@ class Seen:
     own_stop: bool = False
     own_reset: bool = False
     own_move: bool = False
+    own_lease: bool = False
     booted: bool = False
     host_stopping: bool = False
     drill: bool = False
@@ -121,6 +122,10 @@ _ROWS = (
         Ending(Cause.UNKNOWN, False, "its definition is gone from libvirt"),
     ),
     _Row(
+        lambda seen: seen.own_lease,
+        Ending(Cause.STOPPED_BY_HAVEN, False, "stopped by its own host, as the agent lock was not renewed"),
+    ),
+    _Row(
         lambda seen: seen.own_reset,
         Ending(Cause.HANG, False, "it hung; haven ended its QEMU to start it anew"),
     ),
@@ -174,8 +179,10 @@ _ROWS = (
     ),
 )
 
-MEANT = frozenset(row.ending.cause for row in _ROWS if row.ending.intended)
-"""Causes that are no incidents: somebody meant the end."""
+MEANT = frozenset(row.ending.cause for row in _ROWS if row.ending.intended) - {
+    row.ending.cause for row in _ROWS if not row.ending.intended
+}
+"""Causes that are no incidents: somebody meant the end, always."""
 
 _NOBODY = Ending(Cause.UNKNOWN, False, "it stopped, and nobody says why")
 

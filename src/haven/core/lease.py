@@ -8,6 +8,8 @@ release is under way it renews nothing: the refusal would look like a lock that 
 
 from dataclasses import dataclass, replace
 
+from haven.core.records import Instance
+
 
 @dataclass(frozen=True, slots=True)
 class LeaseTerms:
@@ -55,11 +57,13 @@ class LeaseMemory:
 @dataclass(frozen=True, slots=True)
 class LeaseFacts:
     """What a node's brain knows of its lease. `act_until_s`: orders may be given before this boottime; `armed`:
-    a watchdog stands behind it; `terms` as in force."""
+    a watchdog stands behind it; `terms` as in force; `ended`: the QEMUs that were killed when it ran out, as
+    libvirt takes them for crashed."""
 
     act_until_s: float
     armed: bool
     terms: LeaseTerms = LeaseTerms()
+    ended: frozenset[Instance] = frozenset()
 
 
 def acknowledged(memory: LeaseMemory, sent_s: float) -> LeaseMemory:

@@ -9,11 +9,13 @@ from haven.core.contract import Member
 from haven.core.crm.memory import ManagerMemory
 from haven.core.event import Event, Scalar
 from haven.core.hypervisor import Power, Vm, Why
-from haven.core.load import Figures, GuestFigures, Load, NodeFigures, OtherGuest
+from haven.core.load import Figures, Load, NodeFigures
 from haven.core.lrm.memory import LrmMemory
+from haven.core.records import ServiceConfig
 from haven.core.settings import Settings
 from haven.core.view import View
-from haven.core.words import Kind, Level, Pacing, Policy, SchedulerMode, ShutdownKind, Wanted
+from haven.core.words import Kind, Level, Pacing, Policy, SchedulerMode, ShutdownKind
+from haven.sim.figures import figures_now
 from haven.sim.guests import Guests
 from haven.sim.inputs import DEFAULT_CAPACITY, Inputs
 from haven.sim.store import SimStore
@@ -116,33 +118,9 @@ class Cluster:
 
     def cluster_figures(self, view: View) -> Figures:
         """What the schedulers count with (6.5, 10.1)."""
-        mode = view.options().scheduler
-        if mode is SchedulerMode.BASIC:
-            return Figures(others=self._untracked(view))
-        default = DEFAULT_CAPACITY if mode is SchedulerMode.DYNAMIC else Load()
-        nodes = {
-            name: NodeFigures(host.capacity or default, self._measured(view, name))
-            for name, host in self.hosts.items()
-        }
-        return Figures(nodes, dict(self.figures), self._untracked(view))
+        default = DEFAULT_CAPACITY if view.options().scheduler is SchedulerMode.DYNAMIC else Load()
+        nodes = {name: NodeFigures(host.capacity or default) for name, host in self.hosts.items()}
+        return figures_now(nodes, dict(self.figures), view, self._runs_at_home)
 
-    def _measured(self, view: View, node: str) -> Load:
-        """The sum of the configured guests that lie there and run there."""
-        loads = [
-            self.figures[config.sid].measured
-            for config in view.configs().values()
-            if config.node == node and (node, config.sid) in self.guests.running
-        ]
-        return Load(sum(load.cpus for load in loads), sum(load.memory_bytes for load in loads))
-
-    def _untracked(self, view: View) -> tuple[OtherGuest, ...]:
-        """Guests that are to run without HA knowing them: only while it is disarmed (4.1 step 6)."""
-        record = view.manager()
-        if record is None or record.disarm is None:
-            return ()
-        known = view.services()
-        return tuple(
-            OtherGuest(config.node, self.figures.get(config.sid, GuestFigures(Load())))
-            for config in view.configs().values()
-            if config.wanted is Wanted.STARTED and config.sid not in known
-        )
+    def _runs_at_home(self, config: ServiceConfig) -> bool:
+        return (config.node, config.sid) in self.guests.running

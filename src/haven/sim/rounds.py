@@ -102,7 +102,7 @@ class Rounds:
         for host in self._hosts:
             if any(cluster.now_s - fed_s > WATCHDOG_S for fed_s in host.watchdogs.values()):
                 self.carry_out(f"power {host.name} off", "watchdog")
-                sentence = f"the watchdog of {host.name} has fired"
+                sentence = f"the watchdog of {host.name} has fired: it is off until it is switched on"
                 fields = {"node": host.name, "cause": "watchdog"}
                 cluster.tell_of("hardware", Kind.NODE_POWERED_OFF, sentence, **fields)
 

@@ -2,12 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import inf
 
 from haven.core.records import ServiceConfig, ServiceStatus
 from haven.core.view import View
-from haven.core.words import NodeState, ServiceState, Wanted
+from haven.core.words import NodeState, Wanted
 from haven.sim.told import Told
 from haven.sim.world import Scene
+
+FIRST_START_S = 30.0
+"""So long a cluster needs until everything runs: nothing is down before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +41,9 @@ class Picture:
         return record.node_status.get(node, NodeState.UNKNOWN) if record else NodeState.UNKNOWN
 
     def should_run(self, sid: str) -> bool:
-        """Wanted started, and neither given up nor left alone."""
-        config, service = self.config(sid), self.service(sid)
-        wanted = config is not None and config.wanted is Wanted.STARTED
-        return wanted and service is not None and service.state is not ServiceState.FREEZE
+        """Wanted started. That HA leaves it alone meanwhile (frozen, disarmed, in error) makes it run no more."""
+        config = self.config(sid)
+        return config is not None and config.wanted is Wanted.STARTED
 
     def twice(self) -> list[str]:
         """The guests that run on two nodes at once: there must never be one."""
@@ -81,14 +84,21 @@ class Track:
             before = doubled
 
 
-def outage_s(pictures: list[Picture], sid: str, end_s: float) -> float:
-    """For how long it did not run though it should, since it first ran."""
-    total_s, was_up = 0.0, False
-    for picture, until_s in spans(pictures, end_s):
-        was_up = was_up or picture.runs(sid)
-        if was_up and picture.should_run(sid) and not picture.runs(sid):
-            total_s += until_s - picture.at_s
-    return total_s
+def outage_s(pictures: list[Picture], sid: str, end_s: float, begin_s: float = 0.0) -> float:
+    """For how long, from `begin_s` on, it did not run though it should."""
+    begin_s = max(begin_s, _first_due_s(pictures, sid))
+    return sum(
+        until_s - max(picture.at_s, begin_s)
+        for picture, until_s in spans(pictures, end_s)
+        if until_s > begin_s and picture.should_run(sid) and not picture.runs(sid)
+    )
+
+
+def _first_due_s(pictures: list[Picture], sid: str) -> float:
+    """From when on it is missed: a first start in good time is no outage."""
+    wanted_s = next((picture.at_s for picture in pictures if picture.should_run(sid)), 0.0)
+    up_s = next((picture.at_s for picture in pictures if picture.runs(sid)), inf)
+    return up_s if up_s <= wanted_s + FIRST_START_S else wanted_s
 
 
 def spans(pictures: list[Picture], end_s: float) -> Iterator[tuple[Picture, float]]:

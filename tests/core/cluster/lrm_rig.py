@@ -40,6 +40,7 @@ class Lrm:
         self.holder = "lrm-1"
         self.armed = armed
         self.act_until_s = 0.0
+        self.ended: frozenset[Instance] = frozenset()
         self.vms: dict[str, Vm] | None = {}
         self.quorate = True
         self.shutdown: ShutdownKind | None = None
@@ -100,6 +101,11 @@ class Lrm:
         assert self.vms is not None
         self.vms[UUID] = Vm(UUID, "guest", power, Why.OTHER, Instance(7, 7), self.at_s, vmid_hint=100, **more)
 
+    def crashed(self) -> None:
+        """As libvirt says it, whoever killed it."""
+        assert self.vms is not None
+        self.vms[UUID] = Vm(UUID, "guest", Power.OFF, Why.CRASHED, None, self.at_s, vmid_hint=100)
+
     def gone(self) -> None:
         self.vms = {}
 
@@ -113,7 +119,7 @@ class Lrm:
         before = len(self.orders)
         waiting = results
         for _ in range(MOST_STEPS):
-            lease = LeaseFacts(self.act_until_s, self.armed)
+            lease = LeaseFacts(self.act_until_s, self.armed, ended=self.ended)
             view = self.store.read("lrm")
             seen = NodeObservation(
                 NODE1,

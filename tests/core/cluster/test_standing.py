@@ -6,9 +6,10 @@ import pytest
 
 from haven.core.hypervisor import Power
 from haven.core.order import CloseWatchdog, Exit, Start, Stop
-from haven.core.records import AgentEpoch, ClusterOptions, Disarm, Lock, RunKey
+from haven.core.records import AgentEpoch, ClusterOptions, Disarm, Instance, Lock, RunKey
 from haven.core.transaction import Put
 from haven.core.words import (
+    Cause,
     DisarmMode,
     DisarmState,
     Kind,
@@ -88,6 +89,30 @@ def test_nothing_is_started_once_the_lease_is_too_old_though_the_lock_is_still_i
     lrm.gone()
     assert lrm.look() == []
     assert lrm.memory.state is LrmState.LOST_AGENT_LOCK
+
+
+def test_what_its_own_host_killed_for_want_of_the_lock_is_no_crash_and_is_started_later(
+    lrm: Lrm,
+) -> None:
+    lrm.running()
+    lrm.act_until_s, lrm.quorate, lrm.ended = 0.0, False, frozenset({Instance(7, 7)})
+    lrm.crashed()
+    assert lrm.look() == []
+    vm = lrm.memory.vms[UUID]
+    assert (vm.last_cause, vm.crashes_s) == (Cause.STOPPED_BY_HAVEN, ())
+    assert vm.incident, "it is an outage, all the same"
+    lrm.act_until_s, lrm.quorate = lrm.at_s + 7.0, True
+    [start] = lrm.look()
+    assert isinstance(start, Start)
+
+
+def test_another_life_of_a_vm_that_was_killed_so_can_crash(lrm: Lrm) -> None:
+    lrm.running()
+    lrm.ended = frozenset({Instance(6, 6)})
+    lrm.crashed()
+    lrm.look()
+    vm = lrm.memory.vms[UUID]
+    assert (vm.last_cause, len(vm.crashes_s)) == (Cause.CRASH, 1)
 
 
 def test_a_lock_that_another_node_holds_is_never_taken(lrm: Lrm) -> None:

@@ -328,6 +328,7 @@ class Absorb:
             own_stop=stopping or config.wanted in (Wanted.STOPPED, Wanted.DISABLED),
             own_reset=hang.ended_by_haven(known, self._now),
             own_move=bool(moved and moved.live and service and moved.uid == service.uid),
+            own_lease=self._seen.lease is not None and known.instance in self._seen.lease.ended,
             booted=known.boot_id != self._now.boot_id,
             host_stopping=self._seen.host_stopping,
             drill=known.drill is not None and known.drill.ordered,
@@ -369,8 +370,8 @@ class Absorb:
         return replace(down, intention=intention)
 
     def _failed(self, config: ServiceConfig, down: VmMemory) -> VmMemory:
-        """Nobody meant it: a restart, as the brake allows."""
-        if down.last_cause in (Cause.HOST_BOOT, Cause.DRILL):
+        """Nobody meant it: a restart, as the brake allows. What its host did is no fault of the VM's."""
+        if down.last_cause in (Cause.HOST_BOOT, Cause.DRILL, Cause.STOPPED_BY_HAVEN):
             return down
         counted = self._counted(down)
         now_s, brake = self._now.boottime_s, self.book.brake

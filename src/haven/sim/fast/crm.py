@@ -95,7 +95,7 @@ class Crm(Process):
             quorate=quorate,
             fresh=quorate,
             shutdown_requested=self.shutdown,
-            figures=self.world.figures,
+            figures=self.world.figures_now(view),
             terms=self.world.terms,
         )
 

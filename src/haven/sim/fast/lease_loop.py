@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from haven.core import lease, locks
 from haven.core.hypervisor import Moment, Why
 from haven.core.lease import LeaseFacts, LeaseMemory
+from haven.core.records import Instance
 from haven.core.transaction import Committed, Guard, Outcome, Put, Refused, Renew, Transaction
 
 if TYPE_CHECKING:
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 class LeaseLoop:
     """`memory` is the core's; what is done at which moment is the caller's part. `renewed_s`: true time at which
     the last acknowledged renewal of a lock that was not given back was sent, for who looks on. `giving_back`: the
-    release is under way; a renewal that it overtakes would be refused, as if the lock were lost."""
+    release is under way; a renewal that it overtakes would be refused, as if the lock were lost. `ended`: what was
+    killed here in this process's life."""
 
     def __init__(self, lrm: "Lrm") -> None:
         self.memory = LeaseMemory()
@@ -26,12 +28,13 @@ class LeaseLoop:
         self._stopping = False
         self._renews: tuple[int, Transaction] | None = None
         self.giving_back = False
+        self.ended: frozenset[Instance] = frozenset()
 
     def begin(self) -> None:
         self._beat()
 
     def facts(self) -> LeaseFacts:
-        return LeaseFacts(self._until_s(), self._host.has_watchdog, self._terms)
+        return LeaseFacts(self._until_s(), self._host.has_watchdog, self._terms, self.ended)
 
     def _until_s(self) -> float:
         """Nothing is done without the watchdog, where there is one."""
@@ -147,11 +150,18 @@ class LeaseLoop:
             if self._world.guests[uuid].failing_stops:
                 left += 1
             elif uuid in uuids:
-                self._world.watch.let_go(self._host, uuid)
-                libvirt.end(uuid, Why.CRASHED, Moment.STOPPED_FAILED)
+                self._end(uuid)
         if not left and self.memory.stopped:
             self._host.watchdog.close()
         self._lrm.wake()
+
+    def _end(self, uuid: str) -> None:
+        """libvirt only sees a process that is gone."""
+        libvirt = self._host.libvirt
+        fact = libvirt.fact(uuid)
+        self.ended |= {fact.instance} if fact and fact.instance else set()
+        self._world.watch.let_go(self._host, uuid)
+        libvirt.end(uuid, Why.CRASHED, Moment.STOPPED_FAILED)
 
 
 def takes_lock(transaction: Transaction, node: str) -> bool:

@@ -16,6 +16,8 @@ GUEST_SHUTDOWN_S = 1.0
 QUICK_S = 0.01
 BY_HAND_S = 2.0
 COMES_UP_S = 0.1
+BUSY = "libvirt is at work on it"
+NO_PERMIT = "libvirt's hook lets start only what haven starts here"
 
 
 class Caller(Protocol):
@@ -52,7 +54,8 @@ class Permits:
 
 
 class Libvirt:
-    """`hear` gets each happening; `life` counts libvirtd's lives and the host's boots."""
+    """`hear` gets each happening; `life` counts libvirtd's lives and the host's boots; `refused` hears (uuid, why)
+    of a start by hand that comes to nothing."""
 
     def __init__(
         self,
@@ -72,6 +75,7 @@ class Libvirt:
         self.chance = chance
         self._clock, self._truth, self._guests = clock, truth, guests
         self._hear = hear
+        self.refused: Callable[[str, str], None] = lambda _uuid, _why: None
         self._jobs: list[Job] = []
 
     # What it says
@@ -116,17 +120,33 @@ class Libvirt:
 
     def start_by_hand(self, uuid: str) -> None:
         """virsh start: it takes its time, too, and libvirt's hook asks for the permit."""
-        if self.pid_of(uuid) is None and self.domain(uuid).power is not Power.STARTING:
-            self.domain(uuid).power = Power.STARTING
+        domain = self.domain(uuid)
+        if domain.pid is not None:
+            self.refuse(uuid, "it runs here already" if domain.executes else BUSY)
+        elif domain.power is Power.STARTING:
+            self.refuse(uuid, BUSY)
+        else:
+            domain.power = Power.STARTING
             self.agenda.after(BY_HAND_S * self.slow, self._started_by_hand, uuid, self.life)
+
+    def refuse(self, uuid: str, why: str) -> None:
+        """virsh says so at once."""
+        self.agenda.after(QUICK_S, self.refused, uuid, why)
 
     def _started_by_hand(self, uuid: str, life: int) -> None:
         if life != self.life or self.domain(uuid).power is not Power.STARTING:
             return
-        if self.permits.allows(uuid, self.boottime_s()) and not self._guests[uuid].obstacle(self.node):
-            self.begin(uuid)
-        else:
+        if why := self._why_not(uuid):
             self._came_to_nothing(uuid)
+            self.refused(uuid, why)
+        else:
+            self.begin(uuid)
+
+    def _why_not(self, uuid: str) -> str:
+        if not self.permits.allows(uuid, self.boottime_s()):
+            return NO_PERMIT
+        obstacle = self._guests[uuid].obstacle(self.node)
+        return obstacle.detail if obstacle else ""
 
     def _came_to_nothing(self, uuid: str) -> None:
         """A start. No event tells of that."""

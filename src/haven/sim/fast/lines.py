@@ -36,6 +36,7 @@ from dataclasses import replace
 
 from haven.core.hypervisor import Moment, Power, Why
 from haven.core.words import ShutdownKind
+from haven.sim.fast import by_hand
 from haven.sim.fast.damage import DAMAGE, mend_all
 from haven.sim.fast.hands_off import HANDS_OFF
 from haven.sim.fast.host import Host, Link
@@ -305,7 +306,7 @@ def _guest(world: World, words: list[str]) -> None:
         case ["unsure", side]:
             guest.unsure = side
         case ["start", node]:
-            _started_by_hand(world.hosts[node], guest.uuid)
+            by_hand.start(world, world.hosts[node], guest.uuid)
         case [what]:
             for host in world.hosts.values():
                 _happens(host, guest.uuid, what)
@@ -334,19 +335,6 @@ def _happens(host: Host, uuid: str, what: str) -> None:
     why, moments = _ENDS[what]
     if host.libvirt.reachable or what in ("crash", "panic", "power-off"):
         host.libvirt.end(uuid, why, *moments)
-
-
-def _started_by_hand(host: Host, uuid: str) -> None:
-    """virsh start."""
-    libvirt = host.libvirt
-    if not (host.power and libvirt.reachable and uuid in libvirt.domains):
-        return
-    domain = libvirt.domains[uuid]
-    if domain.executes and domain.why is Why.USER:
-        domain.power, domain.why = Power.RUNNING, Why.OTHER
-        libvirt.say(uuid, Moment.RESUMED)
-    else:
-        libvirt.start_by_hand(uuid)
 
 
 _TABLE: dict[str, Callable[[World, list[str]], None]] = (

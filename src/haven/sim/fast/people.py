@@ -12,7 +12,7 @@ from haven.core.words import DisarmMode, Verb, Wanted
 from haven.sim.fast.guests import Guest
 from haven.sim.fast.machine import WALL_S
 from haven.sim.fast.world import World
-from haven.sim.inputs import MIB
+from haven.sim.inputs import DEFAULT_CONFIGURED, DEFAULT_MEASURED, MIB
 from haven.sim.scenario.options import checked_option
 
 PERSON = "root"
@@ -87,6 +87,7 @@ def _add(world: World, sid: str, node: str, wanted: Wanted) -> None:
     keys = world.store.view.runs()
     node = keys[uuid].node or node if uuid in keys else node
     where = next(iter(world.truth.runs_on.get(uuid, ())), node)
+    _measure(world, sid, world.figures.guests.get(sid, GuestFigures(DEFAULT_CONFIGURED, DEFAULT_MEASURED)))
     config = ServiceConfig(sid, uuid, where, wanted, origin=origin(world, "ha-manager add"))
     write(world, Put(f"config/{sid}", config))
 
@@ -99,15 +100,19 @@ FIGURES = {
 
 def _figures(world: World, sid: str, what: str, words: list[str]) -> None:
     field, cpus, memory = FIGURES[what]
-    given, guests = dict(zip(words[::2], words[1::2], strict=True)), world.figures.guests
-    figures = guests.get(sid, GuestFigures(Load()))
+    given = dict(zip(words[::2], words[1::2], strict=True))
+    figures = world.figures.guests.get(sid, GuestFigures(Load()))
     old: Load = getattr(figures, field)
     new = Load(
         float(given[cpus]) if cpus in given else old.cpus,
         float(given[memory]) * MIB if memory in given else old.memory_bytes,
     )
     changes: dict[str, Any] = {field: new}
-    world.figures = replace(world.figures, guests={**guests, sid: replace(figures, **changes)})
+    _measure(world, sid, replace(figures, **changes))
+
+
+def _measure(world: World, sid: str, figures: GuestFigures) -> None:
+    world.figures = replace(world.figures, guests={**world.figures.guests, sid: figures})
 
 
 def _fence_confirm(world: World, words: list[str]) -> None:

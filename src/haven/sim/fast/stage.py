@@ -13,6 +13,7 @@ from haven.sim.commands import CommandError
 from haven.sim.fast import lines
 from haven.sim.fast.guests import Guest
 from haven.sim.fast.host import Host
+from haven.sim.fast.libvirt import NO_PERMIT
 from haven.sim.fast.people import LineError
 from haven.sim.fast.process import Process
 from haven.sim.fast.store import LEASED
@@ -49,7 +50,15 @@ class _Ear(Watch):
     def let_go(self, host: Host, uuid: str) -> None:
         assert self.world is not None
         sentence, sid = SELF_STOP.format(self.world.terms.self_stop_s), self.world.guests[uuid].sid
-        self._say(f"{host.name}/lease", Kind.VM_NOTE, sentence, sid)
+        self._say(f"{host.name}/lease", Kind.VM_NOTE, sentence, sid, rule="SAFETY")
+
+    def refused(self, host: Host, uuid: str, why: str) -> None:
+        assert self.world is not None
+        sid, rule = self.world.guests[uuid].sid, "10.2"
+        if why == NO_PERMIT:
+            why, rule = f"{why}; to start it: qm start {sid.partition(':')[2]}", "SAFETY 7"
+        sentence = f"is not started by hand on {host.name}: {why}"
+        self._say(f"{host.name}/virsh", Kind.VM_NOTE, sentence, sid, rule=rule)
 
     def went_down(self, host: Host, why: str) -> None:
         self._down.add(host.name)
@@ -62,9 +71,11 @@ class _Ear(Watch):
         if not self.by_hand:
             self._say("hardware", Kind.CMD, f"{host.name} is up again", None, cmd=f"power {host.name} on")
 
-    def _say(self, source: str, kind: Kind, sentence: str, sid: str | None = None, **fields: str) -> None:
+    def _say(
+        self, source: str, kind: Kind, sentence: str, sid: str | None = None, rule: str = "10.2", **fields: str
+    ) -> None:
         assert self.world is not None
-        rule, level = ("SAFETY", Level.WARN) if kind is Kind.VM_NOTE else ("10.2", Level.INFO)
+        level = Level.WARN if kind is Kind.VM_NOTE else Level.INFO
         at_s = round(self.world.agenda.now_s, 3)
         self._tell(Told(at_s, source, Event(kind, sentence, sid, rule, level, fields)))
 

@@ -10,7 +10,7 @@ from haven.core.hypervisor import Happening
 from haven.core.lease import LeaseTerms
 from haven.core.load import Figures
 from haven.core.order import Order
-from haven.core.records import Record
+from haven.core.records import Record, ServiceConfig
 from haven.core.settings import Settings
 from haven.core.view import View
 from haven.core.words import ShutdownKind
@@ -26,6 +26,7 @@ from haven.sim.fast.moves import Moves
 from haven.sim.fast.news import for_manager, for_node, is_news
 from haven.sim.fast.process import Process
 from haven.sim.fast.store import Store, Written
+from haven.sim.figures import figures_now
 
 BOOT_S = (20.0, 60.0)
 SERVICE_STOP_S = 120.0
@@ -57,6 +58,9 @@ class Watch:
 
     def let_go(self, host: Host, uuid: str) -> None:
         """A host stopped a VM because its lease was not renewed."""
+
+    def refused(self, host: Host, uuid: str, why: str) -> None:
+        """A start by hand came to nothing."""
 
     def went_down(self, host: Host, why: str) -> None:
         """A host lost its power, for that reason."""
@@ -113,6 +117,7 @@ class World:
                 lrm.into(lrm.hear, happening)
 
         libvirt = Libvirt(name, self.agenda, clock, self.truth, self.guests, chance, hear)
+        libvirt.refused = lambda uuid, why: self.watch.refused(self.hosts[name], uuid, why)
         libvirt.permits.until_s = 0.0 if self.is_cluster else float("inf")
         return Host(name, clock, Boot(name), watchdog, libvirt, chance, has_watchdog=armed)
 
@@ -139,6 +144,13 @@ class World:
     def new_holder(self, node: str, role: str) -> str:
         self._holders += 1
         return f"{node}/{role}-{self._holders}"
+
+    def figures_now(self, view: View) -> Figures:
+        """What the schedulers count with at this moment; `figures` are what hosts have and guests need."""
+        return figures_now(self.figures.nodes, self.figures.guests, view, self._runs_at_home)
+
+    def _runs_at_home(self, config: ServiceConfig) -> bool:
+        return config.node in self.truth.runs_on.get(config.uuid, ())
 
     # Network and store
 

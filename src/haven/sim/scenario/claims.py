@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from haven.sim.told import Told
-from haven.sim.track import Picture, Track, spans
+from haven.sim.track import Picture, Track, outage_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +159,7 @@ def down_at_most(sid: str, limit_s: float) -> Claim:
 
 
 def _judge_down(sid: str, limit_s: float, stretch: Stretch) -> Finding:
-    total_s = sum(
-        until_s - max(picture.at_s, stretch.begin_s)
-        for picture, until_s in spans(stretch.pictures(), stretch.end_s)
-        if until_s > stretch.begin_s and picture.should_run(sid) and not picture.runs(sid)
-    )
+    total_s = outage_s(stretch.track.pictures, sid, stretch.end_s, stretch.begin_s)
     return Finding(total_s <= limit_s, f"down for {total_s:g} s")
 
 

@@ -312,7 +312,11 @@ EXPECTATIONS: Phrasebook[Claim] = Phrasebook(
         Phrase("<guest> moves <number> times", "the same, so often", _moves_times),
         Phrase("<guests> never (moves|move)", "stays on the node where it is at this step, to the end", _stay),
         Phrase("<guests> never (stops|stop) running", "not for a moment, to the end", _keep_running),
-        Phrase("<guest> is down for at most <time>", "in sum, from here to the end", claims.down_at_most),
+        Phrase(
+            "<guest> is down for at most <time>",
+            "off though wanted started: in sum, from here to the end",
+            claims.down_at_most,
+        ),
         Phrase("nothing happens to <guests>", "no order, no change of state, to the end", _untouched),
         Phrase("nothing is started, stopped or moved", "to the end", _nothing_done),
         Phrase(
@@ -323,7 +327,7 @@ EXPECTATIONS: Phrasebook[Claim] = Phrasebook(
         Phrase("<node> is fenced", "it is certain that it runs nothing any more", _fenced),
         Phrase("<node> is never fenced", "from here to the end", _never_fenced),
         Phrase("nothing is fenced", "from here to the end", _nobody_fenced),
-        Phrase("the watchdog of <node> fires", "the host resets itself", _watchdog),
+        Phrase("the watchdog of <node> fires", "the host resets itself (and stays off in pve pacing)", _watchdog),
         Phrase("no watchdog fires", "from here to the end", _no_watchdog),
         Phrase(
             "<nodes> (is|are) in state <node state>",

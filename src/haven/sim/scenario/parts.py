@@ -21,7 +21,7 @@ from haven.sim.errors import WordsError
 from haven.sim.inputs import DEFAULT_CAPACITY, DEFAULT_CONFIGURED, DEFAULT_MEASURED, Inputs, NodeInput
 from haven.sim.scenario.names import Names, hint, one_of, shown
 from haven.sim.scenario.options import checked_option
-from haven.sim.scenario.phrases import NUMBER, Phrase, Phrasebook, check_sid, once, read_version
+from haven.sim.scenario.phrases import NUMBER, Only, Phrase, Phrasebook, check_sid, once, read_version
 
 MAX_NODES = 29
 """With more, a round of the simulator would be longer than a watchdog waits (10.2)."""
@@ -32,8 +32,8 @@ VERSION = "9.1.0"
 
 @dataclass(slots=True)
 class Parts:
-    """What was read so far. `lines`: where what stands, by section and name; `unarmed`: the lines of hosts without
-    a watchdog."""
+    """What was read so far. `lines`: where what stands, by section and name; `only`: the lines, with
+    their texts, of hosts that exist in one pacing only."""
 
     names: Names = field(default_factory=Names)
     nodes: dict[str, NodeInput] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Parts:
     groups: dict[str, Group] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
-    unarmed: dict[int, str] = field(default_factory=dict)
+    only: list[tuple[int, str, Only]] = field(default_factory=list)
 
     def inputs(self) -> Inputs:
         """What a world begins with. No node has power yet: it is given by the first commands."""

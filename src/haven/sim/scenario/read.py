@@ -10,13 +10,16 @@ from haven.sim.scenario.model import Block, Bound, Expectation, Scenario, Step
 from haven.sim.scenario.names import hint, one_of, shown
 from haven.sim.scenario.parts import SECTIONS, Parts, PlaceError, check_whole
 from haven.sim.scenario.phrases import MAX_S, seconds
-from haven.sim.scenario.steps import ANY_NODE, FAST, STEPS
+from haven.sim.scenario.steps import ANY_NODE, FAST, STEPS, VERSIONS
 
 _TIME = r"\d+(?:\.\d+)? [a-z]+"
 _AT = re.compile(r"at ([^:]*):\s*(.*)")
 _LATER = re.compile(r"([^:]*) later:\s*(.*)")
 _END = re.compile(rf"end:\s*(?:at )?({_TIME})")
 _BOUND = re.compile(rf"(.*?) (within|for) ({_TIME})(?: \(fast: ({_TIME})\))?")
+_ONLY = {"no watchdog": FAST, " version ": VERSIONS}
+"""What a host has in one pacing only."""
+
 _DOWN_FOR = " is down for at most "
 _BEGINNINGS = (
     "scenario: a title",
@@ -146,8 +149,8 @@ class _Reader:
             near = hint(_beginning(line), list(_BEGINNINGS), "")
             elsewhere = f"; or, outside of {self._section}: {near}" if near.startswith("did you mean") else ""
             raise WordsError(f"{error}{elsewhere}") from error
-        if self._section == "cluster" and "no watchdog" in line:
-            self.parts.unarmed[number] = line
+        if self._section == "cluster":
+            self.parts.only += [(number, line, only) for said, only in _ONLY.items() if said in line]
 
     def _timed(self, number: int, line: str) -> bool:
         """A line that is about time: a moment, an expectation, the end."""
@@ -215,7 +218,7 @@ class _Reader:
     def _check_pacing(self, blocks: tuple[Block, ...]) -> None:
         """What exists in one pacing only needs a scenario that is of that one."""
         said = [(step.line, step.text, step.only) for block in blocks for step in block.steps if step.only]
-        said += [(line, text, FAST) for line, text in self.parts.unarmed.items()]
+        said += self.parts.only
         for line, text, only in said:
             if only.pacing is not self._pacing:
                 need = f"the scenario has to say so: pacing: {only.pacing}"

@@ -11,6 +11,7 @@ ROUNDS = Only(Pacing.PVE, "only there do all daemons wait for rounds")
 GUEST_LOCKS = Only(Pacing.PVE, "libvirt's VMs carry no locks")
 BY_HAND = Only(Pacing.PVE, "libvirt's hook lets a VM that haven knows go nowhere without haven")
 OLD_VIEWS = Only(Pacing.PVE, "elsewhere guards refuse what was decided on an old view")
+VERSIONS = Only(Pacing.PVE, "every haven can read rules, nobody has to wait for the others' version")
 FAST = Only(Pacing.FAST, "the rounds of pve know nothing of the kind")
 
 
@@ -175,7 +176,7 @@ FAST_STEPS: tuple[Phrase[Commands], ...] = (
     ),
     Phrase(
         "<guest> is started by hand on <node>",
-        "`virsh start`, past haven (pacing: fast)",
+        "`virsh start`, past haven: on one host it is meant; in a cluster it is refused, and told (pacing: fast)",
         lambda guest, node: (f"guest {guest} start {node}",),
         FAST,
     ),
@@ -212,7 +213,12 @@ STEPS: Phrasebook[Commands] = Phrasebook(
         ),
         Phrase("network of <nodes> (comes back|come back)", "it sees the others again", _network),
         Phrase("<node> is (rebooted|shut down)", "in order, by a person: the shutdown policy decides", _goes_down),
-        Phrase("haven on <node> is version <version>", "the version that groups are migrated by", _version),
+        Phrase(
+            "haven on <node> is version <version>",
+            "the version that groups are migrated by (pacing: pve)",
+            _version,
+            VERSIONS,
+        ),
         # daemons and store
         Phrase("the lrm of <node> is restarted", "an update of the node daemon; the host stays up", _restart_lrm),
         Phrase("the crm of <node> is (stopped|started)", "the manager daemon alone", _crm),
