@@ -32,6 +32,7 @@ class Ran:
     story: Story
     inputs: Inputs
     placement: Placement | None
+    pacing: Pacing = Pacing.PVE
     title: str = ""
     titles: Mapping[str, str] = field(default_factory=dict)
 
@@ -80,7 +81,7 @@ def _run_own(
     track.world = world
     track.look(0.0)
     story = run_scenario(scenario, world, track, pacing, until_s)
-    return Ran(story, scenario.inputs, world.placement(), scenario.title, scenario.titles)
+    return Ran(story, scenario.inputs, world.placement(), pacing, scenario.title, scenario.titles)
 
 
 def _pacing_of(scenario: Scenario, asked: Pacing | None) -> Pacing:
