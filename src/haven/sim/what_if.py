@@ -17,7 +17,7 @@ from haven.sim.errors import WordsError
 from haven.sim.inputs import Inputs, majority_of
 from haven.sim.scenario.names import hint
 from haven.sim.told import Told
-from haven.sim.what_if_copy import copy_of, there
+from haven.sim.what_if_copy import copy_of, hands_off, there
 from haven.sim.world import World
 from haven.sim.worlds import WORLDS
 
@@ -33,7 +33,7 @@ _WAITS = "waits: "
 """How a reason begins that lasts."""
 
 WITNESS = (
-    "of two nodes the one that is left has no majority of its own: it is taken for granted that a witness gives it one"
+    "of two nodes the one that is left has no majority by itself: a witness that gives it one is taken for granted"
 )
 
 
@@ -255,7 +255,7 @@ def _fates(trial: _Trial, waits: Mapping[str, tuple[str, str]]) -> Iterator[Fate
         if config.wanted is Wanted.IGNORED:
             continue
         after, (waits_for, why) = homes.get(sid), waits.get(sid, (None, ""))
-        reasons = (why.removeprefix(_WAITS),) if why else ()
+        reasons: tuple[str, ...] = (why.removeprefix(_WAITS),) if why else ()
         if after is None and config.wanted is Wanted.STARTED:
             reasons = tuple(_why(sid, trial, placement))
         yield Fate(sid, config.wanted, origins.get(sid), after, reasons, waits_for)
@@ -274,6 +274,8 @@ def _why(sid: str, trial: _Trial, placement: Placement | None) -> Iterator[str]:
         yield from (f"{node}: {why}" for node, why in selection.reasons.items())
     elif service.state is ServiceState.ERROR and now and now.held:
         yield f"it is held: {now.held.detail}"
+    elif service.state is ServiceState.STARTED and (kept := hands_off(trial.snapshot, sid)):
+        yield f"it is not started: {kept}"
     elif waits := _waiting(view, service):
         yield f"on {service.node} it waits: {waits}"
     else:

@@ -43,7 +43,7 @@ def _asked_about(options: argparse.Namespace, read: Callable[[Path], str]) -> tu
         ran = run_file(read(options.case), pacing, until_s=AT_S if options.at is None else options.at)
         return ran.snapshot(), ran.pacing
     if options.at is not None:
-        raise WordsError("--at is a moment of a scenario: it needs --case; records are of the moment they were read")
+        raise WordsError("--at is a moment of a scenario (--case); records are of the moment they were read")
     return _records(options, read), pacing or Pacing.FAST
 
 
@@ -140,7 +140,7 @@ def _lines(outcome: Outcome, snapshot: Snapshot, *, in_full: bool) -> Iterator[T
             yield Text(f"  {_label(fate, snapshot)} finds no home" + _from(fate), "red")
             yield from (Text(f"      {why}") for why in fate.why)
         elif fate.waits_for:
-            yield Text(f"  {_label(fate, snapshot)} {_move(fate)}, once {fate.waits_for} is off for certain", "red")
+            yield Text(f"  {_label(fate, snapshot)} {_move(fate)}, once a person says so", "red")
             yield from (Text(f"      {why}") for why in fate.why)
         elif fate.moved or (in_full and fate.after):
             yield Text(f"  {_label(fate, snapshot)} {_move(fate)}")
@@ -156,11 +156,9 @@ def _verdict(outcome: Outcome) -> str:
     waiting, homeless = len(outcome.waiting), len(outcome.homeless)
     moved = sum(fate.moved for fate in outcome.fates if not fate.waits_for)
     off = sorted({str(fate.waits_for) for fate in outcome.waiting})
+    confirmed = f"a person confirms that {_are(off)} off"
     parts = [f"{_guests(moved)} {'runs' if moved == 1 else 'run'} elsewhere then"] if moved else []
-    parts += [
-        f"{_guests(waiting)} {'waits' if waiting == 1 else 'wait'} until a person confirms that "
-        f"{_names(off)} {'is' if len(off) == 1 else 'are'} off"
-    ] * bool(waiting)
+    parts += [f"{_guests(waiting)} {'waits' if waiting == 1 else 'wait'} until {confirmed}"] if waiting else []
     parts += [f"{_guests(homeless)} {'finds' if homeless == 1 else 'find'} no home"] if homeless else []
     parts += [f"{burden.node} is given more memory than it has" for burden in outcome.overcommitted]
     return f"{head}: {'; '.join(parts) or 'no guest has to move'}"
@@ -169,15 +167,15 @@ def _verdict(outcome: Outcome) -> str:
 def _head(outcome: Outcome) -> str:
     """What is asked about: a node that is off already cannot die."""
     dying = [node for node in outcome.lost if node not in outcome.already_off]
-    off = f"{_names(outcome.already_off)} {'is' if len(outcome.already_off) == 1 else 'are'} off already"
+    off = f"{_are(outcome.already_off)} off already"
     if not dying:
         return off if outcome.lost else "every node is off already"
-    dies = f"{_names(dying)} {'dies' if len(dying) == 1 else 'die'}"
+    dies = f"{' and '.join(dying)} {'dies' if len(dying) == 1 else 'die'}"
     return f"{dies} ({off})" if outcome.already_off else dies
 
 
-def _names(names: Sequence[str]) -> str:
-    return " and ".join(names)
+def _are(nodes: Sequence[str]) -> str:
+    return f"{' and '.join(nodes)} {'is' if len(nodes) == 1 else 'are'}"
 
 
 def _guests(number: int) -> str:

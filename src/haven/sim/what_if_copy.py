@@ -1,9 +1,10 @@
-"""The copy of a cluster that what-if works on: what its records say lasts, what belongs to the moment is left out."""
+"""The copy of a cluster that what-if works on: what lasts as the records say, without what is of the moment."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from haven.core.clock import Deadline
+from haven.core.clock import Deadline, Now
+from haven.core.hands_off import reserve
 from haven.core.records import (
     AgentEpoch,
     ClusterOptions,
@@ -55,9 +56,16 @@ def there(snapshot: Snapshot) -> list[str]:
     return sorted(name for name, member in snapshot.members.items() if member.online)
 
 
+def hands_off(snapshot: Snapshot, sid: str) -> str:
+    """Why haven does nothing to a guest: a person's window, lock or wish to observe only. Empty: none."""
+    found = reserve(snapshot.view, sid, None, Now(0.0, _read_wall_s(snapshot.view), ""))
+    return found.sentence if found else ""
+
+
 def _lasting(view: View) -> Records:
     """Configuration and decisions as they are; what a guest is held for is not known to be true of the copy."""
-    records = {key: entry.record for key, entry in view.entries.items() if isinstance(entry.record, _KEPT)}
+    entries = view.entries.items()
+    records: Records = {key: entry.record for key, entry in entries if isinstance(entry.record, _KEPT)}
     return records | {f"service/{sid}": replace(one, held=None) for sid, one in view.services().items()}
 
 
@@ -83,9 +91,7 @@ def _of_pve(view: View) -> Records:
 
 def _without_work(record: LrmRecord, at_wall_s: float) -> LrmRecord:
     """What it has said of itself; not the outcome of orders that nobody waits for here."""
-    return LrmRecord(
-        record.node, record.state, record.mode, at_wall_s, hypervisor_ok=record.hypervisor_ok, looked_wall_s=at_wall_s
-    )
+    return LrmRecord(record.node, record.state, record.mode, at_wall_s, record.hypervisor_ok, at_wall_s)
 
 
 # In fast pacing
