@@ -20,6 +20,7 @@ from haven.sim.track import Track
 from haven.sim.what_if import WITNESS, Outcome, each_node, what_if
 from haven.sim.worlds import WORLDS
 
+DOCS = Path(__file__).parents[2] / "docs"
 STORIES = Path(__file__).parents[1] / "scenarios"
 
 LOADED = """
@@ -129,6 +130,29 @@ def test_pve_answers_as_its_policy_does(case: Path, capsys: pytest.CaptureFixtur
 def test_records_of_proxmox_ve_can_be_asked_as_havens() -> None:
     known = run_file(THREE, Pacing.PVE, until_s=60).snapshot()
     assert homes(what_if(known, ["node2"])) == {"vm:101": "node1", "vm:102": "node3"}
+
+
+PLANNED = """
+cluster:
+  node1, node2: 8 cpus, 16 GiB
+  node3: 8 cpus, 32 GiB
+guests:
+  vm:101 "router" on node1: 2 cpus, 4 GiB
+  vm:102 "maas" on node2: 2 cpus, 10 GiB
+  vm:103 "k3s" on node3: 2 cpus, 20 GiB
+  vm:104 on node3: 1 cpu, 1 GiB
+rules:
+  disk: vm:104 runs only on node3
+"""
+
+
+@pytest.mark.parametrize(("text", "lost"), [(PLANNED, ["node3"]), (LOADED, ["node4", "node5"])])
+def test_the_page_shows_what_is_printed(
+    text: str, lost: list[str], case: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case.write_text(text)
+    main(["what-if", "--case", str(case), "--at", "50", *(word for node in lost for word in ("--node", node))])
+    assert f"```text\n{capsys.readouterr().out}```" in (DOCS / "what-if.md").read_text()
 
 
 # Nodes that are off already

@@ -146,7 +146,7 @@ def _add_what_if(commands: "argparse._SubParsersAction[_Parser]", read_live: Rea
         description="Which guest lands where if these nodes die now, which finds no home and why, and whether "
         "any node is given more than it has. Without --node: for each node in turn. The cluster is the live one, "
         "a file with its records, or a scenario at a moment. Nothing is changed. Exit status 1 when a guest "
-        "finds no home or a node is overcommitted.",
+        "finds no home or waits for a person, or a node is overcommitted.",
     )
     ask.add_argument("--node", metavar="NODE", action="append", default=[], help="it dies; may be given often")
     which = ask.add_mutually_exclusive_group()
