@@ -27,8 +27,8 @@ def run(options: argparse.Namespace, read: Callable[[Path], str]) -> int:
     snapshot, pacing = _asked_about(options, read)
     if options.save:
         _save(options.save, snapshot)
-    one = options.node and (what_if(snapshot, options.node, pacing),)
-    outcomes = one or each_node(snapshot, pacing)
+    lost = options.node
+    outcomes = (what_if(snapshot, lost, pacing),) if lost else each_node(snapshot, pacing)
     if options.json:
         print(json.dumps([as_dict(outcome, snapshot) for outcome in outcomes], indent=2, ensure_ascii=False))
     else:
