@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from haven.__main__ import main as program
-from haven.core.words import Pacing
 from haven.sim.errors import WordsError
 from haven.sim.main import main
 from haven.sim.running import run_file
@@ -29,7 +28,7 @@ rules:
 
 
 def ask(*lost: str, text: str = CLUSTER, at_s: float = 60.0) -> Outcome:
-    return what_if(run_file(text, Pacing.PVE, until_s=at_s).snapshot(), lost)
+    return what_if(run_file(text, until_s=at_s).snapshot(), lost)
 
 
 def fates(outcome: Outcome) -> dict[str, tuple[str | None, str | None]]:
@@ -98,7 +97,7 @@ def test_without_a_majority_nothing_is_recovered_and_all_is_lost() -> None:
 
 def test_a_node_that_is_off_already_runs_nothing_and_takes_nothing() -> None:
     text = CLUSTER + "at 20 s: power of node2 fails\n"
-    snapshot = run_file(text, Pacing.PVE, until_s=400).snapshot()
+    snapshot = run_file(text, until_s=400).snapshot()
     assert [outcome.lost for outcome in each_node(snapshot)] == [("node1",), ("node3",)]
     assert all("no quorum" in outcome.trouble for outcome in each_node(snapshot))
 
@@ -117,14 +116,14 @@ def test_a_node_in_maintenance_takes_nothing() -> None:
 
 
 def test_asking_changes_nothing() -> None:
-    snapshot = run_file(CLUSTER, Pacing.PVE, until_s=60).snapshot()
+    snapshot = run_file(CLUSTER, until_s=60).snapshot()
     before = dict(snapshot.view.entries)
     assert what_if(snapshot, ["node3"]) == what_if(snapshot, ["node3"])
     assert dict(snapshot.view.entries) == before
 
 
 def test_figures_that_are_not_known_are_said() -> None:
-    snapshot = run_file(CLUSTER + "options:\n  scheduler: static\n", Pacing.PVE, until_s=60).snapshot()
+    snapshot = run_file(CLUSTER + "options:\n  scheduler: static\n", until_s=60).snapshot()
     bare = type(snapshot)(snapshot.view, snapshot.members)
     outcome = what_if(bare, ["node1"])
     assert "what node1, node2, node3, vm:101, vm:102 and 4 more have and need is not known" in outcome.notes[0]
@@ -203,6 +202,11 @@ def test_the_live_cluster_is_asked_when_no_file_is_named(case: str, capsys: pyte
         ([], "there is no live cluster to ask; name a file with --records or --case"),
         (["--case", "{case}", "--node", "x"], "node 'x' is not in this cluster; there are node1, node2, node3"),
         (["--case", "{case}", "--at", "-5"], "argument --at: "),
+        (
+            ["--records", "{bare}", "--at", "60"],
+            "--at is a moment of a scenario (--case); records are of the moment",
+        ),
+        (["--at", "60"], "--at is a moment of a scenario (--case); records are of the moment"),
         (["--case", "{case}", "--save", "/does/not/exist"], "--save /does/not/exist: cannot be written"),
     ],
 )

@@ -146,13 +146,14 @@ def _add_what_if(commands: "argparse._SubParsersAction[_Parser]", read_live: Rea
         description="Which guest lands where if these nodes die now, which finds no home and why, and whether "
         "any node is given more than it has. Without --node: for each node in turn. The cluster is the live one, "
         "a file with its records, or a scenario at a moment. Nothing is changed. Exit status 1 when a guest "
-        "finds no home or a node is overcommitted.",
+        "finds no home or waits for a person, or a node is overcommitted.",
     )
     ask.add_argument("--node", metavar="NODE", action="append", default=[], help="it dies; may be given often")
     which = ask.add_mutually_exclusive_group()
     which.add_argument("--records", metavar="FILE", type=Path, help="what haven sim what-if --save wrote")
     which.add_argument("--case", metavar="CASE", type=Path, help="a scenario instead of the live cluster")
-    ask.add_argument("--at", metavar="SECONDS", type=_seconds, default=60.0, help="the moment of it (60)")
+    ask.add_argument("--at", metavar="SECONDS", type=_seconds, help="the moment of the scenario (60)")
+    _add_pacing(ask)
     ask.add_argument("--save", metavar="FILE", type=Path, help="write the records that were asked about there")
     ask.add_argument("--json", action="store_true", help="print the answer as JSON")
     ask.set_defaults(handler=_what_if, read_live=read_live)

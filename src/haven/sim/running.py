@@ -8,7 +8,7 @@ from haven.core.contract import Member
 from haven.core.load import Figures, NodeFigures
 from haven.core.placement.select import Placement
 from haven.core.snapshot import Snapshot
-from haven.core.words import Pacing
+from haven.core.words import NodeState, Pacing
 from haven.sim.case import read_case
 from haven.sim.cluster import Cluster
 from haven.sim.conformance import check_commands, complaining
@@ -24,6 +24,8 @@ from haven.sim.track import Track
 from haven.sim.world import Tell
 from haven.sim.worlds import WORLDS
 
+_SILENT = (NodeState.UNKNOWN, NodeState.FENCE, NodeState.GONE)
+
 
 @dataclass(frozen=True, slots=True)
 class Ran:
@@ -32,15 +34,23 @@ class Ran:
     story: Story
     inputs: Inputs
     placement: Placement | None
+    pacing: Pacing = Pacing.PVE
     title: str = ""
     titles: Mapping[str, str] = field(default_factory=dict)
 
     def snapshot(self) -> Snapshot:
         """The cluster as it is at the end of the run, with the figures that it began with."""
         now = self.story.track.now
-        members = {name: Member(name in now.powered, node.version) for name, node in self.inputs.nodes.items()}
+        members = {name: Member(self._is_there(name), node.version) for name, node in self.inputs.nodes.items()}
         nodes = {name: NodeFigures(node.capacity or DEFAULT_CAPACITY) for name, node in self.inputs.nodes.items()}
         return Snapshot(now.view, members, Figures(nodes, self.inputs.guests), self.titles)
+
+    def _is_there(self, node: str) -> bool:
+        """It is on, and the manager has heard of it, if there is one: a host that is cut off helps nobody."""
+        now = self.story.track.now
+        record = now.view.manager()
+        told = record.node_status.get(node) if record else None
+        return node in now.powered and told not in _SILENT
 
 
 def run_file(
@@ -80,7 +90,7 @@ def _run_own(
     track.world = world
     track.look(0.0)
     story = run_scenario(scenario, world, track, pacing, until_s)
-    return Ran(story, scenario.inputs, world.placement(), scenario.title, scenario.titles)
+    return Ran(story, scenario.inputs, world.placement(), pacing, scenario.title, scenario.titles)
 
 
 def _pacing_of(scenario: Scenario, asked: Pacing | None) -> Pacing:

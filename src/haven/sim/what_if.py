@@ -3,30 +3,23 @@
 Nothing is changed. The copy begins as the records say, with all nodes that are there; then the lost ones go off.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from haven.core.load import Load
 from haven.core.placement.explain import explain_selection
 from haven.core.placement.select import Placement
-from haven.core.records import (
-    ClusterOptions,
-    Group,
-    ManagerRecord,
-    NodeAffinityRule,
-    Record,
-    ResourceAffinityRule,
-    ServiceConfig,
-    ServiceStatus,
-)
+from haven.core.records import ServiceStatus
 from haven.core.snapshot import Snapshot
 from haven.core.view import View
-from haven.core.words import LrmMode, Preference, SchedulerMode, ServiceState, Wanted
+from haven.core.words import Pacing, Preference, ServiceState, Wanted
 from haven.sim.errors import WordsError
-from haven.sim.inputs import Inputs, NodeInput
-from haven.sim.pve_world import PveWorld
+from haven.sim.inputs import Inputs, majority_of
 from haven.sim.scenario.names import hint
 from haven.sim.told import Told
+from haven.sim.what_if_copy import copy_of, hands_off, there
+from haven.sim.world import World
+from haven.sim.worlds import WORLDS
 
 BEFORE_S = 60.0
 """So long all nodes that are there work before the loss: locks are taken, watchdogs are open."""
@@ -36,21 +29,26 @@ SETTLED_AFTER_S = 300.0
 
 AT_MOST_S = 3000.0
 _SHOWN = 5
+_WAITS = "waits: "
+"""How a reason begins that lasts."""
 
-_KEPT = (ServiceConfig, NodeAffinityRule, ResourceAffinityRule, Group, ClusterOptions, ManagerRecord)
-_DOES_NOT_RUN = (ServiceState.STOPPED, ServiceState.RECOVERY, ServiceState.ERROR, ServiceState.REQUEST_START)
+WITNESS = (
+    "of two nodes the one that is left has no majority by itself: a witness that gives it one is taken for granted"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Fate:
     """What becomes of one guest. `before`, `after`: where it runs; None: nowhere. `why` tells of one that
-    should run and does not, a line for each node that cannot take it."""
+    should run and does not, a line for each node that cannot take it. `waits_for`: it runs there only once a
+    person has confirmed that this node is off; `why` says why haven does not know that by itself."""
 
     sid: str
     wanted: Wanted
     before: str | None
     after: str | None
     why: tuple[str, ...] = ()
+    waits_for: str | None = None
 
     @property
     def moved(self) -> bool:
@@ -83,15 +81,14 @@ class Burden:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The cluster some time after the loss. `trouble`: why nobody recovers anything; empty: somebody does.
-    `unarmed`: lost nodes without a watchdog, whose guests wait until a person confirms that the node is off.
-    `notes`: what is not known, and what follows for this answer."""
+    `notes`: what is not known, and what follows for this answer. `already_off`: of the lost, those that were."""
 
     lost: tuple[str, ...]
     fates: tuple[Fate, ...]
     burdens: tuple[Burden, ...]
     trouble: str = ""
     notes: tuple[str, ...] = ()
-    unarmed: tuple[str, ...] = ()
+    already_off: tuple[str, ...] = ()
 
     @property
     def homeless(self) -> tuple[Fate, ...]:
@@ -104,46 +101,95 @@ class Outcome:
     @property
     def waiting(self) -> tuple[Fate, ...]:
         """They have a home, and a person has to say that they may go there (SAFETY 3)."""
-        return tuple(fate for fate in self.fates if fate.moved and fate.before in self.unarmed)
+        return tuple(fate for fate in self.fates if fate.waits_for)
 
     @property
     def survived(self) -> bool:
         return not self.homeless and not self.overcommitted and not self.waiting
 
 
-def what_if(snapshot: Snapshot, lost: Sequence[str]) -> Outcome:
+def what_if(snapshot: Snapshot, lost: Sequence[str], pacing: Pacing = Pacing.FAST) -> Outcome:
     """What becomes of every guest once `lost` have died for good. Raises WordsError for a node that is none."""
     lost = sorted(set(lost))
     for node in lost:
         if node not in snapshot.members:
             known = sorted(snapshot.members)
             raise WordsError(f"node {node!r} is not in this cluster; {hint(node, known, 'there are')}")
-    missing, agents = _missing_figures(snapshot), snapshot.view.agents()
-    inputs = _copy(snapshot, with_figures=not missing)
-    there = sorted(name for name, member in snapshot.members.items() if member.online)
-    left = [name for name in there if name not in lost]
-    running = frozenset(pair for pair in inputs.running if pair[0] in there)
-    world = PveWorld(replace(inputs, running=running), _unheard, _unseen)
-    _carry_out(world, (f"power {node} on" for node in there))
-    world.run_until(BEFORE_S)
-    _carry_out(world, (f"power {node} off" for node in lost))
-    _settle(world)
+    missing = _missing_figures(snapshot)
+    inputs = copy_of(snapshot, pacing, with_figures=not missing)
+    on = there(snapshot)
+    trial = _Trial(snapshot, inputs, WORLDS[pacing](inputs, _unheard, _unseen, seed=0), pacing, tuple(lost))
+    _carry_out(trial.world, (f"power {node} on" for node in on))
+    trial.world.run_until(BEFORE_S)
+    _carry_out(trial.world, (f"power {node} off" for node in lost if node in on))
+    _settle(trial.world)
+    waits = _confirmed(trial)
     return Outcome(
-        tuple(lost),
-        tuple(_fates(snapshot, inputs, world)),
-        tuple(_burdens(snapshot, world, left)),
-        _trouble(world, snapshot, left),
-        _notes(missing),
-        tuple(sorted(node for node in lost if node in agents and not agents[node].armed)),
+        lost=tuple(lost),
+        fates=tuple(_fates(trial, waits)),
+        burdens=tuple(_burdens(trial)),
+        trouble=_trouble(trial),
+        notes=(*_notes(missing), *_notes_of(trial)),
+        already_off=tuple(node for node in lost if node not in on),
     )
 
 
-def each_node(snapshot: Snapshot) -> tuple[Outcome, ...]:
-    """The loss of each node that is there, one at a time."""
-    return tuple(what_if(snapshot, [name]) for name, member in sorted(snapshot.members.items()) if member.online)
+def each_node(snapshot: Snapshot, pacing: Pacing = Pacing.FAST) -> tuple[Outcome, ...]:
+    """The loss of each node that is there, one at a time; of none, if there is none."""
+    lost = [[name] for name in there(snapshot)] or [[]]
+    return tuple(what_if(snapshot, names, pacing) for names in lost)
 
 
-def _carry_out(world: PveWorld, lines: Iterable[str]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """The copy, and what it was made of."""
+
+    snapshot: Snapshot
+    inputs: Inputs
+    world: World
+    pacing: Pacing
+    lost: tuple[str, ...]
+
+    @property
+    def left(self) -> list[str]:
+        return [name for name in there(self.snapshot) if name not in self.lost]
+
+    @property
+    def needed(self) -> int:
+        """So many nodes decide."""
+        members = len(self.snapshot.members)
+        return majority_of(members) if self.pacing is Pacing.FAST else members // 2 + 1
+
+    def homes(self) -> dict[str, str]:
+        return {sid: node for node, sid in self.world.running()}
+
+
+def _confirmed(trial: _Trial) -> dict[str, tuple[str, str]]:
+    """What haven does not do by itself, a person does then: says of lost nodes that they are off. Returns who
+    waited for that, by sid: for which node, and why."""
+    before, view = trial.homes(), trial.world.view()
+    asked = {sid: node for sid in view.services() if sid not in before and (node := _unproven(sid, trial))}
+    if not asked or trial.pacing is not Pacing.FAST:
+        return {}
+    _carry_out(trial.world, (f"fence-confirm {node}" for node in sorted(set(asked.values()))))
+    _settle(trial.world)
+    after = trial.homes()
+    return {sid: (node, view.services()[sid].reason) for sid, node in asked.items() if sid in after}
+
+
+def _unproven(sid: str, trial: _Trial) -> str | None:
+    """The node that is off and may be running it still, as far as anybody can prove."""
+    view = trial.world.view()
+    uuid, service = view.uuid_of(sid), view.services()[sid]
+    key = view.runs().get(uuid) if uuid else None
+    for node in (service.node, *((key.node, key.target) if key else ())):
+        agent = view.agents().get(node) if node else None
+        if agent and not agent.retired and agent.node not in trial.left:
+            return agent.node
+    return None
+
+
+def _carry_out(world: World, lines: Iterable[str]) -> None:
     for line in lines:
         world.carry_out(line)
 
@@ -156,7 +202,24 @@ def _unseen(_at_s: float) -> None:
     pass
 
 
-# The copy
+def _settle(world: World) -> None:
+    """Until nothing has changed for a while."""
+    before, since_s = _signature(world), world.now_s
+    while world.now_s < AT_MOST_S:
+        world.run_until(world.now_s + 1)
+        now = _signature(world)
+        if now != before:
+            before, since_s = now, world.now_s
+        elif world.now_s - since_s >= SETTLED_AFTER_S:
+            return
+
+
+def _signature(world: World) -> object:
+    services = world.view().services().values()
+    return world.running(), [(one.sid, one.state, one.node, one.target) for one in services]
+
+
+# What is not known
 
 
 def _missing_figures(snapshot: Snapshot) -> list[str]:
@@ -172,92 +235,64 @@ def _notes(missing: list[str]) -> tuple[str, ...]:
     return (f"what {names} have and need is not known: nodes are chosen by numbers of guests",)
 
 
-def _copy(snapshot: Snapshot, *, with_figures: bool) -> Inputs:
-    """Configuration and decisions as they are; locks, results and queued commands belong to the moment."""
-    view, figures = snapshot.view, snapshot.figures
-    records: dict[str, Record] = {}
-    for key, entry in view.entries.items():
-        if isinstance(entry.record, _KEPT):
-            records[key] = _bare(entry.record)
-    records |= {f"service/{sid}": replace(one, held=None) for sid, one in view.services().items()}
-    records |= {
-        f"lrm/{node}": replace(one, results={}, pending={}, waiting={}, ended_causes=frozenset())
-        for node, one in view.lrms().items()
-        if one.mode is LrmMode.MAINTENANCE
-    }
-    if not with_figures:
-        records["options"] = replace(view.options(), scheduler=SchedulerMode.BASIC)
-    nodes = {
-        name: NodeInput(capacity=known.capacity if (known := figures.nodes.get(name)) else None)
-        for name in snapshot.members
-    }
-    return Inputs(nodes, records, dict(figures.guests), frozenset(_running(view)))
-
-
-def _bare(record: Record) -> Record:
-    """The simulator knows a guest by its sid alone."""
-    return replace(record, uuid=record.sid) if isinstance(record, ServiceConfig) else record
-
-
-def _running(view: View) -> Iterator[tuple[str, str]]:
-    """Where guests run: by what their node daemon last noted, else by what the manager decided."""
-    journals = view.journals()
-    for sid, service in view.services().items():
-        config = view.configs().get(sid)
-        journal = journals.get(config.uuid) if config else None
-        decided = service.state not in _DOES_NOT_RUN and config is not None and config.wanted is Wanted.STARTED
-        if journal.running if journal else decided:
-            yield service.node, sid
-
-
-def _settle(world: PveWorld) -> None:
-    """Until nothing has changed for a while."""
-    before, since_s = _signature(world), world.now_s
-    while world.now_s < AT_MOST_S:
-        world.run_until(world.now_s + 1)
-        now = _signature(world)
-        if now != before:
-            before, since_s = now, world.now_s
-        elif world.now_s - since_s >= SETTLED_AFTER_S:
-            return
-
-
-def _signature(world: PveWorld) -> object:
-    services = world.view().services().values()
-    return world.running(), [(one.sid, one.state, one.node, one.target) for one in services]
+def _notes_of(trial: _Trial) -> Iterator[str]:
+    """What is taken for granted in this very answer."""
+    if trial.pacing is Pacing.FAST and len(trial.snapshot.members) == 2 and len(trial.left) == 1:
+        yield WITNESS
+    homes = trial.homes()
+    for sid, service in trial.snapshot.view.services().items():
+        if service.held and service.node in trial.lost and sid in homes:
+            yield f"{sid} is held now ({service.held.detail}): whether it starts on {homes[sid]} is not known"
 
 
 # The answer
 
 
-def _fates(snapshot: Snapshot, inputs: Inputs, world: PveWorld) -> Iterator[Fate]:
-    homes = {sid: node for node, sid in world.running()}
-    origins = {sid: node for node, sid in inputs.running}
-    placement = world.placement()
-    for sid, config in sorted(snapshot.view.configs().items()):
+def _fates(trial: _Trial, waits: Mapping[str, tuple[str, str]]) -> Iterator[Fate]:
+    homes, origins = trial.homes(), {sid: node for node, sid in trial.inputs.running}
+    placement = trial.world.placement()
+    for sid, config in sorted(trial.snapshot.view.configs().items()):
         if config.wanted is Wanted.IGNORED:
             continue
-        after = homes.get(sid)
-        why = tuple(_why(sid, world, placement)) if after is None and config.wanted is Wanted.STARTED else ()
-        yield Fate(sid, config.wanted, origins.get(sid), after, why)
+        after, (waits_for, why) = homes.get(sid), waits.get(sid, (None, ""))
+        reasons: tuple[str, ...] = (why.removeprefix(_WAITS),) if why else ()
+        if after is None and config.wanted is Wanted.STARTED:
+            reasons = tuple(_why(sid, trial, placement))
+        yield Fate(sid, config.wanted, origins.get(sid), after, reasons, waits_for)
 
 
-def _why(sid: str, world: PveWorld, placement: Placement | None) -> Iterator[str]:
+def _why(sid: str, trial: _Trial, placement: Placement | None) -> Iterator[str]:
     """Why it does not run, node by node where that is what it lacks."""
-    service: ServiceStatus | None = world.view().services().get(sid)
+    view = trial.world.view()
+    service, now = view.services().get(sid), trial.snapshot.view.services().get(sid)
     if service is None or placement is None:
         yield "without quorum nobody decides, and hosts give up what they run"
+    elif service.reason.startswith(_WAITS):
+        yield service.reason.removeprefix(_WAITS)
     elif service.state is ServiceState.RECOVERY:
         selection = explain_selection(sid, Preference.BEST_SCORE, placement)
         yield from (f"{node}: {why}" for node, why in selection.reasons.items())
+    elif service.state is ServiceState.ERROR and now and now.held:
+        yield f"it is held: {now.held.detail}"
+    elif service.state is ServiceState.STARTED and (kept := hands_off(trial.snapshot, sid)):
+        yield f"it is not started: {kept}"
+    elif waits := _waiting(view, service):
+        yield f"on {service.node} it waits: {waits}"
     else:
         yield f"it stays in state {service.state}"
 
 
-def _burdens(snapshot: Snapshot, world: PveWorld, left: Sequence[str]) -> Iterator[Burden]:
-    figures = snapshot.figures
-    for node in left:
-        guests = sorted(sid for runs_on, sid in world.running() if runs_on == node)
+def _waiting(view: View, service: ServiceStatus) -> str:
+    """What its node daemon waits for."""
+    record = view.lrms().get(service.node)
+    pending = record.pending.get(service.sid) if record else None
+    return pending.what if pending else record.waiting.get(service.sid, "") if record else ""
+
+
+def _burdens(trial: _Trial) -> Iterator[Burden]:
+    figures = trial.snapshot.figures
+    for node in trial.left:
+        guests = sorted(sid for runs_on, sid in trial.world.running() if runs_on == node)
         loads = [figures.guests[sid].configured for sid in guests if sid in figures.guests]
         loads += [guest.figures.configured for guest in figures.others if guest.node == node]
         known = figures.nodes.get(node)
@@ -268,12 +303,13 @@ def _sum(loads: Sequence[Load]) -> Load:
     return Load(sum(load.cpus for load in loads), sum(load.memory_bytes for load in loads))
 
 
-def _trouble(world: PveWorld, snapshot: Snapshot, left: Sequence[str]) -> str:
+def _trouble(trial: _Trial) -> str:
+    left, members = len(trial.left), len(trial.snapshot.members)
     if not left:
         return "no node is left that could run anything"
-    if 2 * len(left) <= len(snapshot.members):
-        return f"no quorum: {len(left)} of {len(snapshot.members)} nodes are left, and more than half are needed"
-    record = world.view().manager()
+    if left < trial.needed:
+        return f"no quorum: {left} of {members} nodes are left, and more than half are needed"
+    record = trial.world.view().manager()
     if record and record.disarm:
         return f"HA is {record.disarm.state}: nothing is recovered until it is armed"
-    return "" if world.placement() else "nobody decides"
+    return "" if trial.world.placement() else "nobody decides"

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from haven.core.codec import CodecError, decode, encode
 from haven.core.snapshot import Snapshot
+from haven.core.words import Pacing
 from haven.sim.errors import CaseError, LiveError, WordsError
 from haven.sim.files import read_json
 from haven.sim.running import run_file
@@ -17,15 +18,17 @@ from haven.sim.screen import open_screen
 from haven.sim.what_if import Burden, Fate, Outcome, each_node, what_if
 
 EXIT_TROUBLE = 1
+AT_S = 60.0
 _GIB = 1024**3
 
 
 def run(options: argparse.Namespace, read: Callable[[Path], str]) -> int:
     """Raises LiveError, WordsError and CaseError."""
-    snapshot = _snapshot(options, read)
+    snapshot, pacing = _asked_about(options, read)
     if options.save:
         _save(options.save, snapshot)
-    outcomes = (what_if(snapshot, options.node),) if options.node else each_node(snapshot)
+    lost = options.node
+    outcomes = (what_if(snapshot, lost, pacing),) if lost else each_node(snapshot, pacing)
     if options.json:
         print(json.dumps([as_dict(outcome, snapshot) for outcome in outcomes], indent=2, ensure_ascii=False))
     else:
@@ -33,9 +36,18 @@ def run(options: argparse.Namespace, read: Callable[[Path], str]) -> int:
     return 0 if all(outcome.survived for outcome in outcomes) else EXIT_TROUBLE
 
 
-def _snapshot(options: argparse.Namespace, read: Callable[[Path], str]) -> Snapshot:
+def _asked_about(options: argparse.Namespace, read: Callable[[Path], str]) -> tuple[Snapshot, Pacing]:
+    """The cluster, and how it is run on: a scenario as `haven sim run` runs it, records as haven does."""
+    pacing = Pacing(options.pacing) if options.pacing else None
     if options.case:
-        return run_file(read(options.case), until_s=options.at).snapshot()
+        ran = run_file(read(options.case), pacing, until_s=AT_S if options.at is None else options.at)
+        return ran.snapshot(), ran.pacing
+    if options.at is not None:
+        raise WordsError("--at is a moment of a scenario (--case); records are of the moment they were read")
+    return _records(options, read), pacing or Pacing.FAST
+
+
+def _records(options: argparse.Namespace, read: Callable[[Path], str]) -> Snapshot:
     if options.records:
         options.case = options.records  # what a complaint is about
         return read_snapshot(read(options.records))
@@ -74,7 +86,8 @@ def as_dict(outcome: Outcome, snapshot: Snapshot) -> dict[str, Any]:
         "survived": outcome.survived,
         "trouble": outcome.trouble or None,
         "notes": list(outcome.notes),
-        "waits_for_confirmation": list(outcome.unarmed) if outcome.waiting else [],
+        "waits_for_confirmation": sorted({str(fate.waits_for) for fate in outcome.waiting}),
+        "already_off": list(outcome.already_off),
         "guests": [_fate_dict(fate, snapshot) for fate in outcome.fates],
         "nodes": [_burden_dict(burden) for burden in outcome.burdens],
     }
@@ -88,6 +101,7 @@ def _fate_dict(fate: Fate, snapshot: Snapshot) -> dict[str, Any]:
         "before": fate.before,
         "after": fate.after,
         "homeless": fate.homeless,
+        "waits_for": fate.waits_for,
         "why": list(fate.why),
     }
 
@@ -125,6 +139,9 @@ def _lines(outcome: Outcome, snapshot: Snapshot, *, in_full: bool) -> Iterator[T
         if fate.homeless:
             yield Text(f"  {_label(fate, snapshot)} finds no home" + _from(fate), "red")
             yield from (Text(f"      {why}") for why in fate.why)
+        elif fate.waits_for:
+            yield Text(f"  {_label(fate, snapshot)} {_move(fate)}, once a person says so", "red")
+            yield from (Text(f"      {why}") for why in fate.why)
         elif fate.moved or (in_full and fate.after):
             yield Text(f"  {_label(fate, snapshot)} {_move(fate)}")
     for burden in outcome.burdens:
@@ -133,19 +150,32 @@ def _lines(outcome: Outcome, snapshot: Snapshot, *, in_full: bool) -> Iterator[T
 
 
 def _verdict(outcome: Outcome) -> str:
-    dies = " and ".join(outcome.lost)
-    head = f"{dies} {'die' if len(outcome.lost) > 1 else 'dies'}"
+    head = _head(outcome)
     if outcome.trouble:
         return f"{head}: {outcome.trouble}"
-    moved, homeless = sum(1 for fate in outcome.fates if fate.moved), len(outcome.homeless)
+    waiting, homeless = len(outcome.waiting), len(outcome.homeless)
+    moved = sum(fate.moved for fate in outcome.fates if not fate.waits_for)
+    off = sorted({str(fate.waits_for) for fate in outcome.waiting})
+    confirmed = f"a person confirms that {_are(off)} off"
     parts = [f"{_guests(moved)} {'runs' if moved == 1 else 'run'} elsewhere then"] if moved else []
+    parts += [f"{_guests(waiting)} {'waits' if waiting == 1 else 'wait'} until {confirmed}"] if waiting else []
     parts += [f"{_guests(homeless)} {'finds' if homeless == 1 else 'find'} no home"] if homeless else []
-    parts += [
-        f"{node} has no watchdog, so they wait for: haven fence confirm {node}"
-        for node in dict.fromkeys(fate.before for fate in outcome.waiting)
-    ]
     parts += [f"{burden.node} is given more memory than it has" for burden in outcome.overcommitted]
     return f"{head}: {'; '.join(parts) or 'no guest has to move'}"
+
+
+def _head(outcome: Outcome) -> str:
+    """What is asked about: a node that is off already cannot die."""
+    dying = [node for node in outcome.lost if node not in outcome.already_off]
+    off = f"{_are(outcome.already_off)} off already"
+    if not dying:
+        return off if outcome.lost else "every node is off already"
+    dies = f"{' and '.join(dying)} {'dies' if len(dying) == 1 else 'die'}"
+    return f"{dies} ({off})" if outcome.already_off else dies
+
+
+def _are(nodes: Sequence[str]) -> str:
+    return f"{' and '.join(nodes)} {'is' if len(nodes) == 1 else 'are'}"
 
 
 def _guests(number: int) -> str:

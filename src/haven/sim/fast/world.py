@@ -27,6 +27,7 @@ from haven.sim.fast.news import for_manager, for_node, is_news
 from haven.sim.fast.process import Process
 from haven.sim.fast.store import Store, Written
 from haven.sim.figures import figures_now
+from haven.sim.inputs import majority_of
 
 BOOT_S = (20.0, 60.0)
 SERVICE_STOP_S = 120.0
@@ -173,7 +174,7 @@ class World:
 
     def _find_majority(self) -> frozenset[str]:
         """More than half of the hosts; of two, with a witness that the first part of the network reaches."""
-        needed = len(self.hosts) // 2 + 1 if len(self.hosts) != 2 else 1
+        needed = majority_of(len(self.hosts))
         parts: dict[int, set[str]] = {}
         for host in self.hosts.values():
             if host.power and (host.network or not self.is_cluster):
