@@ -81,8 +81,14 @@ class Checkers(Watch):
         everywhere = sorted(world.truth.runs_on[uuid])
         if len(everywhere) > 1:
             raise self._broken(f"two running copies: {uuid} on {' and '.join(everywhere)}")
-        if world.is_cluster or uuid in world.store.view.runs():  # alone, others may start it without a key, too
+        if world.is_cluster or self._has_key_of_this_boot(host, uuid):
             self._may_run(host, uuid, "runs a VM")
+
+    def _has_key_of_this_boot(self, host: Host, uuid: str) -> bool:
+        """Alone, others may start it without a key, too; and before haven has written a word since the boot."""
+        view = self._at.store.view
+        agent = view.agents().get(host.name)
+        return uuid in view.runs() and agent is not None and agent.boot_id == host.boot.id
 
     def _may_run(self, host: Host, uuid: str, does: str) -> None:
         view = self._at.store.view
