@@ -309,6 +309,10 @@ def commands(*lines: str) -> bytes:
         (commands("service vm:999 stopped"), "20: 'service vm:999 stopped': service vm:999 does not exist"),
         (commands("power node1"), "20: 'power node1': expected power NODE on|off"),
         (commands("power node1 maybe"), "20: 'power node1 maybe': expected power NODE on|off"),
+        (
+            commands("pve-manager-version node1 set banana"),
+            "20: 'pve-manager-version node1 set banana': expected pve-manager-version NODE set VERSION",
+        ),
         (commands("delay -5"), "20: 'delay -5': expected delay SECONDS"),
         (commands("delay 999999"), "20: 'delay 999999': expected delay SECONDS"),
         (

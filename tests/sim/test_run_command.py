@@ -1,6 +1,7 @@
 """`haven sim run`, `new`, `explain`, `words`: what people see, and the exit status."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -325,14 +326,51 @@ def test_a_case_can_be_explained_as_well(case: Path, capsys: Capture) -> None:
             {"manager_status": {"service_status": {"vm:101": {"state": "started", "failed_nodes": 5}}}},
             "failed_nodes: expected a list, got 5",
         ),
-        ({"groups": [{"id": "g", "nodes": {"node1": "x"}}]}, 'g: node1 = "x": expected a number'),
+        ({"groups": [{"id": "g", "nodes": {"node1": "x"}}]}, 'g: node1 = "x": expected a whole number'),
         ({"groups": [{"nodes": {"node1": 1}}]}, "a group has no id"),
         ({"hardware_status": {"node 1": {}}}, "'node 1' is no name for a node"),
         ({"service_config": {"vm:²": {"node": "node1"}}}, "service 'vm:²': expected vm:NUMBER"),
         (
             {"service_config": {"vm:101": {"node": "node1", "max_restart": -1}}},
-            "max_restart = -1: expected a number",
+            "max_restart = -1: expected a whole number from 0 to 1e+18",
         ),
+        *(
+            ({"service_config": {"vm:101": {"node": "node1", key: value}}}, f"{key} = {shown}: expected {said}")
+            for key, value, shown, said in (
+                ("max_restart", math.inf, "Infinity", "a whole number from 0"),
+                ("max_relocate", math.nan, "NaN", "a whole number from 0"),
+                ("max_restart", 2.5, "2.5", "a whole number from 0"),
+                ("failback", "x", '"x"', "0 or 1"),
+                ("group", 5, "5", "a text"),
+            )
+        ),
+        (
+            {"service_config": {"vm:101": {"node": "node1", "max_restrat": 1}}},
+            'service vm:101: "max_restrat" is not known; did you mean max_restart?',
+        ),
+        ({"groups": [{"id": "g", "nodes": {"node1": math.inf}}]}, "g: node1 = Infinity: expected a whole number"),
+        (
+            {"datacenter_cfg": {"crs": {"ha-auto-rebalance-hold-duration": math.inf}}},
+            "crs: ha-auto-rebalance-hold-duration = Infinity: expected a whole number",
+        ),
+        (
+            {"datacenter_cfg": {"ha": {"shutdown-policy": "freeze"}}},
+            'ha: "shutdown-policy" is not known; did you mean shutdown_policy?',
+        ),
+        ({"datacenter_cfg": {"crs": {"ha-rebalance-on-start": "maybe"}}}, '"maybe": expected 0 or 1'),
+        (
+            {"hardware_status": {"node1": {"pve-manager-version": "banana"}}},
+            'node1: pve-manager-version = "banana": expected for example 9.0.0',
+        ),
+        (
+            {"manager_status": {"service_status": {"vm:101": {"state": "started", "cmd": ["dance", 1]}}}},
+            'vm:101: cmd = "dance": expected stop or migrate or',
+        ),
+        (
+            {"manager_status": {"service_status": {"vm:101": {"state": "started", "timeout": math.inf}}}},
+            "vm:101: timeout = Infinity: expected a whole number",
+        ),
+        ({"service_status": {"node1": {"vm:101": 7}}}, "node1: vm:101 = 7: expected 0 or 1"),
         ({"rules_config": [{"id": "r", "type": "resource-affinity", "resources": [1]}]}, "1: expected a service"),
         ({"static_service_stats": {"vm:101": {"maxmem": 1e308}}}, "expected a number from 0 to 1e+18"),
         ({"static_service_stats": {"vm:101": {"maxmem": -5}}}, "expected a number from 0 to 1e+18"),
@@ -347,6 +385,46 @@ def test_a_case_that_is_not_whole_is_one_line(
     assert main(["run", str(file)]) == 2
     err = capsys.readouterr().err
     assert said in err and err.count("\n") == 1
+
+
+def test_what_the_spec_allows_and_is_likely_a_slip_is_said_and_the_run_goes_on(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    file = tmp_path / "case.json"
+    inputs = {
+        "hardware_status": {"node1": {"power": "on", "network": "on", "colour": "red"}},
+        "service_config": {"vm:101": {"node": "node1", "state": "started", "group": "web", "max_restart": "2"}},
+        "rules_config": [],
+        "datacenter_cfg": {"ha": {"fence": "hard"}},
+        "static_service_stats": {"vm:999": {"maxcpu": 1}},
+        "cmdlist": [["service vm:101 migrate node9"]],
+    }
+    file.write_text(json.dumps({"inputs": inputs}, indent=1))
+    said = [
+        '7: note: node1: "colour" means nothing here and is left out',
+        '21: note: ha: "fence" means nothing here and is left out',
+        '14: note: service vm:101: group "web" does not exist',
+        '25: note: static_service_stats: service "vm:999" does not exist',
+        "31: note: 'service vm:101 migrate node9': node 'node9' does not exist; the manager refuses it",
+    ]
+    for words in (["run"], ["run", "--events", "-"]):
+        assert main([*words, str(file)]) == 0
+        out, err = capsys.readouterr()
+        assert err.splitlines() == [f"haven sim: {file}:{line}" for line in said]
+        assert "note" not in out
+    assert main(["explain", str(file), "vm:101", "--at", "90"]) == 0
+    assert capsys.readouterr().err.count("note:") == len(said)
+    assert main(["what-if", "--case", str(file)]) == 1
+    assert capsys.readouterr().err.count("note:") == len(said)
+
+
+def test_not_more_than_ten_notes_are_a_page(case: Path, capsys: Capture) -> None:
+    inputs = json.loads(CASE)["inputs"] | {"static_service_stats": {f"vm:{n}": {} for n in range(200, 215)}}
+    case.write_text(json.dumps({"inputs": inputs}))
+    assert main(["run", str(case)]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 11
+    assert lines[-1] == f"haven sim: {case}: note: and 5 more"
 
 
 def test_a_search_that_could_not_be_saved_is_not_begun(tmp_path: Path, capsys: Capture) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from haven.core.words import Pacing
-from haven.sim.errors import CaseError, LiveError, WordsError
+from haven.sim.errors import CaseError, LiveError, WordsError, harmless
 
 MAX_S = 9000
 _A_MOMENT_S = 0.001
@@ -178,25 +178,29 @@ def _run(options: argparse.Namespace) -> int:
 
         return replay(text)
     if options.events == "-" and options.pacing in (None, Pacing.PVE) and text.lstrip().startswith("{"):
-        return _only_events(text)
+        return _only_events(text, options.case)
     return _story(text, options)
 
 
-def _only_events(text: str) -> int:
+def _only_events(text: str, path: Path) -> int:
     """A conformance case, as fast as it can be. Nothing is printed of one that cannot be used."""
     from haven.sim.conformance import run_case
+    from haven.sim.notes import tell_doubts
 
     lines: list[str] = []
-    run_case(text, lambda told: lines.append(told.as_line()))
+    inputs = run_case(text, lambda told: lines.append(told.as_line()))
+    tell_doubts(inputs, path)
     print("\n".join(lines))
     return 0
 
 
 def _story(text: str, options: argparse.Namespace) -> int:
+    from haven.sim.notes import tell_doubts
     from haven.sim.running import run_file
     from haven.sim.screen import show_events, show_story
 
     ran = run_file(text, _pacing(options), seed=options.seed)
+    tell_doubts(ran.inputs, options.case)
     if options.events == "-":
         show_events(ran, sys.stdout)
     elif options.events:
@@ -251,10 +255,12 @@ def _words(_options: argparse.Namespace) -> int:
 
 def _explain(options: argparse.Namespace) -> int:
     from haven.sim.explain import explain
+    from haven.sim.notes import tell_doubts
     from haven.sim.running import run_file
     from haven.sim.screen import show_explanation
 
     ran = run_file(_read(options.case), _pacing(options), seed=options.seed, until_s=options.at + _A_MOMENT_S)
+    tell_doubts(ran.inputs, options.case)
     show_explanation(explain(ran, options.guest, options.at))
     return 0
 
@@ -272,5 +278,5 @@ def _read(path: Path) -> str:
 
 
 def _complain(message: str) -> int:
-    print(f"haven sim: {message}", file=sys.stderr)
+    print(f"haven sim: {harmless(message)}", file=sys.stderr)
     return EXIT_USAGE

@@ -12,6 +12,7 @@ from haven.core.codec import CodecError, decode, encode
 from haven.core.snapshot import Snapshot
 from haven.sim.errors import CaseError, LiveError, WordsError
 from haven.sim.files import read_json
+from haven.sim.notes import tell_doubts
 from haven.sim.running import run_file
 from haven.sim.screen import open_screen
 from haven.sim.what_if import Burden, Fate, Outcome, each_node, what_if
@@ -35,7 +36,9 @@ def run(options: argparse.Namespace, read: Callable[[Path], str]) -> int:
 
 def _snapshot(options: argparse.Namespace, read: Callable[[Path], str]) -> Snapshot:
     if options.case:
-        return run_file(read(options.case), until_s=options.at).snapshot()
+        ran = run_file(read(options.case), until_s=options.at)
+        tell_doubts(ran.inputs, options.case)
+        return ran.snapshot()
     if options.records:
         options.case = options.records  # what a complaint is about
         return read_snapshot(read(options.records))
