@@ -1,6 +1,7 @@
 """What if nodes died: who lands where, who finds no home and why, what is given more than it has."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -222,6 +223,52 @@ def test_bad_questions_are_one_line(
     err = capsys.readouterr().err
     assert said in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        (("view", "kept", "agent", "revisions", "node2"), "agent/node2 has no revision; save them anew"),
+        (("view", "kept", "config", "records", "vm:102"), "config/vm:102 has no record; save them anew"),
+        (("view", "kept", "options", "revisions", ""), "options has no revision; save them anew"),
+    ],
+)
+def test_records_of_which_a_part_is_missing_are_refused_with_their_line(
+    case: str, tmp_path: Path, place: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "saved.json"
+    main(["what-if", "--case", case, "--save", str(path)])
+    saved = json.loads(path.read_text())
+    at = saved
+    for name in place[:-1]:
+        at = at[name]
+    del at[place[-1]]
+    path.write_text(json.dumps(saved, indent=1))
+    capsys.readouterr()
+    assert main(["what-if", "--records", str(path)]) == 2
+    err = capsys.readouterr().err
+    assert re.fullmatch(rf"haven sim: {path}:[0-9]+: {re.escape(said)}.*\n", err)
+
+
+def test_records_under_the_wrong_name_are_refused(
+    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "saved.json"
+    main(["what-if", "--case", case, "--save", str(path)])
+    text = path.read_text()
+    for old, new, said in (
+        (
+            '"sid": "vm:102"',
+            '"sid": "vm:7"',
+            "a ServiceConfig of another name or kind stands under 'config/vm:102'",
+        ),
+        ('"members": {', '"members": {}, "other": {', "the records name no node in members"),
+    ):
+        path.write_text(text.replace(old, new))
+        capsys.readouterr()
+        assert main(["what-if", "--records", str(path)]) == 2
+        err = capsys.readouterr().err
+        assert said in err and err.count("\n") == 1
 
 
 def test_without_haven_running_the_live_cluster_cannot_be_asked(

@@ -8,11 +8,11 @@ from typing import Any
 
 from rich.text import Text
 
-from haven.core.codec import CodecError, decode, encode
+from haven.core.codec import encode
 from haven.core.snapshot import Snapshot
 from haven.sim.errors import CaseError, LiveError, WordsError
-from haven.sim.files import read_json
 from haven.sim.notes import tell_doubts
+from haven.sim.records_file import read_snapshot
 from haven.sim.running import run_file
 from haven.sim.screen import open_screen
 from haven.sim.what_if import Burden, Fate, Outcome, each_node, what_if
@@ -48,16 +48,6 @@ def _snapshot(options: argparse.Namespace, read: Callable[[Path], str]) -> Snaps
         return read_snapshot(options.read_live())
     except CaseError as error:
         raise LiveError(f"the live cluster: {error.what}; are haven and its API of one version?") from error
-
-
-def read_snapshot(text: str) -> Snapshot:
-    """What the API tells at /haven/records. Raises CaseError."""
-    try:
-        return decode(Snapshot, read_json(text))
-    except CodecError as error:
-        raise CaseError(f"these are no records of haven: {error}") from error
-    except ValueError as error:  # a number of thousands of digits
-        raise CaseError(f"not valid JSON: {error}") from error
 
 
 def _save(path: Path, snapshot: Snapshot) -> None:
