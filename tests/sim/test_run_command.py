@@ -13,6 +13,7 @@ from haven.core.words import Pacing
 from haven.sim.conformance import run_case
 from haven.sim.main import main
 from haven.sim.running import run_file
+from haven.sim.scenario.starter import STARTER
 from haven.sim.told import Told
 from tests.shared import cases, needs_cases
 
@@ -208,6 +209,16 @@ def test_a_new_scenario_runs_as_it_is(tmp_path: Path, capsys: Capture) -> None:
     assert main(["new", str(path)]) == 0
     assert capsys.readouterr().out == f"{path} is written; run it: haven sim run {path}\n"
     assert main(["run", *PVE, str(path)]) == 0
+
+
+def test_a_dash_is_the_screen_for_a_new_scenario_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", "-"]) == main(["new"]) == 0
+    out = capsys.readouterr().out
+    assert out == 2 * STARTER
+    assert not any(tmp_path.iterdir())
 
 
 def test_nothing_is_written_over(tmp_path: Path, capsys: Capture) -> None:
@@ -418,6 +429,53 @@ def test_what_the_spec_allows_and_is_likely_a_slip_is_said_and_the_run_goes_on(
     assert capsys.readouterr().err.count("note:") == len(said)
 
 
+@pytest.mark.parametrize("words", [["run", "--events"], ["what-if", "--save", "{target}", "--case"]])
+def test_what_is_read_is_never_written_over(words: list[str], story: Path, capsys: Capture) -> None:
+    linked, hard = story.with_name("linked.txt"), story.with_name("hard.txt")
+    linked.symlink_to(story)
+    hard.hardlink_to(story)
+    for target in (story, linked, hard, story.parent / ".." / story.parent.name / story.name):
+        option = words[1]
+        before = [word.format(target=target) for word in words if word != "--events"]
+        given = ["--events", str(target)] if option == "--events" else []
+        assert main([*before, *given, str(story)]) == 2
+        out, err = capsys.readouterr()
+        assert err == (
+            f"haven sim: {option} {target}: that is the file that is read, "
+            "and it would be lost; name another one\n"
+        )
+        assert out == ""
+        assert story.read_text() == STORY
+
+
+def test_saved_records_are_not_written_over_while_they_are_asked_about(story: Path, capsys: Capture) -> None:
+    saved = story.with_name("records.json")
+    assert main(["what-if", "--case", str(story), "--save", str(saved)]) in (0, 1)
+    before = saved.read_text()
+    assert main(["what-if", "--records", str(saved), "--save", str(saved)]) == 2
+    assert "it would be lost" in capsys.readouterr().err
+    assert saved.read_text() == before
+
+
+def test_a_run_that_does_not_end_says_what_to_do(case: Path, capsys: Capture) -> None:
+    inputs = json.loads(CASE)["inputs"] | {"cmdlist": [["delay 9999"]] * 2}
+    case.write_text(json.dumps({"inputs": inputs}, indent=1))
+    for words in (["run"], ["run", "--events", "-"]):
+        assert main([*words, str(case)]) == 2
+        assert capsys.readouterr().err == (
+            f"haven sim: {case}:23: still running after 10000 s of virtual time; "
+            "make it shorter: a list of commands comes every 100 s, or after a delay\n"
+        )
+
+
+def test_a_case_of_too_many_nodes_says_how_many_are_too_many(case: Path, capsys: Capture) -> None:
+    inputs: dict[str, Any] = {"hardware_status": {f"n{number}": {} for number in range(31)}}
+    case.write_text(json.dumps({"inputs": inputs}, indent=1))
+    assert main(["run", str(case)]) == 2
+    said = f"{case}:3: 31 nodes: a round would last 62 s, below 60 s is possible; leave out 2\n"
+    assert capsys.readouterr().err == f"haven sim: {said}"
+
+
 def test_not_more_than_ten_notes_are_a_page(case: Path, capsys: Capture) -> None:
     inputs = json.loads(CASE)["inputs"] | {"static_service_stats": {f"vm:{n}": {} for n in range(200, 215)}}
     case.write_text(json.dumps({"inputs": inputs}))
@@ -443,6 +501,20 @@ def test_without_words_there_is_help(capsys: Capture) -> None:
     [
         (["runn"], "invalid choice: 'runn'"),
         (["run"], "the following arguments are required: CASE (see haven sim run --help)"),
+        (["run", ""], "argument CASE: the name of a file is missing (see haven sim run --help)"),
+        (["run", "--events", "", "x"], "argument --events: the name of a file is missing"),
+        (["cases", ""], "argument FILE: the name of a file is missing"),
+        (["new", ""], "argument FILE: the name of a file is missing"),
+        (["explain", "", "vm:1", "--at", "5"], "argument CASE: the name of a file is missing"),
+        (["what-if", "--case", ""], "argument --case: the name of a file is missing"),
+        (["what-if", "--records", ""], "argument --records: the name of a file is missing"),
+        (["what-if", "--case", "x", "--save", ""], "argument --save: the name of a file is missing"),
+        (["search", "--save", ""], "argument --save: the name of a file is missing"),
+        (
+            ["run", "/dev/zero"],
+            "/dev/zero: is larger than 64 MiB, which nothing is that haven reads; name another",
+        ),
+        (["cases", "/dev/zero"], "/dev/zero: is larger than 64 MiB"),
         (["run", "--pacing", "slow", "x"], "invalid choice: 'slow'"),
         (["run", "/does/not/exist"], "/does/not/exist: cannot be read: No such file or directory"),
         (["explain", "x", "vm:1"], "the following arguments are required: --at"),

@@ -163,6 +163,11 @@ def test_the_command_tells_its_rate_and_saves_its_figures(
     assert '"violations": 0' in (tmp_path / "search.json").read_text()
 
 
+def test_however_short_the_time_something_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("haven.sim.fast.search.BATCH", 2)
+    assert search(range(1, 100_000), SMALL, minutes=0.0).seeds > 0
+
+
 def test_a_search_ends_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("haven.sim.fast.search.BATCH", 2)
     report: Report = search(range(1, 100_000), SMALL, minutes=0.01)
@@ -181,6 +186,7 @@ def test_a_search_ends_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> N
         ["--seconds", "100"],
         ["--seconds", "nan"],
         ["--minutes", "-1"],
+        ["--minutes", "0"],
         ["--findings", "0"],
         ["--only", "weather"],
     ],

@@ -271,6 +271,21 @@ def test_records_under_the_wrong_name_are_refused(
         assert said in err and err.count("\n") == 1
 
 
+def test_records_of_a_cluster_that_is_too_large_for_rounds_are_one_line(
+    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "saved.json"
+    main(["what-if", "--case", case, "--save", str(path)])
+    saved = json.loads(path.read_text())
+    saved["members"] |= {f"n{number}": saved["members"]["node1"] for number in range(30)}
+    path.write_text(json.dumps(saved))
+    capsys.readouterr()
+    assert main(["what-if", "--records", str(path), "--node", "node1"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("haven sim: this cluster cannot be simulated: 33 nodes: a round would last 66 s")
+    assert err.count("\n") == 1
+
+
 def test_without_haven_running_the_live_cluster_cannot_be_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -40,7 +40,8 @@ def complaining(text: str) -> Iterator[None]:
         line = line_of(text, ("cmdlist", error.command)) if error.command is not None else None
         raise CaseError(str(error), line=line) from error
     except RunError as error:
-        raise CaseError(str(error)) from error
+        line = line_of(text, (error.part,)) if f'"{error.part}"' in text else None
+        raise CaseError(str(error), line=line) from error
 
 
 def differences(case: Mapping[str, Any]) -> list[str]:

@@ -8,6 +8,9 @@ from typing import Any
 
 from haven.sim.errors import CaseError
 
+MOST_MIB = 64
+"""No file of people is larger; a device that never ends would fill the memory."""
+
 _MOST_DIGITS = 4300
 """Python reads no longer number."""
 
@@ -15,9 +18,12 @@ _MOST_DIGITS = 4300
 def read_text(path: Path) -> str:
     """The whole file, its lines ended by line feeds. Raises CaseError."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as stream:
+            content = stream.read(MOST_MIB * 2**20 + 1)
     except OSError as error:
         raise CaseError(f"cannot be read: {error.strerror}") from error
+    if len(content) > MOST_MIB * 2**20:
+        raise CaseError(f"is larger than {MOST_MIB} MiB, which nothing is that haven reads; name another file")
     try:
         text = content.decode("utf-8-sig")  # some editors put a mark at the beginning
     except UnicodeDecodeError as error:

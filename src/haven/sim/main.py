@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from haven.core.words import Pacing
+from haven.sim.arguments import check_target, file_named, named
 from haven.sim.errors import CaseError, LiveError, WordsError, harmless
 
 MAX_S = 9000
@@ -78,10 +79,11 @@ def _add_run(commands: "argparse._SubParsersAction[_Parser]") -> None:
         description="Run a scenario and show what happens. Exit status 1 when an expectation is not met, "
         "2 when the file cannot be used.",
     )
-    run.add_argument("case", metavar="CASE", type=Path, help="haven's own format, or a case in JSON")
+    run.add_argument("case", metavar="CASE", type=file_named, help="haven's own format, or a case in JSON")
     _add_pacing(run)
     run.add_argument("--seed", type=int, default=0, help="chooses whatever is left to chance; in pve: nothing")
-    run.add_argument("--events", metavar="FILE", help="write the events there, one JSON object a line; -: here")
+    events = "write the events there, one JSON object a line; -: here"
+    run.add_argument("--events", metavar="FILE", type=named, help=events)
     run.set_defaults(handler=_run)
 
 
@@ -100,7 +102,7 @@ def _add_cases(commands: "argparse._SubParsersAction[_Parser]") -> None:
         help="hold case files against what haven decides",
         description="A line for each case file; exit status 1 when one differs.",
     )
-    cases.add_argument("files", metavar="FILE", type=Path, nargs="+")
+    cases.add_argument("files", metavar="FILE", type=file_named, nargs="+")
     cases.set_defaults(handler=_cases)
 
 
@@ -118,9 +120,9 @@ def _add_new(commands: "argparse._SubParsersAction[_Parser]") -> None:
     new = commands.add_parser(
         "new",
         help="write a scenario to begin with",
-        description="Write a commented scenario of a homelab, ready to run; without FILE: to the screen.",
+        description="Write a commented scenario of a homelab, ready to run; without FILE, or to -: to the screen.",
     )
-    new.add_argument("file", metavar="FILE", type=Path, nargs="?")
+    new.add_argument("file", metavar="FILE", type=named, nargs="?")
     new.set_defaults(handler=_new)
 
 
@@ -131,7 +133,7 @@ def _add_explain(commands: "argparse._SubParsersAction[_Parser]") -> None:
         description="Run a scenario up to a moment and explain one guest: what was decided and by which rule, "
         "why each node was chosen or not, what it waits for.",
     )
-    explain.add_argument("case", metavar="CASE", type=Path)
+    explain.add_argument("case", metavar="CASE", type=file_named)
     explain.add_argument("guest", metavar="GUEST", help="for example vm:103")
     explain.add_argument("--at", metavar="SECONDS", type=_seconds, required=True, help="for example 240")
     _add_pacing(explain)
@@ -150,10 +152,12 @@ def _add_what_if(commands: "argparse._SubParsersAction[_Parser]", read_live: Rea
     )
     ask.add_argument("--node", metavar="NODE", action="append", default=[], help="it dies; may be given often")
     which = ask.add_mutually_exclusive_group()
-    which.add_argument("--records", metavar="FILE", type=Path, help="what haven sim what-if --save wrote")
-    which.add_argument("--case", metavar="CASE", type=Path, help="a scenario instead of the live cluster")
+    which.add_argument("--records", metavar="FILE", type=file_named, help="what haven sim what-if --save wrote")
+    which.add_argument("--case", metavar="CASE", type=file_named, help="a scenario instead of the live cluster")
     ask.add_argument("--at", metavar="SECONDS", type=_seconds, default=60.0, help="the moment of it (60)")
-    ask.add_argument("--save", metavar="FILE", type=Path, help="write the records that were asked about there")
+    ask.add_argument(
+        "--save", metavar="FILE", type=file_named, help="write the records that were asked about there"
+    )
     ask.add_argument("--json", action="store_true", help="print the answer as JSON")
     ask.set_defaults(handler=_what_if, read_live=read_live)
 
@@ -172,6 +176,8 @@ _seconds.__name__ = f"number of seconds from 0 to {MAX_S}"  # argparse shows it 
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.events not in (None, "-"):
+        check_target("--events", Path(options.events), options.case)
     text = _read(options.case)
     if text.lstrip().startswith("haven search plan"):
         from haven.sim.fast.search_cli import replay
@@ -232,11 +238,11 @@ def _cases(options: argparse.Namespace) -> int:
 def _new(options: argparse.Namespace) -> int:
     from haven.sim.scenario.starter import STARTER
 
-    if options.file is None:
+    if options.file in (None, "-"):
         print(STARTER, end="")
         return 0
     try:
-        with options.file.open("x", encoding="utf-8") as stream:
+        with Path(options.file).open("x", encoding="utf-8") as stream:
             stream.write(STARTER)
     except FileExistsError:
         return _complain(f"{options.file} exists already; name another file")

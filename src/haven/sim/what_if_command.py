@@ -10,9 +10,11 @@ from rich.text import Text
 
 from haven.core.codec import encode
 from haven.core.snapshot import Snapshot
+from haven.sim.arguments import check_target
 from haven.sim.errors import CaseError, LiveError, WordsError
 from haven.sim.notes import tell_doubts
 from haven.sim.records_file import read_snapshot
+from haven.sim.rounds import RunError
 from haven.sim.running import run_file
 from haven.sim.screen import open_screen
 from haven.sim.what_if import Burden, Fate, Outcome, each_node, what_if
@@ -23,10 +25,15 @@ _GIB = 1024**3
 
 def run(options: argparse.Namespace, read: Callable[[Path], str]) -> int:
     """Raises LiveError, WordsError and CaseError."""
+    if options.save and (source := options.case or options.records):
+        check_target("--save", options.save, source)
     snapshot = _snapshot(options, read)
     if options.save:
         _save(options.save, snapshot)
-    outcomes = (what_if(snapshot, options.node),) if options.node else each_node(snapshot)
+    try:
+        outcomes = (what_if(snapshot, options.node),) if options.node else each_node(snapshot)
+    except RunError as error:
+        raise WordsError(f"this cluster cannot be simulated: {error}") from error
     if options.json:
         print(json.dumps([as_dict(outcome, snapshot) for outcome in outcomes], indent=2, ensure_ascii=False))
     else:

@@ -113,7 +113,7 @@ def search(
     most_findings: int = 1,
     progress: Callable[[Report], None] | None = None,
 ) -> Report:
-    """Try them all, or as many as the time allows; ends early after `most_findings`."""
+    """Try them all, or as many as the time allows, some in any case; ends early after `most_findings`."""
     report = Report(scope, cores=os.cpu_count() or 1)
     began_s = time.monotonic()
     broken: list[int] = []
@@ -121,7 +121,7 @@ def search(
     with ProcessPoolExecutor(report.cores) as pool:
         running: set[Future[tuple[int, int, int, list[int]]]] = set()
         while True:
-            over = minutes is not None and time.monotonic() - began_s > minutes * 60
+            over = minutes is not None and report.seeds > 0 and time.monotonic() - began_s > minutes * 60
             if not over and len(broken) < most_findings:
                 running |= {
                     pool.submit(_batch, batch, scope) for batch in islice(left, 2 * report.cores - len(running))

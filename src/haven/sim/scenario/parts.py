@@ -19,12 +19,10 @@ from haven.core.rules.checks import check_rules
 from haven.core.words import Affinity, Wanted
 from haven.sim.errors import WordsError
 from haven.sim.inputs import DEFAULT_CAPACITY, DEFAULT_CONFIGURED, DEFAULT_MEASURED, Inputs, NodeInput
+from haven.sim.rounds import MOST_NODES
 from haven.sim.scenario.names import Names, hint, one_of, shown
 from haven.sim.scenario.options import checked_option
 from haven.sim.scenario.phrases import NUMBER, Phrase, Phrasebook, check_sid, once, read_version
-
-MAX_NODES = 29
-"""With more, a round of the simulator would be longer than a watchdog waits (10.2)."""
 
 VERSION = "9.1.0"
 """What runs on a node that says nothing else: new enough to make groups into rules (R-6.13)."""
@@ -92,8 +90,8 @@ def read_node(parts: Parts, line: str) -> None:
             raise WordsError(f"node {shown(name)} is there twice")
         parts.nodes[name] = _node(rest)
         parts.names.nodes.append(name)
-    if len(parts.nodes) > MAX_NODES:
-        raise WordsError(f"{len(parts.nodes)} nodes; at most {MAX_NODES} can be simulated")
+    if len(parts.nodes) > MOST_NODES:
+        raise WordsError(f"{len(parts.nodes)} nodes; at most {MOST_NODES} can be simulated")
 
 
 def _node(rest: str) -> NodeInput:
