@@ -8,6 +8,9 @@ from typing import Any
 
 from haven.sim.errors import CaseError
 
+PLAN = "haven search plan"
+"""The first line of a plan."""
+
 MOST_MIB = 64
 """No file of people is larger; a device that never ends would fill the memory."""
 
@@ -31,6 +34,11 @@ def read_text(path: Path) -> str:
         what = f"byte 0x{error.object[error.start]:02x} is not UTF-8: save the file as UTF-8"
         raise CaseError(what, line=line) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def is_plan(text: str) -> bool:
+    """Whether it is a plan of the search."""
+    return text.lstrip().startswith(PLAN)
 
 
 def read_json(text: str) -> Any:

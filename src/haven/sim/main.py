@@ -12,6 +12,7 @@ from typing import NoReturn, TextIO
 from haven.core.words import Pacing
 from haven.sim.arguments import check_target, file_named, named
 from haven.sim.errors import CaseError, LiveError, WordsError, harmless
+from haven.sim.files import is_plan
 
 MAX_S = 9000
 _A_MOMENT_S = 0.001
@@ -81,7 +82,7 @@ def _add_run(commands: "argparse._SubParsersAction[_Parser]") -> None:
     )
     run.add_argument("case", metavar="CASE", type=file_named, help="haven's own format, or a case in JSON")
     _add_pacing(run)
-    run.add_argument("--seed", type=int, default=0, help="chooses whatever is left to chance; in pve: nothing")
+    run.add_argument("--seed", type=int, help="chooses whatever is left to chance; in pve: nothing")
     events = "write the events there, one JSON object a line; -: here"
     run.add_argument("--events", metavar="FILE", type=named, help=events)
     run.set_defaults(handler=_run)
@@ -179,13 +180,21 @@ def _run(options: argparse.Namespace) -> int:
     if options.events not in (None, "-"):
         check_target("--events", Path(options.events), options.case)
     text = _read(options.case)
-    if text.lstrip().startswith("haven search plan"):
-        from haven.sim.fast.search_cli import replay
-
-        return replay(text)
+    if is_plan(text):
+        return _replay(text, options)
     if options.events == "-" and options.pacing in (None, Pacing.PVE) and text.lstrip().startswith("{"):
         return _only_events(text, options.case)
     return _story(text, options)
+
+
+def _replay(text: str, options: argparse.Namespace) -> int:
+    from haven.sim.fast.search_cli import replay
+
+    given = {"--pacing": options.pacing, "--seed": options.seed, "--events": options.events}
+    if useless := [name for name, value in given.items() if value is not None]:
+        what = "a plan of the search says its own pacing and seed, and writes no events"
+        raise CaseError(f"{what}: leave out {' and '.join(useless)}")
+    return replay(text)
 
 
 def _only_events(text: str, path: Path) -> int:
@@ -205,7 +214,7 @@ def _story(text: str, options: argparse.Namespace) -> int:
     from haven.sim.running import run_file
     from haven.sim.screen import show_events, show_story
 
-    ran = run_file(text, _pacing(options), seed=options.seed)
+    ran = run_file(text, _pacing(options), seed=options.seed or 0)
     tell_doubts(ran.inputs, options.case)
     if options.events == "-":
         show_events(ran, sys.stdout)

@@ -14,7 +14,7 @@ from haven.sim.commands import CommandError
 from haven.sim.errors import CaseError, WordsError
 from haven.sim.fast.generate import QUIET_S, Scope, kinds
 from haven.sim.fast.people import LineError
-from haven.sim.fast.read_plan import line_of, read_plan
+from haven.sim.fast.read_plan import read_plan
 from haven.sim.fast.search import Report, carry_out, save, search
 from haven.sim.rounds import MOST_NODES, RunError
 
@@ -130,9 +130,7 @@ def replay(text: str) -> int:
     plan = read_plan(text)
     try:
         outcome = carry_out(plan)
-    except (LineError, CommandError) as error:
-        raise CaseError(str(error), line=line_of(text, str(error))) from error
-    except RunError as error:
+    except (LineError, CommandError, RunError) as error:
         raise CaseError(str(error)) from error
     if outcome.violation is None:
         print(f"no promise broken: {outcome.began} starts, {outcome.ordered} orders")

@@ -84,14 +84,19 @@ def _unknown(text: str, what: str, known: str) -> WordsError:
 def read_node(parts: Parts, line: str) -> None:
     names, _, rest = line.partition(":")
     for name in (one.strip() for one in names.split(",")):
-        if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?", name):
-            raise WordsError(f"{shown(name)} is no name for a node; expected for example node1")
+        check_node_name(name)
         if name in parts.nodes:
             raise WordsError(f"node {shown(name)} is there twice")
         parts.nodes[name] = _node(rest)
         parts.names.nodes.append(name)
     if len(parts.nodes) > MOST_NODES:
         raise WordsError(f"{len(parts.nodes)} nodes; at most {MOST_NODES} can be simulated")
+
+
+def check_node_name(name: str) -> None:
+    """Raises WordsError."""
+    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?", name):
+        raise WordsError(f"{shown(name)} is no name for a node; expected for example node1, or node1: 8 cpus")
 
 
 def _node(rest: str) -> NodeInput:
