@@ -65,6 +65,32 @@ def wrong(text: str) -> str:
         ("  vm:103 on node2: runing", "FILE:7: 'runing' says nothing about a guest that haven knows"),
         ("  vm:103 on node2: max_restart many", "FILE:7: max_restart many: expected a number from 0 to 10"),
         ("  vm:103", "FILE:7: expected for example: vm:101"),
+        (
+            "  vm:103 on node2, failback off",
+            "FILE:7: a : is missing behind the node; expected vm:103 on node2: failback off",
+        ),
+        (
+            '  vm:103 "a: b" on node2 2 cpus, 4 GiB',
+            'FILE:7: a : is missing behind the node; expected vm:103 "a: b"',
+        ),
+        # steps are as strict as what there is
+        ("at 60 s: vm:101 is set to max_restart 99", "FILE:7: max_restart 99: expected a number from 0 to 10"),
+        ("at 60 s: vm:101 is given 0 cpus, 4 GiB", "FILE:7: 0 cpus or no memory: a guest is given more than that"),
+        ("at 60 s: vm:101 is given 2 cpus, 0 GiB", "FILE:7: 0 cpus or no memory: a guest is given more than that"),
+        ("at 60 s: vm:101 is removed\nvm:101 is removed", "FILE:8: vm:101 was removed in line 7"),
+        (
+            "rules:\n  a: vm:101 prefers node1\nat 60 s: rule a is removed\nat 90 s: rule a is removed",
+            "FILE:10: a was removed in line 9",
+        ),
+        # what would do something on a terminal
+        (
+            '  vm:103 "a\x1b[31mb" on node2',
+            "FILE:7: 'vm:103 \"a\\x1b[31mb\" on node2' has a control character: take it out",
+        ),
+        (
+            'at 60 s: vm:101 crashes\nexpect: "\x9b2J" is told',
+            "FILE:8: 'expect: \"\\x9b2J\" is told' has a control",
+        ),
         ("at 60 s: vm:101 is added on node1, started", "FILE:7: guest 'vm:101' exists already"),
         # rules
         ("rules:\n  a: vm:105 stay apart", "FILE:8: guest 'vm:105' does not exist"),
@@ -226,6 +252,11 @@ def test_text_that_is_in_no_section() -> None:
     assert wrong("hello\n").startswith("FILE:1: 'hello' is in no section")
 
 
+def test_a_title_has_no_control_characters() -> None:
+    text = BASE.replace("a test", "a\x1b]0;other\x07 test")
+    assert wrong(text) == "FILE:1: 'scenario: a\\x1b]0;other\\x07 test' has a control character: take it out"
+
+
 def test_comments_do_not_hide_in_quotes() -> None:
     scenario = read_scenario(BASE + '  vm:103 "a # b" on node1 # a comment\n')
     assert scenario.titles["vm:103"] == "a # b"
@@ -298,7 +329,7 @@ def commands(*lines: str) -> bytes:
         (BASE.encode() + b'  vm:103 "k\xfcche" on node1\n', "7: byte 0xfc is not UTF-8: save the file as UTF-8"),
         (BASE.encode("utf-16"), "1: byte 0xff is not UTF-8"),
         (BASE.replace("  ", "\t").encode() + b"\tvm:103 on node9\n", "7: node 'node9' does not exist"),
-        (BASE.encode() + b"  vm:103\0 on node1\n", "7: 'vm:103\\x00' is no guest"),
+        (BASE.encode() + b"  vm:103\0 on node1\n", "7: 'vm:103\\x00 on node1' has a control character"),
         # JSON
         (case()[:120], "9: not valid JSON: "),
         (case().replace(b'"off"', b"9" * 5000, 1), "5: a number has more than 4300 digits"),
@@ -307,6 +338,11 @@ def commands(*lines: str) -> bytes:
         (case(rules_config=[HOME, HOME]), "22: rule r1 is there twice"),
         (case(rules_config=[HOME | {"id": None}]), "20: a rule has no id"),
         (commands("service vm:999 stopped"), "20: 'service vm:999 stopped': service vm:999 does not exist"),
+        (commands("service vm:101 lock \x1b[2J"), '20: "service vm:101 lock \\u001b[2J" has a control character'),
+        (
+            case(hardware_status={"node1": {}, "a\x1bb": {}}, cmdlist=[]),
+            '5: "a\\u001bb" has a control character: take it out',
+        ),
         (commands("power node1"), "20: 'power node1': expected power NODE on|off"),
         (commands("power node1 maybe"), "20: 'power node1 maybe': expected power NODE on|off"),
         (

@@ -514,6 +514,7 @@ def test_without_words_there_is_help(capsys: Capture) -> None:
             ["run", "/dev/zero"],
             "/dev/zero: is larger than 64 MiB, which nothing is that haven reads; name another",
         ),
+        (["run", "a\x1b[2J\nb"], "a\\x1b[2J\\nb: cannot be read: No such file or directory"),
         (["cases", "/dev/zero"], "/dev/zero: is larger than 64 MiB"),
         (["run", "--pacing", "slow", "x"], "invalid choice: 'slow'"),
         (["run", "/does/not/exist"], "/does/not/exist: cannot be read: No such file or directory"),

@@ -175,6 +175,18 @@ def test_records_can_be_saved_and_asked_again(
     assert capsys.readouterr().out == first
 
 
+def test_names_from_elsewhere_do_nothing_on_a_terminal(
+    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "saved.json"
+    main(["what-if", "--case", case, "--save", str(path)])
+    path.write_text(path.read_text().replace('"router"', '"ro\\u001b[2Juter"'))
+    capsys.readouterr()
+    assert main(["what-if", "--records", str(path), "--node", "node2"]) == 0
+    out = capsys.readouterr().out
+    assert "ro\\x1b[2Juter" in out and "\x1b" not in out
+
+
 def test_as_json(case: str, capsys: pytest.CaptureFixture[str]) -> None:
     main(["what-if", "--case", case, "--node", "node3", "--json"])
     (answer,) = json.loads(capsys.readouterr().out)

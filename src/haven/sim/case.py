@@ -35,6 +35,7 @@ from haven.sim.case_doubts import doubts
 from haven.sim.case_values import (
     Entry,
     WrongError,
+    check_harmless,
     count,
     enum,
     is_on,
@@ -84,6 +85,7 @@ def read_case(text: str) -> Inputs:
 
 
 def _inputs(inputs: Entry) -> Inputs:
+    check_harmless(inputs)
     for key in inputs:
         if key not in KNOWN:
             raise WrongError(f"unknown input {key!r}; known: {', '.join(sorted(KNOWN))}", key)

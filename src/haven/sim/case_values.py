@@ -1,10 +1,12 @@
 """Values of a case (spec 10.1): each read as what it has to be, or told with the words to look for in the file."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from haven.sim.errors import has_control
 from haven.sim.fields import MOST, short
 
 E = TypeVar("E", bound=StrEnum)
@@ -28,6 +30,20 @@ def mapping(value: object, name: str) -> Entry:
     if not isinstance(value, dict):
         raise WrongError(f"{name}: expected an object, got {short(value)}", name)
     return value
+
+
+def check_harmless(value: object, *names: str) -> None:
+    """That no name and no word would do something on a terminal; a comment is shown nowhere."""
+    if isinstance(value, str) and has_control(value):
+        raise WrongError(f"{short(value)} has a control character: take it out", *names, json.dumps(value)[1:-1])
+    if isinstance(value, list):
+        for one in value:
+            check_harmless(one, *names)
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            check_harmless(key, *names)
+            if key != "comment":
+                check_harmless(one, *names, key)
 
 
 def part(inputs: Entry, name: str) -> Entry:

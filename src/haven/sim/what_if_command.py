@@ -16,7 +16,7 @@ from haven.sim.notes import tell_doubts
 from haven.sim.records_file import read_snapshot
 from haven.sim.rounds import RunError
 from haven.sim.running import run_file
-from haven.sim.screen import open_screen
+from haven.sim.screen import open_screen, say
 from haven.sim.what_if import Burden, Fate, Outcome, each_node, what_if
 
 EXIT_TROUBLE = 1
@@ -113,10 +113,9 @@ def _show(outcomes: Sequence[Outcome], snapshot: Snapshot, *, in_full: bool) -> 
     for number, outcome in enumerate(outcomes):
         if number:
             screen.print()
-        for line in _lines(outcome, snapshot, in_full=in_full):
-            screen.print(line, soft_wrap=True)
-    for note in dict.fromkeys(note for outcome in outcomes for note in outcome.notes):
-        screen.print(Text(f"Note: {note}", "dim"), soft_wrap=True)
+        say(screen, _lines(outcome, snapshot, in_full=in_full))
+    notes = dict.fromkeys(note for outcome in outcomes for note in outcome.notes)
+    say(screen, (Text(f"Note: {note}", "dim") for note in notes))
 
 
 def _lines(outcome: Outcome, snapshot: Snapshot, *, in_full: bool) -> Iterator[Text]:

@@ -1,6 +1,5 @@
 """From the text of a plan to the plan; what cannot be used is told with its line."""
 
-import re
 from dataclasses import replace
 
 from haven.core.records import NodeAffinityRule, ResourceAffinityRule, Rule
@@ -12,7 +11,7 @@ from haven.sim.fast.plan import FIRST_LINE, Event, Plan, PlannedGuest
 from haven.sim.scenario.names import shown
 from haven.sim.scenario.options import checked_option
 from haven.sim.scenario.parts import check_node_name
-from haven.sim.scenario.phrases import check_sid, once
+from haven.sim.scenario.phrases import check_sid, once, retries
 
 LONGEST_S = 1_000_000.0
 _SETTINGS = {"max_restart", "max_relocate", "failback", "restart_on"}
@@ -116,17 +115,11 @@ def _guest(words: list[str]) -> PlannedGuest:
         sid,
         node,
         Wanted(wanted),
-        _retries(given["max_restart"]),
-        _retries(given["max_relocate"]),
+        retries("max_restart", given["max_restart"]),
+        retries("max_relocate", given["max_relocate"]),
         _FLAGS[given["failback"]],
         RestartOn(given["restart_on"]),
     )
-
-
-def _retries(text: str) -> int:
-    if not re.fullmatch("[0-9]|10", text):
-        raise ValueError
-    return int(text)
 
 
 def _rule(words: list[str], order: int) -> Rule:

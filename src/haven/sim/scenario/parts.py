@@ -22,7 +22,7 @@ from haven.sim.inputs import DEFAULT_CAPACITY, DEFAULT_CONFIGURED, DEFAULT_MEASU
 from haven.sim.rounds import MOST_NODES
 from haven.sim.scenario.names import Names, hint, one_of, shown
 from haven.sim.scenario.options import checked_option
-from haven.sim.scenario.phrases import NUMBER, Phrase, Phrasebook, check_sid, once, read_version
+from haven.sim.scenario.phrases import NUMBER, Phrase, Phrasebook, check_sid, once, read_version, retries
 
 VERSION = "9.1.0"
 """What runs on a node that says nothing else: new enough to make groups into rules (R-6.13)."""
@@ -152,8 +152,14 @@ def _subject(text: str) -> str:
 _GUEST = re.compile(r'(\S+)(?: "([^"]*)")? on ([^\s:,]+)(?::\s*(.*))?')
 
 
+_NO_COLON = re.compile(r'(\S+(?: "[^"]*")? on [\w.-]+),? ([^:]+)')
+"""What is said about it follows the node like another of its words."""
+
+
 def read_guest(parts: Parts, line: str) -> None:
     found = _GUEST.fullmatch(line)
+    if bare := _NO_COLON.fullmatch(line):
+        raise WordsError(f"a : is missing behind the node; expected {bare[1]}: {bare[2]}")
     if found is None:
         raise WordsError(
             f'expected for example: vm:101 "router" on node1: 2 cpus, 4 GiB, started; not {shown(line)}'
@@ -192,9 +198,7 @@ def _guest_field(parts: Parts, sid: str, text: str) -> None:
 
 def _count(key: str) -> Callable[[Parts, str], dict[str, Any]]:
     def read(_parts: Parts, value: str) -> dict[str, Any]:
-        if not re.fullmatch("[0-9]|10", value):
-            raise WordsError(f"{key} {shown(value)[1:-1]}: expected a number from 0 to 10")
-        return {key: int(value)}
+        return {key: retries(key, value)}
 
     return read
 

@@ -88,6 +88,13 @@ def read_version(text: str, _names: Names | None = None) -> str:
     return text
 
 
+def retries(key: str, text: str) -> int:
+    """How often something is tried again. Raises WordsError."""
+    if not re.fullmatch("[0-9]|10", text):
+        raise WordsError(f"{key} {shown(text)[1:-1]}: expected a number from 0 to 10")
+    return int(text)
+
+
 def check_sid(text: str) -> None:
     """Raises WordsError."""
     if not re.fullmatch(r"(vm|ct|fa):[1-9][0-9]{0,8}", text):

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 from haven.core.words import Pacing
-from haven.sim.errors import CaseError, WordsError
+from haven.sim.errors import CaseError, WordsError, has_control
 from haven.sim.scenario.expectations import EXPECTATIONS
 from haven.sim.scenario.model import Block, Bound, Expectation, Scenario, Step
 from haven.sim.scenario.names import hint, one_of, shown
@@ -101,6 +101,8 @@ class _Reader:
     def read(self, number: int, line: str) -> None:
         if not line:
             return
+        if has_control(line):
+            raise WordsError(f"{shown(line)} has a control character: take it out")
         word, colon, rest = line.partition(":")
         if colon and word in SECTIONS and not rest:
             self._open(word)
@@ -191,8 +193,10 @@ class _Reader:
         """Nothing can be done to a rule that was removed, and nothing by HA with a guest that was."""
         for word, name, verb in (line.split()[:3] for line in commands if line.startswith(_TO_WHAT_IS_THERE)):
             if verb == ("remove" if word == "rule" else "delete"):
-                self._removed.setdefault(name, number)
-            elif name in self._removed and verb not in _PAST_HA:
+                gone = self._removed.setdefault(name, number) != number
+            else:
+                gone = name in self._removed and verb not in _PAST_HA
+            if gone:
                 raise WordsError(f"{name} was removed in line {self._removed[name]}")
 
     def _expect(self, number: int, text: str) -> None:
