@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from haven.sim.commands import FORMS, KNOWN
 from haven.sim.errors import CaseError
 from haven.sim.main import main
+from haven.sim.scenario.details import GUEST, NODE
+from haven.sim.scenario.phrases import Phrase
 from haven.sim.scenario.read import read_scenario
 from haven.sim.scenario.starter import STARTER
 
@@ -63,6 +65,10 @@ def wrong(text: str) -> str:
         ("  vm:101 on node2", "FILE:7: guest vm:101 is there twice"),
         ("  vmx:1 on node2", "FILE:7: 'vmx:1' is no guest; expected vm:NUMBER or ct:NUMBER"),
         ("  vm:103 on node2: runing", "FILE:7: 'runing' says nothing about a guest that haven knows"),
+        (
+            "  vm:103 on node2: failback maybe",
+            "FILE:7: 'failback maybe' says nothing about a guest that haven knows; known are 4 cpus, 8 GiB",
+        ),
         ("  vm:103 on node2: max_restart many", "FILE:7: max_restart many: expected a number from 0 to 10"),
         ("  vm:103", "FILE:7: expected for example: vm:101"),
         (
@@ -151,6 +157,7 @@ def wrong(text: str) -> str:
             "pacing: fast\nat 60 s: vm:101 is locked",
             "FILE:8: 'vm:101 is locked' exists in pve pacing only: libvirt's VMs carry no locks",
         ),
+        ("cluster:\n  node4: No Watchdog", "FILE:8: 'node4: No Watchdog' exists in fast pacing only"),
         ("cluster:\n  node4: no watchdog", "FILE:8: 'node4: no watchdog' exists in fast pacing only"),
         # expectations that cannot be judged
         (
@@ -255,6 +262,24 @@ def test_text_that_is_in_no_section() -> None:
 def test_a_title_has_no_control_characters() -> None:
     text = BASE.replace("a test", "a\x1b]0;other\x07 test")
     assert wrong(text) == "FILE:1: 'scenario: a\\x1b]0;other\\x07 test' has a control character: take it out"
+
+
+@pytest.mark.parametrize("phrase", NODE.phrases, ids=lambda phrase: phrase.pattern)
+def test_whatever_is_said_to_be_known_of_a_node_is(phrase: Phrase[object]) -> None:
+    text = f"pacing: fast\n{BASE}cluster:\n  node4: "
+    assert read_scenario(text + phrase.example) != read_scenario(text)
+
+
+@pytest.mark.parametrize("phrase", GUEST.phrases, ids=lambda phrase: phrase.pattern)
+def test_whatever_is_said_to_be_known_of_a_guest_is(phrase: Phrase[object]) -> None:
+    text = f"{BASE}groups:\n  web: node1\nguests:\n  vm:103 on node1"
+    example = phrase.example.replace("started", "stopped").replace("4", "5").replace("on", "off")
+    assert read_scenario(f"{text}: {example}").inputs != read_scenario(text).inputs
+
+
+def test_units_of_memory_may_be_written_small() -> None:
+    (_, used) = read_scenario(BASE + "at 60 s: vm:101 uses 2 cpus, 3 gib\n").blocks
+    assert used.steps[0].commands == ("service vm:101 set-dynamic-stats cpu 2 mem 3072",)
 
 
 def test_comments_do_not_hide_in_quotes() -> None:

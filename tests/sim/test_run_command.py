@@ -239,6 +239,16 @@ def test_every_word_can_be_asked_for(capsys: Capture) -> None:
     out = capsys.readouterr().out
     assert "power of <nodes> (fails|fail)" in out
     assert "shutdown_policy" in out
+    for words in (
+        "off",
+        "no watchdog",
+        "uses <memory>",
+        "failback (on|off)",
+        "running",
+        "restricted",
+        "nofailback",
+    ):
+        assert any(line.startswith(f"  {words}  ") for line in out.splitlines()), words
 
 
 # explain

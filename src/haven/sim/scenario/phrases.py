@@ -19,7 +19,7 @@ from haven.sim.scenario.names import Names, one_of, shown
 T = TypeVar("T")
 
 _UNITS_S = {"s": 1, "sec": 1, "second": 1, "seconds": 1, "min": 60, "minute": 60, "minutes": 60, "h": 3600}
-_UNITS_BYTES = {"MiB": MIB, "GiB": GIB, "TiB": 1024 * GIB}
+_UNITS_BYTES = {"mib": MIB, "gib": GIB, "tib": 1024 * GIB}
 _NODE, _GUEST = r"[\w.-]+", r"[a-z]+:\w+"
 _PRIORITY = rf"{_NODE}(?::\d{{1,9}})?"
 NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
@@ -45,7 +45,7 @@ def _is_number(text: str) -> bool:
 
 def _bytes(text: str, _names: Names) -> float:
     number, _, unit = text.partition(" ")
-    return float(number) * _UNITS_BYTES[unit]
+    return float(number) * _UNITS_BYTES[unit.lower()]
 
 
 def _several(text: str) -> list[str]:
@@ -127,6 +127,8 @@ BLANKS = {
     ),
     "wanted": Blank(r"[\w-]+", lambda text, _: Wanted(one_of(text, Wanted, "wanted state")), "stopped"),
     "mode": Blank(r"[\w-]+", lambda text, _: DisarmMode(one_of(text, DisarmMode, "way to disarm")), "freeze"),
+    "group": Blank(r"[\w.-]+", lambda text, _: text, "web"),
+    "retries": Blank(r"\S+", lambda text, _: text, "3"),
     "rule": Blank(r"[\w.-]+", lambda text, names: names.rule(text), "db-apart"),
     "version": Blank(r"[\w.~-]+", read_version, "9.0.0"),
     "word": Blank(r"[\w.~-]+", lambda text, _: text, "backup"),

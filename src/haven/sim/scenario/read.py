@@ -148,7 +148,7 @@ class _Reader:
             near = hint(_beginning(line), list(_BEGINNINGS), "")
             elsewhere = f"; or, outside of {self._section}: {near}" if near.startswith("did you mean") else ""
             raise WordsError(f"{error}{elsewhere}") from error
-        if self._section == "cluster" and "no watchdog" in line:
+        if self._section == "cluster" and "no watchdog" in line.lower():
             self.parts.unarmed[number] = line
 
     def _timed(self, number: int, line: str) -> bool:
