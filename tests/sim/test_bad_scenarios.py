@@ -239,6 +239,7 @@ def test_one_line_says_what_is_wrong(added: str, said: str) -> None:
             "at 1e99 s: nothing happens",
             "FILE:7: '1e99 s' is no length of time; expected for example 130 s or 2 min",
         ),
+        ("  , node9", "FILE:7: expected for example: vm:101"),
         ("soon later: nothing happens", "FILE:7: 'soon' is no length of time"),
         ("expect:", "FILE:7: '' is no expectation that haven knows"),
         ("groups:\n  : node1", "FILE:8: expected for example: web: node1:2, node2, restricted; not ': node1'"),
@@ -253,6 +254,12 @@ def test_odd_lines_are_short_complaints(added: str, said: str) -> None:
 
 def test_nothing_at_all_is_no_scenario() -> None:
     assert wrong("") == "FILE:1: the scenario has no cluster; it begins with cluster: and a line for each node"
+
+
+def test_before_a_step_there_has_to_be_a_cluster() -> None:
+    assert wrong("at 60 s: HA is armed\n") == (
+        "FILE:1: the scenario has no cluster before its first step; it begins with cluster:"
+    )
 
 
 def test_text_that_is_in_no_section() -> None:

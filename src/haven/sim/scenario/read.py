@@ -139,7 +139,7 @@ class _Reader:
 
     def _add(self, number: int, line: str) -> None:
         assert self._section is not None
-        name = line.split(",")[0].split()[0].rstrip(":")
+        name = line.replace(",", " ").partition(" ")[0].rstrip(":")
         name = name if self._section == "guests" else name.partition(":")[0]
         self.parts.lines.setdefault(f"{self._section} {name}", number)
         try:
@@ -182,6 +182,8 @@ class _Reader:
     def _step(self, number: int, text: str) -> None:
         if not text:
             return
+        if not self.parts.nodes:
+            raise WordsError("the scenario has no cluster before its first step; it begins with cluster:")
         phrase, commands = STEPS.read(text, self.parts.names)
         self._check_there(number, commands)
         if " is added on " in text:
