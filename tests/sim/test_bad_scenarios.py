@@ -1,15 +1,12 @@
 """A scenario that cannot be used is one clear line: file, line, what is wrong, what is known or expected."""
 
 import contextlib
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haven.sim.commands import FORMS, KNOWN
 from haven.sim.errors import CaseError
 from haven.sim.main import main
 from haven.sim.scenario.details import GUEST, NODE
@@ -333,96 +330,3 @@ def test_the_command_says_it_in_one_line_and_exits_with_2(
         assert err.count("\n") == 1
         assert said in err, words
         assert "Traceback" not in out + err
-
-
-CASE: dict[str, Any] = {
-    "hardware_status": {"node1": {"power": "off", "network": "off"}},
-    "service_config": {"vm:101": {"node": "node1", "state": "started"}},
-    "cmdlist": [["power node1 on"]],
-}
-HOME = {"id": "r1", "type": "node-affinity", "resources": ["vm:101"], "nodes": {"node1": 1}}
-
-
-def case(**changed: object) -> bytes:
-    """A case, every value in a line of its own."""
-    return json.dumps({"inputs": CASE | changed}, indent=1).encode()
-
-
-def commands(*lines: str) -> bytes:
-    return case(cmdlist=[["power node1 on"], list(lines)])
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        # as editors save it
-        (("\ufeff" + BASE + "at 60 s: boom\n").encode(), "7: 'boom' is no step"),
-        ((BASE + "at 60 s: boom\n").replace("\n", "\r\n").encode(), "7: 'boom' is no step"),
-        (BASE.encode() + b'  vm:103 "k\xfcche" on node1\n', "7: byte 0xfc is not UTF-8: save the file as UTF-8"),
-        (BASE.encode("utf-16"), "1: byte 0xff is not UTF-8"),
-        (BASE.replace("  ", "\t").encode() + b"\tvm:103 on node9\n", "7: node 'node9' does not exist"),
-        (BASE.encode() + b"  vm:103\0 on node1\n", "7: 'vm:103\\x00 on node1' has a control character"),
-        # JSON
-        (case()[:120], "9: not valid JSON: "),
-        (case().replace(b'"off"', b"9" * 5000, 1), "5: a number has more than 4300 digits"),
-        (case().replace(b'"network"', b'"power"'), "6: 'power' is there twice in one object"),
-        (case(rules_config=[HOME | {"resources": ["vm:999"]}]), "25: rule r1: service vm:999 does not exist"),
-        (case(rules_config=[HOME, HOME]), "22: rule r1 is there twice"),
-        (case(rules_config=[HOME | {"id": None}]), "20: a rule has no id"),
-        (commands("service vm:999 stopped"), "20: 'service vm:999 stopped': service vm:999 does not exist"),
-        (commands("service vm:101 lock \x1b[2J"), '20: "service vm:101 lock \\u001b[2J" has a control character'),
-        (
-            case(hardware_status={"node1": {}, "a\x1bb": {}}, cmdlist=[]),
-            '5: "a\\u001bb" has a control character: take it out',
-        ),
-        (commands("power node1"), "20: 'power node1': expected power NODE on|off"),
-        (commands("power node1 maybe"), "20: 'power node1 maybe': expected power NODE on|off"),
-        (
-            commands("pve-manager-version node1 set banana"),
-            "20: 'pve-manager-version node1 set banana': expected pve-manager-version NODE set VERSION",
-        ),
-        (commands("delay -5"), "20: 'delay -5': expected delay SECONDS"),
-        (commands("delay 999999"), "20: 'delay 999999': expected delay SECONDS"),
-        (
-            commands("service vm:101 stop -5"),
-            "20: 'service vm:101 stop -5': expected service SID and one of started",
-        ),
-        (commands("crm node1 dance"), "20: 'crm node1 dance': expected crm NODE stop|start|"),
-        (commands(""), "20: '': unknown command"),
-    ],
-)
-def test_a_file_that_cannot_be_used_leaves_nothing_behind(
-    tmp_path: Path, content: bytes, said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path, events, saved = tmp_path / "bad.txt", tmp_path / "events", tmp_path / "saved"
-    path.write_bytes(content)
-    for words in (
-        ["run", str(path)],
-        ["run", "--events", "-", str(path)],
-        ["run", "--events", str(events), str(path)],
-        ["explain", str(path), "vm:101", "--at", "500"],
-        ["what-if", "--case", str(path), "--at", "500", "--save", str(saved)],
-    ):
-        assert main(words) == 2
-        out, err = capsys.readouterr()
-        assert (out, err.count("\n")) == ("", 1)
-        assert err.startswith(f"haven sim: {path}:{said}"), words
-    assert not events.exists()
-    assert not saved.exists()
-
-
-def test_a_mark_at_the_beginning_of_a_file_is_no_fault(tmp_path: Path) -> None:
-    path = tmp_path / "good.txt"
-    path.write_bytes("\ufeff".encode() + STARTER.replace("\n", "\r\n").encode())
-    assert main(["run", str(path)]) == 0
-
-
-def test_a_rule_may_name_a_service_that_comes_later(tmp_path: Path) -> None:
-    path = tmp_path / "good.json"
-    rules = [HOME | {"resources": ["vm:999"]}]
-    path.write_bytes(case(rules_config=rules, cmdlist=[["power node1 on"], ["service vm:999 add node1"]]))
-    assert main(["run", str(path)]) == 0
-
-
-def test_every_command_has_a_form() -> None:
-    assert FORMS.keys() == KNOWN

@@ -78,7 +78,7 @@ GUEST = "guest vm:101 node1 started max_restart=1 max_relocate=1 failback=1 rest
         ("rule near r1 vm:101 node1", "expected for example: rule apart"),
         ("guest vm:101", "expected for example: guest vm:101 node1"),
         (GUEST, "guest vm:101 is there twice"),
-        (GUEST.replace("max_restart=1", "max_restart=-5"), "expected for example: guest vm:101 node1"),
+        (GUEST.replace("max_restart=1", "max_restart=-5"), "max_restart -5: expected a number from 0 to 10"),
         (GUEST.replace("max_restart=1", "max_restrat=1"), "expected for example: guest vm:101 node1"),
         (GUEST + " failback=0", "expected for example: guest vm:101 node1"),
         (GUEST.replace("vm:101", "foo"), "'foo' is no guest; expected vm:NUMBER"),
