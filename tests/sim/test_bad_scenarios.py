@@ -1,6 +1,7 @@
 """A scenario that cannot be used is one clear line: file, line, what is wrong, what is known or expected."""
 
 import contextlib
+import time
 from pathlib import Path
 
 import pytest
@@ -247,6 +248,13 @@ def test_odd_lines_are_short_complaints(added: str, said: str) -> None:
     complaint = wrong(BASE + added)
     assert complaint.startswith(said)
     assert len(complaint) < 200
+
+
+def test_a_line_without_an_end_is_told_at_once() -> None:
+    began_s = time.monotonic()
+    said = wrong(BASE + "at 60 s: " + "x" * 200_000)
+    assert said.endswith("is no step that haven knows; see all of them: haven sim words")
+    assert time.monotonic() - began_s < 5
 
 
 def test_nothing_at_all_is_no_scenario() -> None:

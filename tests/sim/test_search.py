@@ -83,6 +83,7 @@ GUEST = "guest vm:101 node1 started max_restart=1 max_relocate=1 failback=1 rest
         (GUEST + " failback=0", "expected for example: guest vm:101 node1"),
         (GUEST.replace("vm:101", "foo"), "'foo' is no guest; expected vm:NUMBER"),
         ("node a/b", "'a/b' is no name for a node"),
+        ("rule apart r\x1b[2J vm:101", "it has a control character: take it out"),
         ("seed 5\nseed 6", "seed is there twice"),
         ("at 5000 power node1 on", "the run ends at 600 s, before that"),
         ("rule apart r1 vm:101,vm:101", "'vm:101' is named twice"),
@@ -287,7 +288,7 @@ def test_a_plan_that_names_nothing_is_refused(tmp_path: Path, capsys: pytest.Cap
     path = tmp_path / "empty.plan"
     path.write_text("haven search plan\n")
     assert main(["run", str(path)]) == 2
-    assert "names no nodes" in capsys.readouterr().err
+    assert f"{path}:1: the plan names no nodes" in capsys.readouterr().err
 
 
 def test_no_faults_may_be_asked_for() -> None:

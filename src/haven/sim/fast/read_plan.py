@@ -5,7 +5,7 @@ from dataclasses import replace
 from haven.core.records import NodeAffinityRule, ResourceAffinityRule, Rule
 from haven.core.words import Affinity, Pacing, RestartOn, Wanted
 from haven.sim import commands
-from haven.sim.errors import CaseError, WordsError
+from haven.sim.errors import CaseError, WordsError, has_control
 from haven.sim.fast import forms
 from haven.sim.fast.plan import FIRST_LINE, Event, Plan, PlannedGuest
 from haven.sim.scenario.names import shown
@@ -40,6 +40,8 @@ def read_plan(text: str) -> Plan:
         try:
             plan = _with(plan, words)
             _say_once(said, words[0])
+            if has_control(" ".join(words)):
+                raise WordsError("it has a control character: take it out")
         except (ValueError, IndexError, KeyError) as error:
             example = _EXAMPLES.get(words[0])
             expected = f"expected for example: {example}" if example else f"expected {', '.join(_EXAMPLES)}"
@@ -47,7 +49,7 @@ def read_plan(text: str) -> Plan:
         except WordsError as error:
             raise CaseError(f"{shown(' '.join(words))}: {error}", line=number) from error
     if not plan.nodes:
-        raise CaseError("the plan names no nodes; add for example: node node1")
+        raise CaseError("the plan names no nodes; add for example: node node1", line=1)
     for number, words in found:
         try:
             _check(plan, words)
@@ -63,7 +65,9 @@ def _say_once(said: set[str], word: str) -> None:
 
 
 def _lines(text: str) -> Lines:
-    split = ((number, line.partition("#")[0].split()) for number, line in enumerate(text.splitlines(), 1))
+    split = (
+        (number, line.partition("#")[0].split()) for number, line in enumerate(text.split("\n"), 1)
+    )  # as editors count
     return [(number, words) for number, words in split if words and " ".join(words) != FIRST_LINE]
 
 

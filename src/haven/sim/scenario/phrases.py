@@ -24,6 +24,8 @@ _NODE, _GUEST = r"[\w.-]+", r"[a-z]+:\w+"
 _PRIORITY = rf"{_NODE}(?::\d{{1,9}})?"
 NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
 """Of cpus or of memory. Nobody has more."""
+_LONGEST = 500
+"""What is longer is near to no phrase, and to compare it would take minutes."""
 MAX_S = 9000
 """A simulated run ends before 10,000 s (10.2)."""
 
@@ -218,6 +220,8 @@ class Phrasebook(Generic[T]):
         raise wrong or WordsError(f"{shown(text)} is no {self.what} that haven knows{self._near(text, names)}")
 
     def _near(self, text: str, names: Names) -> str:
+        if len(text) > _LONGEST:
+            return "; see all of them: haven sim words"
         forms = {form: phrase.pattern for phrase in self.phrases for form in _forms(phrase.pattern)}
         near = difflib.get_close_matches(_bare(text, names), forms, n=1, cutoff=0.5)
         return f"; nearest: {forms[near[0]]}" if near else "; see all of them: haven sim words"
