@@ -14,8 +14,8 @@ from haven.core.health import WORDS
 from haven.core.lrm import daemon
 from haven.core.settings import describe_settings
 from haven.core.words import Cause, Pacing
+from haven.sim.rounds import MOST_NODES
 from haven.sim.running import run_file
-from haven.sim.scenario.parts import MAX_NODES
 from haven.sim.scenario.phrases import MAX_S
 from haven.sim.scenario.vocabulary import as_markdown, tables
 from haven.sim.track import FIRST_START_S
@@ -50,7 +50,7 @@ def test_the_scenario_that_the_docs_show_runs_and_is_met() -> None:
 
 def test_the_limits_of_the_simulator_are_told() -> None:
     text = (DOCS / "simulator.md").read_text()
-    assert f"At most {MAX_NODES} hosts" in text
+    assert f"At most {MOST_NODES} hosts" in text
     assert f"A run lasts at most {MAX_S} s" in text
     assert f"no more than {FIRST_START_S:g} s" in text, "how long a first start may take"
 

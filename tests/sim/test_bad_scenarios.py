@@ -1,17 +1,17 @@
 """A scenario that cannot be used is one clear line: file, line, what is wrong, what is known or expected."""
 
 import contextlib
-import json
+import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haven.sim.commands import FORMS, KNOWN
 from haven.sim.errors import CaseError
 from haven.sim.main import main
+from haven.sim.scenario.details import GUEST, NODE
+from haven.sim.scenario.phrases import Phrase
 from haven.sim.scenario.read import read_scenario
 from haven.sim.scenario.starter import STARTER
 
@@ -63,8 +63,38 @@ def wrong(text: str) -> str:
         ("  vm:101 on node2", "FILE:7: guest vm:101 is there twice"),
         ("  vmx:1 on node2", "FILE:7: 'vmx:1' is no guest; expected vm:NUMBER or ct:NUMBER"),
         ("  vm:103 on node2: runing", "FILE:7: 'runing' says nothing about a guest that haven knows"),
+        (
+            "  vm:103 on node2: failback maybe",
+            "FILE:7: 'failback maybe' says nothing about a guest that haven knows; known are 4 cpus, 8 GiB",
+        ),
         ("  vm:103 on node2: max_restart many", "FILE:7: max_restart many: expected a number from 0 to 10"),
         ("  vm:103", "FILE:7: expected for example: vm:101"),
+        (
+            "  vm:103 on node2, failback off",
+            "FILE:7: a : is missing behind the node; expected vm:103 on node2: failback off",
+        ),
+        (
+            '  vm:103 "a: b" on node2 2 cpus, 4 GiB',
+            'FILE:7: a : is missing behind the node; expected vm:103 "a: b"',
+        ),
+        # steps are as strict as what there is
+        ("at 60 s: vm:101 is set to max_restart 99", "FILE:7: max_restart 99: expected a number from 0 to 10"),
+        ("at 60 s: vm:101 is given 0 cpus, 4 GiB", "FILE:7: 0 cpus or no memory: a guest is given more than that"),
+        ("at 60 s: vm:101 is given 2 cpus, 0 GiB", "FILE:7: 0 cpus or no memory: a guest is given more than that"),
+        ("at 60 s: vm:101 is removed\nvm:101 is removed", "FILE:8: vm:101 was removed in line 7"),
+        (
+            "rules:\n  a: vm:101 prefers node1\nat 60 s: rule a is removed\nat 90 s: rule a is removed",
+            "FILE:10: a was removed in line 9",
+        ),
+        # what would do something on a terminal
+        (
+            '  vm:103 "a\x1b[31mb" on node2',
+            "FILE:7: 'vm:103 \"a\\x1b[31mb\" on node2' has a control character: take it out",
+        ),
+        (
+            'at 60 s: vm:101 crashes\nexpect: "\x9b2J" is told',
+            "FILE:8: 'expect: \"\\x9b2J\" is told' has a control",
+        ),
         ("at 60 s: vm:101 is added on node1, started", "FILE:7: guest 'vm:101' exists already"),
         # rules
         ("rules:\n  a: vm:105 stay apart", "FILE:8: guest 'vm:105' does not exist"),
@@ -125,6 +155,7 @@ def wrong(text: str) -> str:
             "pacing: fast\nat 60 s: vm:101 is locked",
             "FILE:8: 'vm:101 is locked' exists in pve pacing only: libvirt's VMs carry no locks",
         ),
+        ("cluster:\n  node4: No Watchdog", "FILE:8: 'node4: No Watchdog' exists in fast pacing only"),
         ("cluster:\n  node4: no watchdog", "FILE:8: 'node4: no watchdog' exists in fast pacing only"),
         (
             "cluster:\n  node4: version 8.4.1",
@@ -214,6 +245,7 @@ def test_one_line_says_what_is_wrong(added: str, said: str) -> None:
             "at 1e99 s: nothing happens",
             "FILE:7: '1e99 s' is no length of time; expected for example 130 s or 2 min",
         ),
+        ("  , node9", "FILE:7: expected for example: vm:101"),
         ("soon later: nothing happens", "FILE:7: 'soon' is no length of time"),
         ("expect:", "FILE:7: '' is no expectation that haven knows"),
         ("groups:\n  : node1", "FILE:8: expected for example: web: node1:2, node2, restricted; not ': node1'"),
@@ -226,12 +258,48 @@ def test_odd_lines_are_short_complaints(added: str, said: str) -> None:
     assert len(complaint) < 200
 
 
+def test_a_line_without_an_end_is_told_at_once() -> None:
+    began_s = time.monotonic()
+    said = wrong(BASE + "at 60 s: " + "x" * 200_000)
+    assert said.endswith("is no step that haven knows; see all of them: haven sim words")
+    assert time.monotonic() - began_s < 5
+
+
 def test_nothing_at_all_is_no_scenario() -> None:
     assert wrong("") == "FILE:1: the scenario has no cluster; it begins with cluster: and a line for each node"
 
 
+def test_before_a_step_there_has_to_be_a_cluster() -> None:
+    assert wrong("at 60 s: HA is armed\n") == (
+        "FILE:1: the scenario has no cluster before its first step; it begins with cluster:"
+    )
+
+
 def test_text_that_is_in_no_section() -> None:
     assert wrong("hello\n").startswith("FILE:1: 'hello' is in no section")
+
+
+def test_a_title_has_no_control_characters() -> None:
+    text = BASE.replace("a test", "a\x1b]0;other\x07 test")
+    assert wrong(text) == "FILE:1: 'scenario: a\\x1b]0;other\\x07 test' has a control character: take it out"
+
+
+@pytest.mark.parametrize("phrase", NODE.phrases, ids=lambda phrase: phrase.pattern)
+def test_whatever_is_said_to_be_known_of_a_node_is(phrase: Phrase[object]) -> None:
+    text = f"pacing: fast\n{BASE}cluster:\n  node4: "
+    assert read_scenario(text + phrase.example) != read_scenario(text)
+
+
+@pytest.mark.parametrize("phrase", GUEST.phrases, ids=lambda phrase: phrase.pattern)
+def test_whatever_is_said_to_be_known_of_a_guest_is(phrase: Phrase[object]) -> None:
+    text = f"{BASE}groups:\n  web: node1\nguests:\n  vm:103 on node1"
+    example = phrase.example.replace("started", "stopped").replace("4", "5").replace("on", "off")
+    assert read_scenario(f"{text}: {example}").inputs != read_scenario(text).inputs
+
+
+def test_units_of_memory_may_be_written_small() -> None:
+    (_, used) = read_scenario(BASE + "at 60 s: vm:101 uses 2 cpus, 3 gib\n").blocks
+    assert used.steps[0].commands == ("service vm:101 set-dynamic-stats cpu 2 mem 3072",)
 
 
 def test_comments_do_not_hide_in_quotes() -> None:
@@ -278,87 +346,3 @@ def test_the_command_says_it_in_one_line_and_exits_with_2(
         assert err.count("\n") == 1
         assert said in err, words
         assert "Traceback" not in out + err
-
-
-CASE: dict[str, Any] = {
-    "hardware_status": {"node1": {"power": "off", "network": "off"}},
-    "service_config": {"vm:101": {"node": "node1", "state": "started"}},
-    "cmdlist": [["power node1 on"]],
-}
-HOME = {"id": "r1", "type": "node-affinity", "resources": ["vm:101"], "nodes": {"node1": 1}}
-
-
-def case(**changed: object) -> bytes:
-    """A case, every value in a line of its own."""
-    return json.dumps({"inputs": CASE | changed}, indent=1).encode()
-
-
-def commands(*lines: str) -> bytes:
-    return case(cmdlist=[["power node1 on"], list(lines)])
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        # as editors save it
-        (("\ufeff" + BASE + "at 60 s: boom\n").encode(), "7: 'boom' is no step"),
-        ((BASE + "at 60 s: boom\n").replace("\n", "\r\n").encode(), "7: 'boom' is no step"),
-        (BASE.encode() + b'  vm:103 "k\xfcche" on node1\n', "7: byte 0xfc is not UTF-8: save the file as UTF-8"),
-        (BASE.encode("utf-16"), "1: byte 0xff is not UTF-8"),
-        (BASE.replace("  ", "\t").encode() + b"\tvm:103 on node9\n", "7: node 'node9' does not exist"),
-        (BASE.encode() + b"  vm:103\0 on node1\n", "7: 'vm:103\\x00' is no guest"),
-        # JSON
-        (case()[:120], "9: not valid JSON: "),
-        (case().replace(b'"off"', b"9" * 5000, 1), "5: a number has more than 4300 digits"),
-        (case().replace(b'"network"', b'"power"'), "6: 'power' is there twice in one object"),
-        (case(rules_config=[HOME | {"resources": ["vm:999"]}]), "25: rule r1: service vm:999 does not exist"),
-        (case(rules_config=[HOME, HOME]), "22: rule r1 is there twice"),
-        (case(rules_config=[HOME | {"id": None}]), "20: a rule has no id"),
-        (commands("service vm:999 stopped"), "20: 'service vm:999 stopped': service vm:999 does not exist"),
-        (commands("power node1"), "20: 'power node1': expected power NODE on|off"),
-        (commands("power node1 maybe"), "20: 'power node1 maybe': expected power NODE on|off"),
-        (commands("delay -5"), "20: 'delay -5': expected delay SECONDS"),
-        (commands("delay 999999"), "20: 'delay 999999': expected delay SECONDS"),
-        (
-            commands("service vm:101 stop -5"),
-            "20: 'service vm:101 stop -5': expected service SID and one of started",
-        ),
-        (commands("crm node1 dance"), "20: 'crm node1 dance': expected crm NODE stop|start|"),
-        (commands(""), "20: '': unknown command"),
-    ],
-)
-def test_a_file_that_cannot_be_used_leaves_nothing_behind(
-    tmp_path: Path, content: bytes, said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path, events, saved = tmp_path / "bad.txt", tmp_path / "events", tmp_path / "saved"
-    path.write_bytes(content)
-    for words in (
-        ["run", str(path)],
-        ["run", "--events", "-", str(path)],
-        ["run", "--events", str(events), str(path)],
-        ["explain", str(path), "vm:101", "--at", "500"],
-        ["what-if", "--case", str(path), "--at", "500", "--save", str(saved)],
-    ):
-        assert main(words) == 2
-        out, err = capsys.readouterr()
-        assert (out, err.count("\n")) == ("", 1)
-        assert err.startswith(f"haven sim: {path}:{said}"), words
-    assert not events.exists()
-    assert not saved.exists()
-
-
-def test_a_mark_at_the_beginning_of_a_file_is_no_fault(tmp_path: Path) -> None:
-    path = tmp_path / "good.txt"
-    path.write_bytes("\ufeff".encode() + STARTER.replace("\n", "\r\n").encode())
-    assert main(["run", str(path)]) == 0
-
-
-def test_a_rule_may_name_a_service_that_comes_later(tmp_path: Path) -> None:
-    path = tmp_path / "good.json"
-    rules = [HOME | {"resources": ["vm:999"]}]
-    path.write_bytes(case(rules_config=rules, cmdlist=[["power node1 on"], ["service vm:999 add node1"]]))
-    assert main(["run", str(path)]) == 0
-
-
-def test_every_command_has_a_form() -> None:
-    assert FORMS.keys() == KNOWN

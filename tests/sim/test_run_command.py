@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,6 +11,7 @@ from haven.core.words import Pacing
 from haven.sim.conformance import run_case
 from haven.sim.main import main
 from haven.sim.running import run_file
+from haven.sim.scenario.starter import STARTER
 from haven.sim.told import Told
 from tests.shared import cases, needs_cases
 
@@ -209,6 +209,16 @@ def test_a_new_scenario_runs_as_it_is(tmp_path: Path, capsys: Capture) -> None:
     assert main(["run", *PVE, str(path)]) == 0
 
 
+def test_a_dash_is_the_screen_for_a_new_scenario_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", "-"]) == main(["new"]) == 0
+    out = capsys.readouterr().out
+    assert out == 2 * STARTER
+    assert not any(tmp_path.iterdir())
+
+
 def test_nothing_is_written_over(tmp_path: Path, capsys: Capture) -> None:
     path = tmp_path / "lab.txt"
     path.write_text("mine")
@@ -227,6 +237,16 @@ def test_every_word_can_be_asked_for(capsys: Capture) -> None:
     out = capsys.readouterr().out
     assert "power of <nodes> (fails|fail)" in out
     assert "shutdown_policy" in out
+    for words in (
+        "off",
+        "no watchdog",
+        "uses <memory>",
+        "failback (on|off)",
+        "running",
+        "restricted",
+        "nofailback",
+    ):
+        assert any(line.startswith(f"  {words}  ") for line in out.splitlines()), words
 
 
 # explain
@@ -312,67 +332,3 @@ def test_a_case_can_be_explained_as_well(case: Path, capsys: Capture) -> None:
     told = explained(case, 180, "vm:101", capsys)
     assert "vm:101 at 180 s: does not run; state started, belongs to node1" in told
     assert told["Nodes, if it were placed now"] == ["nobody decides now"], "the deciding host is the one that died"
-
-
-@pytest.mark.parametrize(
-    ("part", "said"),
-    [
-        ({"service_status": {"node1": 5}}, "node1: expected an object, got 5"),
-        ({"service_status": {"node9": {"vm:101": 1}}}, "node 'node9' is not in hardware_status"),
-        ({"manager_status": {"disarm": {"a": 1}}}, "disarm: mode = null: expected freeze or ignore"),
-        ({"manager_status": {"disarm": "freeze"}}, "disarm: expected an object"),
-        ({"manager_status": {"node_request": {"node1": 5}}}, "node1: expected an object, got 5"),
-        (
-            {"manager_status": {"service_status": {"vm:101": {"state": "started", "failed_nodes": 5}}}},
-            "failed_nodes: expected a list, got 5",
-        ),
-        ({"groups": [{"id": "g", "nodes": {"node1": "x"}}]}, 'g: node1 = "x": expected a number'),
-        ({"groups": [{"nodes": {"node1": 1}}]}, "a group has no id"),
-        ({"hardware_status": {"node 1": {}}}, "'node 1' is no name for a node"),
-        ({"service_config": {"vm:²": {"node": "node1"}}}, "service 'vm:²': expected vm:NUMBER"),
-        (
-            {"service_config": {"vm:101": {"node": "node1", "max_restart": -1}}},
-            "max_restart = -1: expected a number",
-        ),
-        ({"rules_config": [{"id": "r", "type": "resource-affinity", "resources": [1]}]}, "1: expected a service"),
-        ({"static_service_stats": {"vm:101": {"maxmem": 1e308}}}, "expected a number from 0 to 1e+18"),
-        ({"static_service_stats": {"vm:101": {"maxmem": -5}}}, "expected a number from 0 to 1e+18"),
-    ],
-)
-def test_a_case_that_is_not_whole_is_one_line(
-    part: dict[str, Any], said: str, tmp_path: Path, capsys: Capture
-) -> None:
-    file = tmp_path / "case.json"
-    inputs = {"hardware_status": {"node1": {}}, "service_config": {"vm:101": {"node": "node1"}}}
-    file.write_text(json.dumps({"inputs": inputs | part}))
-    assert main(["run", str(file)]) == 2
-    err = capsys.readouterr().err
-    assert said in err and err.count("\n") == 1
-
-
-def test_a_search_that_could_not_be_saved_is_not_begun(tmp_path: Path, capsys: Capture) -> None:
-    (tmp_path / "file").touch()
-    assert main(["search", "--seeds", "1..1000000", "--save", str(tmp_path / "file" / "x")]) == 2
-    assert capsys.readouterr().err == f"haven sim: --save {tmp_path}/file/x: cannot be made: Not a directory\n"
-
-
-def test_without_words_there_is_help(capsys: Capture) -> None:
-    assert main([]) == 0
-    assert "what-if" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["runn"], "invalid choice: 'runn'"),
-        (["run"], "the following arguments are required: CASE (see haven sim run --help)"),
-        (["run", "--pacing", "slow", "x"], "invalid choice: 'slow'"),
-        (["run", "/does/not/exist"], "/does/not/exist: cannot be read: No such file or directory"),
-        (["explain", "x", "vm:1"], "the following arguments are required: --at"),
-    ],
-)
-def test_a_wrong_command_line_is_one_line(words: list[str], said: str, capsys: Capture) -> None:
-    assert main(words) == 2
-    err = capsys.readouterr().err
-    assert said in err
-    assert err.count("\n") == 1

@@ -11,10 +11,12 @@ import psutil
 import pytest
 
 from haven.core import lease
-from haven.core.words import Pacing
+from haven.core.records import ResourceAffinityRule
+from haven.core.words import Affinity, Pacing
 from haven.sim.errors import CaseError
-from haven.sim.fast.generate import Scope, generate
-from haven.sim.fast.plan import Event, Plan, write_plan
+from haven.sim.fast import forms, lines
+from haven.sim.fast.generate import Scope, generate, kinds
+from haven.sim.fast.plan import Event, Plan, PlannedGuest, write_plan
 from haven.sim.fast.read_plan import read_plan
 from haven.sim.fast.search import Report, carry_out, search, shrunk
 from haven.sim.fast.shrink import shrink
@@ -81,6 +83,16 @@ GUEST = "guest vm:101 node1 started max_restart=1 max_relocate=1 failback=1 rest
         ("rule near r1 vm:101 node1", "expected for example: rule apart"),
         ("guest vm:101", "expected for example: guest vm:101 node1"),
         (GUEST, "guest vm:101 is there twice"),
+        (GUEST.replace("max_restart=1", "max_restart=-5"), "max_restart -5: expected a number from 0 to 10"),
+        (GUEST.replace("max_restart=1", "max_restrat=1"), "expected for example: guest vm:101 node1"),
+        (GUEST + " failback=0", "expected for example: guest vm:101 node1"),
+        (GUEST.replace("vm:101", "foo"), "'foo' is no guest; expected vm:NUMBER"),
+        ("node a/b", "'a/b' is no name for a node"),
+        ("rule apart r\x1b[2J vm:101", "it has a control character: take it out"),
+        ("seed 5\nseed 6", "seed is there twice"),
+        ("at 5000 power node1 on", "the run ends at 600 s, before that"),
+        ("rule apart r1 vm:101,vm:101", "'vm:101' is named twice"),
+        ("rule apart r1 vm:101 node1", "expected for example: rule apart"),
         (GUEST.replace("node1", "node9").replace("vm:101", "vm:102"), "node 'node9' does not exist"),
         ("rule apart r1 vm:101,vm:999", "guest 'vm:999' does not exist"),
         ("rule strict r1 vm:101 node1,node9", "node 'node9' does not exist"),
@@ -102,22 +114,98 @@ def test_a_bad_plan_is_told_with_its_line(line: str, complaint: str) -> None:
 @pytest.mark.parametrize(
     ("pacing", "line", "complaint"),
     [
-        ("fast", "power node1", "a word is missing"),
-        ("fast", "store wet 5", "expected off, full, slow or lossy"),
-        ("fast", "guest vm:101 fail jump 1", "'jump' is not known"),
-        ("pve", "reboot", "node '' does not exist"),
-        ("pve", "skip-round cpu 1", "is not a valid Role"),
+        ("fast", "power node1", "expected power NODE off [SECONDS], or power NODE on|gone"),
+        ("fast", "power node1 off -5", "expected power NODE off [SECONDS]"),
+        ("fast", "power node1 off nan", "expected power NODE off [SECONDS]"),
+        ("fast", "power node1 off 5 6", "expected power NODE off [SECONDS]"),
+        ("fast", "store wet 5", "expected store off|full SECONDS, or store slow SECONDS SECONDS, or store lossy"),
+        ("fast", "store slow nan 5", "expected store off|full SECONDS"),
+        ("fast", "store lossy 2 5", "expected store off|full SECONDS"),
+        ("fast", "guest vm:101 fail jump 1", "expected guest SID crash|"),
+        ("fast", "guest vm:101 fail start one", "expected guest SID crash|"),
+        ("fast", "guest vm:101 start node9", "node 'node9' does not exist; did you mean node1?"),
+        ("fast", "service vm:101 migrate node9", "node 'node9' does not exist; did you mean node1?"),
+        ("fast", "service vm:101 dance", "expected service SID started|"),
+        ("fast", "service vm:101 set-static-stats maxcpu", "expected service SID started|"),
+        ("fast", "service vm:101 stop soon", "expected service SID started|"),
+        ("fast", "kill node1 foo 5", "expected kill NODE lrm|crm SECONDS"),
+        ("fast", "freeze node1 foo 5", "expected freeze NODE lrm|crm|host SECONDS"),
+        ("fast", "cut node1 lrm soon 5", "expected cut NODE lrm|crm before-it-performed|"),
+        ("fast", "damage vm:101 lrm 5", "node 'vm:101' does not exist"),
+        ("fast", "rule x remove", "rule 'x' does not exist; there is none"),
+        ("fast", "options a b", "option 'a' is not known; known are shutdown_policy"),
+        ("fast", "options scheduler foo", "scheduler = 'foo': expected basic, static, dynamic"),
+        ("fast", "options scheduler", "expected options OPTION VALUE"),
+        ("fast", "config vm:101 max_restart 99", "expected config SID max_restart|max_relocate RETRIES"),
+        ("fast", "crm node1 dance", "expected crm NODE enable-node-maintenance|"),
+        ("fast", "pve-manager-version node1 set banana", "expected pve-manager-version NODE set VERSION"),
+        ("pve", "reboot", "reboot needs a node that exists; there are node1"),
+        ("pve", "skip-round cpu 1", "expected skip-round crm|lrm [ROUNDS]"),
+        ("pve", "service vm:101 migrate node9", "node 'node9' does not exist; did you mean node1?"),
+        ("pve", "service vm:999 stopped", "guest 'vm:999' does not exist"),
+        ("pve", "kill node1 lrm 5", "unknown command; known: cfs, crm"),
     ],
 )
-def test_what_turns_out_to_be_wrong_on_the_way_is_told_in_one_line_with_its_number(
+def test_an_event_that_cannot_be_is_told_in_one_line_with_its_number(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], pacing: str, line: str, complaint: str
 ) -> None:
     path = tmp_path / "bad.plan"
     path.write_text(f"haven search plan\npacing {pacing}\nnode node1\n{GUEST}\nat 5 {line}  # a remark\n")
     assert main(["run", str(path)]) == 2
     told = capsys.readouterr().err
-    assert f"{path}:5: " in told and complaint in told
+    assert told.startswith(f"haven sim: {path}:5: 'at 5 {line}': {complaint}")
     assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "left_out"),
+    [
+        (["--events", "-"], "--events"),
+        (["--pacing", "pve"], "--pacing"),
+        (["--seed", "0", "--events", "x"], "--seed and --events"),
+    ],
+)
+def test_options_that_a_plan_has_no_use_for_are_not_taken_silently(
+    words: list[str], left_out: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.plan"
+    path.write_text("haven search plan\nnode node1\n")
+    assert main(["run", *words, str(path)]) == 2
+    said = f"a plan of the search says its own pacing and seed, and writes no events: leave out {left_out}"
+    assert capsys.readouterr().err == f"haven sim: {path}: {said}\n"
+
+
+def test_a_plan_is_for_run_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a.plan"
+    path.write_text("haven search plan\nnode node1\n")
+    for words in (["explain", str(path), "vm:1", "--at", "5"], ["what-if", "--case", str(path)]):
+        assert main(words) == 2
+        assert capsys.readouterr().err == f"haven sim: {path}: a plan of the search is for haven sim run alone\n"
+
+
+def test_every_event_of_a_plan_has_a_form() -> None:
+    assert forms.FORMS.keys() == lines.KNOWN
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_every_line_that_the_search_writes_can_be_read(seed: int) -> None:
+    for scope in (replace(SMALL, only=kinds()), replace(PVE, faults=40), replace(SMALL, faults=40)):
+        for number in range(seed, 120, 2):
+            plan = generate(number, scope)
+            assert read_plan(write_plan(plan)) == plan
+
+
+def test_what_is_shrunk_can_be_read() -> None:
+    """With a rule goes what happens to it."""
+    rule = ResourceAffinityRule("r1", 1, ("vm:101", "vm:102"), Affinity.NEGATIVE)
+    guests = (PlannedGuest("vm:101", "node1"), PlannedGuest("vm:102", "node1"))
+    events = (Event(1.0, "rule r1 disable"), Event(2.0, "power node1 off"))
+    plan = Plan(1, nodes={"node1": True}, guests=guests, rules=(rule,), events=events)
+    small = shrink(plan, lambda smaller: 1.0 if events[1] in smaller.events else None)
+    assert small.events == events[1:]
+    assert read_plan(write_plan(small)) == small
+    kept = shrink(plan, lambda smaller: 1.0 if set(events) <= set(smaller.events) else None)
+    assert read_plan(write_plan(kept)) == kept
 
 
 def test_a_cluster_that_is_too_large_for_rounds_is_refused(
@@ -168,6 +256,11 @@ def test_the_command_tells_its_rate_and_saves_its_figures(
     assert '"violations": 0' in (tmp_path / "search.json").read_text()
 
 
+def test_however_short_the_time_something_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("haven.sim.fast.search.BATCH", 2)
+    assert search(range(1, 100_000), SMALL, minutes=0.0).seeds > 0
+
+
 def test_a_search_ends_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("haven.sim.fast.search.BATCH", 2)
     report: Report = search(range(1, 100_000), SMALL, minutes=0.01)
@@ -186,6 +279,7 @@ def test_a_search_ends_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> N
         ["--seconds", "100"],
         ["--seconds", "nan"],
         ["--minutes", "-1"],
+        ["--minutes", "0"],
         ["--findings", "0"],
         ["--only", "weather"],
     ],
@@ -199,7 +293,7 @@ def test_a_plan_that_names_nothing_is_refused(tmp_path: Path, capsys: pytest.Cap
     path = tmp_path / "empty.plan"
     path.write_text("haven search plan\n")
     assert main(["run", str(path)]) == 2
-    assert "names no nodes" in capsys.readouterr().err
+    assert f"{path}:1: the plan names no nodes" in capsys.readouterr().err
 
 
 def test_no_faults_may_be_asked_for() -> None:

@@ -1,6 +1,7 @@
 """What if nodes died: who lands where, who finds no home and why, what is given more than it has."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -173,6 +174,18 @@ def test_records_can_be_saved_and_asked_again(
     assert capsys.readouterr().out == first
 
 
+def test_names_from_elsewhere_do_nothing_on_a_terminal(
+    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "saved.json"
+    main(["what-if", "--case", case, "--save", str(path)])
+    path.write_text(path.read_text().replace('"router"', '"ro\\u001b[2Juter"'))
+    capsys.readouterr()
+    assert main(["what-if", "--records", str(path), "--node", "node2"]) == 0
+    out = capsys.readouterr().out
+    assert "ro\\x1b[2Juter" in out and "\x1b" not in out
+
+
 def test_as_json(case: str, capsys: pytest.CaptureFixture[str]) -> None:
     main(["what-if", "--case", case, "--node", "node3", "--json"])
     (answer,) = json.loads(capsys.readouterr().out)
@@ -225,6 +238,67 @@ def test_bad_questions_are_one_line(
     assert main(["what-if", *(word.format(**files) for word in words)]) == 2
     err = capsys.readouterr().err
     assert said in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        (("view", "kept", "agent", "revisions", "node2"), "agent/node2 has no revision; save them anew"),
+        (("view", "kept", "config", "records", "vm:102"), "config/vm:102 has no record; save them anew"),
+        (("view", "kept", "options", "revisions", ""), "options has no revision; save them anew"),
+    ],
+)
+def test_records_of_which_a_part_is_missing_are_refused_with_their_line(
+    case: str, tmp_path: Path, place: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "saved.json"
+    main(["what-if", "--case", case, "--save", str(path)])
+    saved = json.loads(path.read_text())
+    at = saved
+    for name in place[:-1]:
+        at = at[name]
+    del at[place[-1]]
+    path.write_text(json.dumps(saved, indent=1))
+    capsys.readouterr()
+    assert main(["what-if", "--records", str(path)]) == 2
+    err = capsys.readouterr().err
+    assert re.fullmatch(rf"haven sim: {path}:[0-9]+: {re.escape(said)}.*\n", err)
+
+
+def test_records_under_the_wrong_name_are_refused(
+    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "saved.json"
+    main(["what-if", "--case", case, "--save", str(path)])
+    text = path.read_text()
+    for old, new, said in (
+        (
+            '"sid": "vm:102"',
+            '"sid": "vm:7"',
+            "a ServiceConfig of another name or kind stands under 'config/vm:102'",
+        ),
+        ('"members": {', '"members": {}, "other": {', "the records name no node in members"),
+    ):
+        path.write_text(text.replace(old, new))
+        capsys.readouterr()
+        assert main(["what-if", "--records", str(path)]) == 2
+        err = capsys.readouterr().err
+        assert said in err and err.count("\n") == 1
+
+
+def test_records_of_a_cluster_that_is_too_large_for_rounds_are_one_line(
+    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "saved.json"
+    main(["what-if", "--case", case, "--save", str(path)])
+    saved = json.loads(path.read_text())
+    saved["members"] |= {f"n{number}": saved["members"]["node1"] for number in range(30)}
+    path.write_text(json.dumps(saved))
+    capsys.readouterr()
+    assert main(["what-if", "--records", str(path), "--node", "node1"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("haven sim: this cluster cannot be simulated: 33 nodes: a round would last 66 s")
     assert err.count("\n") == 1
 
 

@@ -289,6 +289,9 @@ _SERVICE: dict[str, Callable[[Cluster, str, list[str]], None]] = {
     "set-static-stats": _static_stats,
     "set-dynamic-stats": _dynamic_stats,
 }
+VERSION = r"[0-9]{1,9}\.[0-9]{1,9}"
+"""How a version begins at least; what follows is for R-6.13 to read."""
+
 _STATES = "started|stopped|disabled|ignored"
 _CRM = "stop|start|enable-node-maintenance|disable-node-maintenance|arm-ha"
 _N, _X = r"[0-9]{1,9}", r"[0-9]{1,15}(\.[0-9]{1,15})?"
@@ -312,7 +315,7 @@ FORMS = {
     "shutdown": ("NODE", r"\S+"),
     "restart-lrm": ("NODE", r"\S+"),
     "crm": (f"NODE {_CRM}|disarm-ha freeze|ignore", rf"\S+ ({_CRM}|disarm-ha (freeze|ignore))"),
-    "pve-manager-version": ("NODE set VERSION", r"\S+ set \S+"),
+    "pve-manager-version": ("NODE set VERSION (for example 9.0.0)", rf"\S+ set {VERSION}\S*"),
     "service": (f"SID and one of {', '.join(_SERVICE_FORMS)}", rf"\S+ ({'|'.join(_SERVICE_FORMS.values())})"),
 }
 """How each command is written (10.3), for people and as a pattern."""

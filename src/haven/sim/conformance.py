@@ -15,12 +15,13 @@ from haven.sim.rounds import Run, RunError
 from haven.sim.told import Told
 
 
-def run_case(text: str, tell: Callable[[Told], None]) -> None:
-    """Run the inputs of a case file, telling every event. Raises CaseError."""
+def run_case(text: str, tell: Callable[[Told], None]) -> Inputs:
+    """Run the inputs of a case file, telling every event; they are returned. Raises CaseError."""
     inputs = read_case(text)
     with complaining(text):
         check_commands(inputs)
         Run(Cluster(inputs, tell), inputs.command_lists).run()
+    return inputs
 
 
 def check_commands(inputs: Inputs) -> None:
@@ -39,7 +40,8 @@ def complaining(text: str) -> Iterator[None]:
         line = line_of(text, ("cmdlist", error.command)) if error.command is not None else None
         raise CaseError(str(error), line=line) from error
     except RunError as error:
-        raise CaseError(str(error)) from error
+        line = line_of(text, (error.part,)) if f'"{error.part}"' in text else None
+        raise CaseError(str(error), line=line) from error
 
 
 def differences(case: Mapping[str, Any]) -> list[str]:

@@ -8,6 +8,12 @@ from typing import Any
 
 from haven.sim.errors import CaseError
 
+PLAN = "haven search plan"
+"""The first line of a plan."""
+
+MOST_MIB = 64
+"""No file of people is larger; a device that never ends would fill the memory."""
+
 _MOST_DIGITS = 4300
 """Python reads no longer number."""
 
@@ -15,9 +21,12 @@ _MOST_DIGITS = 4300
 def read_text(path: Path) -> str:
     """The whole file, its lines ended by line feeds. Raises CaseError."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as stream:
+            content = stream.read(MOST_MIB * 2**20 + 1)
     except OSError as error:
         raise CaseError(f"cannot be read: {error.strerror}") from error
+    if len(content) > MOST_MIB * 2**20:
+        raise CaseError(f"is larger than {MOST_MIB} MiB, which nothing is that haven reads; name another file")
     try:
         text = content.decode("utf-8-sig")  # some editors put a mark at the beginning
     except UnicodeDecodeError as error:
@@ -25,6 +34,11 @@ def read_text(path: Path) -> str:
         what = f"byte 0x{error.object[error.start]:02x} is not UTF-8: save the file as UTF-8"
         raise CaseError(what, line=line) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def is_plan(text: str) -> bool:
+    """Whether it is a plan of the search."""
+    return text.lstrip().startswith(PLAN)
 
 
 def read_json(text: str) -> Any:

@@ -27,13 +27,15 @@ class NodeInput:
 @dataclass(frozen=True, slots=True)
 class Inputs:
     """`records` by key are what the store holds at first; `guests` the figures by sid; `running` the
-    (node, sid) of guests that run already; `command_lists` what happens every 100 s (spec 10.2)."""
+    (node, sid) of guests that run already; `command_lists` what happens every 100 s (spec 10.2). `doubts`: what is
+    allowed and yet likely a slip, with its line in the file."""
 
     nodes: dict[str, NodeInput]
     records: dict[str, Record] = field(default_factory=dict)
     guests: dict[str, GuestFigures] = field(default_factory=dict)
     running: frozenset[tuple[str, str]] = frozenset()
     command_lists: tuple[tuple[str, ...], ...] = ()
+    doubts: tuple[tuple[int | None, str], ...] = ()
 
 
 def majority_of(hosts: int) -> int:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from haven.core.words import Pacing
-from haven.sim.errors import CaseError, LiveError, WordsError
+from haven.sim.arguments import check_target, file_named, named
+from haven.sim.errors import CaseError, LiveError, WordsError, harmless
+from haven.sim.files import is_plan
 
 MAX_S = 9000
 _A_MOMENT_S = 0.001
@@ -78,10 +80,11 @@ def _add_run(commands: "argparse._SubParsersAction[_Parser]") -> None:
         description="Run a scenario and show what happens. Exit status 1 when an expectation is not met, "
         "2 when the file cannot be used.",
     )
-    run.add_argument("case", metavar="CASE", type=Path, help="haven's own format, or a case in JSON")
+    run.add_argument("case", metavar="CASE", type=file_named, help="haven's own format, or a case in JSON")
     _add_pacing(run)
-    run.add_argument("--seed", type=int, default=0, help="chooses whatever is left to chance; in pve: nothing")
-    run.add_argument("--events", metavar="FILE", help="write the events there, one JSON object a line; -: here")
+    run.add_argument("--seed", type=int, help="chooses whatever is left to chance; in pve: nothing")
+    events = "write the events there, one JSON object a line; -: here"
+    run.add_argument("--events", metavar="FILE", type=named, help=events)
     run.set_defaults(handler=_run)
 
 
@@ -100,7 +103,7 @@ def _add_cases(commands: "argparse._SubParsersAction[_Parser]") -> None:
         help="hold case files against what haven decides",
         description="A line for each case file; exit status 1 when one differs.",
     )
-    cases.add_argument("files", metavar="FILE", type=Path, nargs="+")
+    cases.add_argument("files", metavar="FILE", type=file_named, nargs="+")
     cases.set_defaults(handler=_cases)
 
 
@@ -118,9 +121,9 @@ def _add_new(commands: "argparse._SubParsersAction[_Parser]") -> None:
     new = commands.add_parser(
         "new",
         help="write a scenario to begin with",
-        description="Write a commented scenario of a homelab, ready to run; without FILE: to the screen.",
+        description="Write a commented scenario of a homelab, ready to run; without FILE, or to -: to the screen.",
     )
-    new.add_argument("file", metavar="FILE", type=Path, nargs="?")
+    new.add_argument("file", metavar="FILE", type=named, nargs="?")
     new.set_defaults(handler=_new)
 
 
@@ -131,7 +134,7 @@ def _add_explain(commands: "argparse._SubParsersAction[_Parser]") -> None:
         description="Run a scenario up to a moment and explain one guest: what was decided and by which rule, "
         "why each node was chosen or not, what it waits for.",
     )
-    explain.add_argument("case", metavar="CASE", type=Path)
+    explain.add_argument("case", metavar="CASE", type=file_named)
     explain.add_argument("guest", metavar="GUEST", help="for example vm:103")
     explain.add_argument("--at", metavar="SECONDS", type=_seconds, required=True, help="for example 240")
     _add_pacing(explain)
@@ -150,11 +153,13 @@ def _add_what_if(commands: "argparse._SubParsersAction[_Parser]", read_live: Rea
     )
     ask.add_argument("--node", metavar="NODE", action="append", default=[], help="it dies; may be given often")
     which = ask.add_mutually_exclusive_group()
-    which.add_argument("--records", metavar="FILE", type=Path, help="what haven sim what-if --save wrote")
-    which.add_argument("--case", metavar="CASE", type=Path, help="a scenario instead of the live cluster")
+    which.add_argument("--records", metavar="FILE", type=file_named, help="what haven sim what-if --save wrote")
+    which.add_argument("--case", metavar="CASE", type=file_named, help="a scenario instead of the live cluster")
     ask.add_argument("--at", metavar="SECONDS", type=_seconds, help="the moment of the scenario (60)")
     _add_pacing(ask)
-    ask.add_argument("--save", metavar="FILE", type=Path, help="write the records that were asked about there")
+    ask.add_argument(
+        "--save", metavar="FILE", type=file_named, help="write the records that were asked about there"
+    )
     ask.add_argument("--json", action="store_true", help="print the answer as JSON")
     ask.set_defaults(handler=_what_if, read_live=read_live)
 
@@ -173,31 +178,45 @@ _seconds.__name__ = f"number of seconds from 0 to {MAX_S}"  # argparse shows it 
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.events not in (None, "-"):
+        check_target("--events", Path(options.events), options.case)
     text = _read(options.case)
-    if text.lstrip().startswith("haven search plan"):
-        from haven.sim.fast.search_cli import replay
-
-        return replay(text)
+    if is_plan(text):
+        return _replay(text, options)
     if options.events == "-" and options.pacing in (None, Pacing.PVE) and text.lstrip().startswith("{"):
-        return _only_events(text)
+        return _only_events(text, options.case)
     return _story(text, options)
 
 
-def _only_events(text: str) -> int:
+def _replay(text: str, options: argparse.Namespace) -> int:
+    from haven.sim.fast.search_cli import replay
+
+    given = {"--pacing": options.pacing, "--seed": options.seed, "--events": options.events}
+    if useless := [name for name, value in given.items() if value is not None]:
+        what = "a plan of the search says its own pacing and seed, and writes no events"
+        raise CaseError(f"{what}: leave out {' and '.join(useless)}")
+    return replay(text)
+
+
+def _only_events(text: str, path: Path) -> int:
     """A conformance case, as fast as it can be. Nothing is printed of one that cannot be used."""
     from haven.sim.conformance import run_case
+    from haven.sim.notes import tell_doubts
 
     lines: list[str] = []
-    run_case(text, lambda told: lines.append(told.as_line()))
+    inputs = run_case(text, lambda told: lines.append(told.as_line()))
+    tell_doubts(inputs, path)
     print("\n".join(lines))
     return 0
 
 
 def _story(text: str, options: argparse.Namespace) -> int:
+    from haven.sim.notes import tell_doubts
     from haven.sim.running import run_file
     from haven.sim.screen import show_events, show_story
 
-    ran = run_file(text, _pacing(options), seed=options.seed)
+    ran = run_file(text, _pacing(options), seed=options.seed or 0)
+    tell_doubts(ran.inputs, options.case)
     if options.events == "-":
         show_events(ran, sys.stdout)
     elif options.events:
@@ -229,11 +248,11 @@ def _cases(options: argparse.Namespace) -> int:
 def _new(options: argparse.Namespace) -> int:
     from haven.sim.scenario.starter import STARTER
 
-    if options.file is None:
+    if options.file in (None, "-"):
         print(STARTER, end="")
         return 0
     try:
-        with options.file.open("x", encoding="utf-8") as stream:
+        with Path(options.file).open("x", encoding="utf-8") as stream:
             stream.write(STARTER)
     except FileExistsError:
         return _complain(f"{options.file} exists already; name another file")
@@ -252,10 +271,12 @@ def _words(_options: argparse.Namespace) -> int:
 
 def _explain(options: argparse.Namespace) -> int:
     from haven.sim.explain import explain
+    from haven.sim.notes import tell_doubts
     from haven.sim.running import run_file
     from haven.sim.screen import show_explanation
 
     ran = run_file(_read(options.case), _pacing(options), seed=options.seed, until_s=options.at + _A_MOMENT_S)
+    tell_doubts(ran.inputs, options.case)
     show_explanation(explain(ran, options.guest, options.at))
     return 0
 
@@ -273,5 +294,5 @@ def _read(path: Path) -> str:
 
 
 def _complain(message: str) -> int:
-    print(f"haven sim: {message}", file=sys.stderr)
+    print(f"haven sim: {harmless(message)}", file=sys.stderr)
     return EXIT_USAGE

@@ -9,7 +9,7 @@ from haven.sim import happenings
 from haven.sim.cluster import Cluster, Role
 from haven.sim.daemons import manager_sees
 from haven.sim.inputs import Inputs
-from haven.sim.rounds import Rounds, RunError
+from haven.sim.rounds import Rounds, too_long
 from haven.sim.world import Reach, Tell, Watch
 
 ABORT_AFTER_S = 10_000
@@ -54,7 +54,7 @@ class PveWorld(PveScene):
         while self.cluster.now_s < at_s:
             self._rounds.next_round()
             if self.cluster.now_s > ABORT_AFTER_S:
-                raise RunError(f"still running after {ABORT_AFTER_S} s of virtual time")
+                raise too_long()
 
     def carry_out(self, line: str) -> None:
         if happenings.knows(line):

@@ -11,13 +11,26 @@ from haven.sim.daemons import crm_round, lrm_round, start_lrm
 ROUND_S = 20
 WATCHDOG_S = 60
 LONGEST_ROUND_S = 60
+MOST_NODES = 29
+"""With more, a round would be longer than a watchdog waits (10.2)."""
+
 LISTS_EVERY_ROUNDS = 5
 END_AFTER_S = 500
 ABORT_AFTER_S = 10_000
 
 
 class RunError(Exception):
-    """The run cannot go on; the text says why."""
+    """The run cannot go on; the text says why, and what to do. `part` of a case is where."""
+
+    def __init__(self, text: str, part: str) -> None:
+        super().__init__(text)
+        self.part = part
+
+
+def too_long() -> RunError:
+    """No run may last longer (10.2)."""
+    advice = f"make it shorter: a list of commands comes every {LISTS_EVERY_ROUNDS * ROUND_S} s, or after a delay"
+    return RunError(f"still running after {ABORT_AFTER_S} s of virtual time; {advice}", "cmdlist")
 
 
 class Rounds:
@@ -33,7 +46,9 @@ class Rounds:
         self._skip = {Role.CRM: 0, Role.LRM: 0}
         if self._length_s >= LONGEST_ROUND_S:
             raise RunError(
-                f"{len(self._hosts)} nodes: a round would last {self._length_s} s, below 60 s is possible"
+                f"{len(self._hosts)} nodes: a round would last {self._length_s} s, below 60 s is possible; "
+                f"leave out {len(self._hosts) - MOST_NODES}",
+                "hardware_status",
             )
 
     def carry_out(self, line: str, source: str = "cmdlist") -> None:
@@ -132,7 +147,7 @@ class Run:
         while True:
             self._rounds.next_round()
             if cluster.now_s > ABORT_AFTER_S:
-                raise RunError(f"still running after {ABORT_AFTER_S} s of virtual time")
+                raise too_long()
             if cluster.now_s >= until_s:
                 return
             if cluster.now_s < self._rounds.no_lists_before_s:

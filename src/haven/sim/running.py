@@ -13,6 +13,7 @@ from haven.sim.case import read_case
 from haven.sim.cluster import Cluster
 from haven.sim.conformance import check_commands, complaining
 from haven.sim.errors import CaseError
+from haven.sim.files import is_plan
 from haven.sim.inputs import DEFAULT_CAPACITY, Inputs
 from haven.sim.judge import Story, run_scenario
 from haven.sim.pve_world import PveScene, placement_of
@@ -73,6 +74,8 @@ def run_file(
         if tell:
             tell(told)
 
+    if is_plan(text):
+        raise CaseError("a plan of the search is for haven sim run alone")
     if is_scenario(text):
         scenario = read_scenario(text)
         with complaining(text):

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from haven.core.words import Level
+from haven.sim.errors import harmless, has_control
 from haven.sim.explain import Explanation
 from haven.sim.running import Ran
 from haven.sim.timeline import YOU, Line, ending, result_line, timeline, verdict_line
@@ -35,25 +36,23 @@ def show_story(ran: Ran, stream: TextIO, *, whole: bool) -> None:
     """The timeline and how it ended; not `whole`: only what was not met."""
     screen = open_screen(stream)
     if not whole:
-        _say(screen, _missed(ran))
+        say(screen, _missed(ran))
         return
     if ran.title:
-        _say(screen, [Text(ran.title, "bold"), Text()])
-    _say(screen, map(_styled, timeline(ran.story)))
-    _say(
-        screen, [Text(), Text(f"At {ran.story.end_s:g} s:", "bold"), *(Text(f"  {line}") for line in ending(ran))]
-    )
+        say(screen, [Text(ran.title, "bold"), Text()])
+    say(screen, map(_styled, timeline(ran.story)))
+    say(screen, [Text(), Text(f"At {ran.story.end_s:g} s:", "bold"), *(Text(f"  {line}") for line in ending(ran))])
     verdicts = ran.story.verdicts
     if verdicts:
-        _say(screen, [Text(), Text("Expected:", "bold")])
-        _say(screen, (Text(f"  {verdict_line(one)}", "green" if one.met else "bold red") for one in verdicts))
-        _say(screen, [Text(), Text(result_line(verdicts), "bold green" if ran.story.good else "bold red")])
-    _say(screen, _doubled(ran))
+        say(screen, [Text(), Text("Expected:", "bold")])
+        say(screen, (Text(f"  {verdict_line(one)}", "green" if one.met else "bold red") for one in verdicts))
+        say(screen, [Text(), Text(result_line(verdicts), "bold green" if ran.story.good else "bold red")])
+    say(screen, _doubled(ran))
 
 
 def show_explanation(explanation: Explanation) -> None:
     screen = open_screen()
-    _say(screen, [Text(explanation.head, "bold")])
+    say(screen, [Text(explanation.head, "bold")])
     for name, lines in (
         ("Wanted", (explanation.wanted,)),
         ("Last decision", (explanation.decision,)),
@@ -62,7 +61,7 @@ def show_explanation(explanation: Explanation) -> None:
         ("Nodes, if it were placed now", explanation.nodes or ("nobody decides now",)),
         ("What was told of it last", explanation.recent or ("nothing",)),
     ):
-        _say(screen, [Text(f"{name}:", "bold"), *(Text(f"  {line}") for line in lines)])
+        say(screen, [Text(f"{name}:", "bold"), *(Text(f"  {line}") for line in lines)])
 
 
 def _missed(ran: Ran) -> list[Text]:
@@ -78,6 +77,7 @@ def _styled(line: Line) -> Text:
     return Text(line.text, "bold cyan" if line.who == YOU else _STYLES.get(line.level, ""))
 
 
-def _say(screen: Console, lines: Iterable[Text]) -> None:
+def say(screen: Console, lines: Iterable[Text]) -> None:
+    """Each as a line of its own, whatever others named what it is about."""
     for line in lines:
-        screen.print(line, soft_wrap=True)
+        screen.print(Text(harmless(line.plain), line.style) if has_control(line.plain) else line, soft_wrap=True)

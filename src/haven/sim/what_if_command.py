@@ -8,13 +8,16 @@ from typing import Any
 
 from rich.text import Text
 
-from haven.core.codec import CodecError, decode, encode
+from haven.core.codec import encode
 from haven.core.snapshot import Snapshot
 from haven.core.words import Pacing
+from haven.sim.arguments import check_target
 from haven.sim.errors import CaseError, LiveError, WordsError
-from haven.sim.files import read_json
+from haven.sim.notes import tell_doubts
+from haven.sim.records_file import read_snapshot
+from haven.sim.rounds import RunError
 from haven.sim.running import run_file
-from haven.sim.screen import open_screen
+from haven.sim.screen import open_screen, say
 from haven.sim.what_if import Burden, Fate, Outcome, each_node, what_if
 
 EXIT_TROUBLE = 1
@@ -24,11 +27,16 @@ _GIB = 1024**3
 
 def run(options: argparse.Namespace, read: Callable[[Path], str]) -> int:
     """Raises LiveError, WordsError and CaseError."""
+    if options.save and (source := options.case or options.records):
+        check_target("--save", options.save, source)
     snapshot, pacing = _asked_about(options, read)
     if options.save:
         _save(options.save, snapshot)
     lost = options.node
-    outcomes = (what_if(snapshot, lost, pacing),) if lost else each_node(snapshot, pacing)
+    try:
+        outcomes = (what_if(snapshot, lost, pacing),) if lost else each_node(snapshot, pacing)
+    except RunError as error:
+        raise WordsError(f"this cluster cannot be simulated: {error}") from error
     if options.json:
         print(json.dumps([as_dict(outcome, snapshot) for outcome in outcomes], indent=2, ensure_ascii=False))
     else:
@@ -41,6 +49,7 @@ def _asked_about(options: argparse.Namespace, read: Callable[[Path], str]) -> tu
     pacing = Pacing(options.pacing) if options.pacing else None
     if options.case:
         ran = run_file(read(options.case), pacing, until_s=AT_S if options.at is None else options.at)
+        tell_doubts(ran.inputs, options.case)
         return ran.snapshot(), ran.pacing
     if options.at is not None:
         raise WordsError("--at is a moment of a scenario (--case); records are of the moment they were read")
@@ -57,16 +66,6 @@ def _records(options: argparse.Namespace, read: Callable[[Path], str]) -> Snapsh
         return read_snapshot(options.read_live())
     except CaseError as error:
         raise LiveError(f"the live cluster: {error.what}; are haven and its API of one version?") from error
-
-
-def read_snapshot(text: str) -> Snapshot:
-    """What the API tells at /haven/records. Raises CaseError."""
-    try:
-        return decode(Snapshot, read_json(text))
-    except CodecError as error:
-        raise CaseError(f"these are no records of haven: {error}") from error
-    except ValueError as error:  # a number of thousands of digits
-        raise CaseError(f"not valid JSON: {error}") from error
 
 
 def _save(path: Path, snapshot: Snapshot) -> None:
@@ -127,10 +126,9 @@ def _show(outcomes: Sequence[Outcome], snapshot: Snapshot, *, in_full: bool) -> 
     for number, outcome in enumerate(outcomes):
         if number:
             screen.print()
-        for line in _lines(outcome, snapshot, in_full=in_full):
-            screen.print(line, soft_wrap=True)
-    for note in dict.fromkeys(note for outcome in outcomes for note in outcome.notes):
-        screen.print(Text(f"Note: {note}", "dim"), soft_wrap=True)
+        say(screen, _lines(outcome, snapshot, in_full=in_full))
+    notes = dict.fromkeys(note for outcome in outcomes for note in outcome.notes)
+    say(screen, (Text(f"Note: {note}", "dim") for note in notes))
 
 
 def _lines(outcome: Outcome, snapshot: Snapshot, *, in_full: bool) -> Iterator[Text]:

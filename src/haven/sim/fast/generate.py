@@ -1,7 +1,7 @@
 """Random plans: the seed is everything, so the same seed gives the same cluster, guests, rules and events."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from random import Random
@@ -64,10 +64,17 @@ def generate(seed: int, scope: Scope) -> Plan:
         guests,
         rules,
         options,
-        tuple(sorted(events, key=lambda event: event.at_s)),
+        about_rules_there(sorted(events, key=lambda event: event.at_s), rules),
         heal_s,
         scope.seconds,
     )
+
+
+def about_rules_there(events: Iterable[Event], rules: Iterable[Rule]) -> tuple[Event, ...]:
+    """Without those about a rule that is not there: they do nothing, and a plan with them could not be read."""
+    known = {rule.id for rule in rules}
+    split = [(event, event.line.split()) for event in events]
+    return tuple(event for event, words in split if words[0] != "rule" or words[1] in known)
 
 
 def kinds() -> frozenset[str]:

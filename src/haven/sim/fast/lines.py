@@ -70,10 +70,8 @@ def carry_out(world: World, line: str) -> None:
         raise LineError(f"{line!r}: unknown; known are {', '.join(sorted(_TABLE))}")
     try:
         deed(world, words[1:])
-    except IndexError as error:
-        raise LineError(f"{line!r}: a word is missing") from error
-    except (KeyError, ValueError) as error:
-        raise LineError(f"{line!r}: {error}{' is not known' * isinstance(error, KeyError)}") from error
+    except (IndexError, KeyError, ValueError) as error:
+        raise LineError(f"{line!r}: a word is missing, or none that can stand there") from error
 
 
 def heal(world: World) -> None:

@@ -23,8 +23,9 @@ from dataclasses import dataclass, field
 
 from haven.core.records import ResourceAffinityRule, Rule
 from haven.core.words import Affinity, Pacing, RestartOn, Wanted
+from haven.sim.files import PLAN
 
-FIRST_LINE = "haven search plan"
+FIRST_LINE = PLAN
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,21 @@
 """From the text of a plan to the plan; what cannot be used is told with its line."""
 
-from collections.abc import Collection
 from dataclasses import replace
 
 from haven.core.records import NodeAffinityRule, ResourceAffinityRule, Rule
 from haven.core.words import Affinity, Pacing, RestartOn, Wanted
 from haven.sim import commands
-from haven.sim.errors import CaseError, WordsError
-from haven.sim.fast import lines
+from haven.sim.errors import CaseError, WordsError, has_control
+from haven.sim.fast import forms
 from haven.sim.fast.plan import FIRST_LINE, Event, Plan, PlannedGuest
-from haven.sim.scenario.names import hint, shown
+from haven.sim.scenario.names import shown
 from haven.sim.scenario.options import checked_option
+from haven.sim.scenario.parts import check_node_name
+from haven.sim.scenario.phrases import check_sid, once, retries
 
 LONGEST_S = 1_000_000.0
+_SETTINGS = {"max_restart", "max_relocate", "failback", "restart_on"}
+_ONCE = ("seed", "pacing", "heal", "end")
 _FLAGS = {"1": True, "0": False}
 _EXAMPLES = {
     "seed": "seed 4711",
@@ -29,16 +32,16 @@ _EXAMPLES = {
 Lines = list[tuple[int, list[str]]]
 
 
-def is_plan(text: str) -> bool:
-    return text.lstrip().startswith(FIRST_LINE)
-
-
 def read_plan(text: str) -> Plan:
     """Raises CaseError with the line."""
     plan, found = Plan(0), _lines(text)
+    said: set[str] = set()
     for number, words in found:
         try:
             plan = _with(plan, words)
+            _say_once(said, words[0])
+            if has_control(" ".join(words)):
+                raise WordsError("it has a control character: take it out")
         except (ValueError, IndexError, KeyError) as error:
             example = _EXAMPLES.get(words[0])
             expected = f"expected for example: {example}" if example else f"expected {', '.join(_EXAMPLES)}"
@@ -46,7 +49,7 @@ def read_plan(text: str) -> Plan:
         except WordsError as error:
             raise CaseError(f"{shown(' '.join(words))}: {error}", line=number) from error
     if not plan.nodes:
-        raise CaseError("the plan names no nodes")
+        raise CaseError("the plan names no nodes; add for example: node node1", line=1)
     for number, words in found:
         try:
             _check(plan, words)
@@ -55,15 +58,16 @@ def read_plan(text: str) -> Plan:
     return replace(plan, events=tuple(sorted(plan.events, key=lambda event: event.at_s)))
 
 
-def line_of(text: str, complaint: str) -> int | None:
-    """The line that is complained about: a complaint begins with what should have happened."""
-    return next(
-        (number for number, words in _lines(text) if complaint.startswith(repr(" ".join(words[2:])))), None
-    )
+def _say_once(said: set[str], word: str) -> None:
+    if word in said and word in _ONCE:
+        raise WordsError(f"{word} is there twice")
+    said.add(word)
 
 
 def _lines(text: str) -> Lines:
-    split = ((number, line.partition("#")[0].split()) for number, line in enumerate(text.splitlines(), 1))
+    split = (
+        (number, line.partition("#")[0].split()) for number, line in enumerate(text.split("\n"), 1)
+    )  # as editors count
     return [(number, words) for number, words in split if words and " ".join(words) != FIRST_LINE]
 
 
@@ -92,6 +96,7 @@ def _with(plan: Plan, words: list[str]) -> Plan:
 
 def _nodes(plan: Plan, name: str, *, armed: bool) -> dict[str, bool]:
     """Those of the plan and this one."""
+    check_node_name(name)
     if name in plan.nodes:
         raise WordsError(f"node {name} is there twice")
     return {**plan.nodes, name: armed}
@@ -106,13 +111,16 @@ def _time(text: str) -> float:
 
 def _guest(words: list[str]) -> PlannedGuest:
     sid, node, wanted, *settings = words
+    check_sid(sid)
     given = dict(setting.split("=") for setting in settings)
+    if len(settings) != len(_SETTINGS) or given.keys() != _SETTINGS:
+        raise ValueError
     return PlannedGuest(
         sid,
         node,
         Wanted(wanted),
-        int(given["max_restart"]),
-        int(given["max_relocate"]),
+        retries("max_restart", given["max_restart"]),
+        retries("max_relocate", given["max_relocate"]),
         _FLAGS[given["failback"]],
         RestartOn(given["restart_on"]),
     )
@@ -120,6 +128,8 @@ def _guest(words: list[str]) -> PlannedGuest:
 
 def _rule(words: list[str], order: int) -> Rule:
     kind, name, resources = words[0], words[1], tuple(words[2].split(","))
+    if len(words) != (3 if kind in ("together", "apart") else 4):
+        raise ValueError
     if kind in ("together", "apart"):
         affinity = Affinity.POSITIVE if kind == "together" else Affinity.NEGATIVE
         return ResourceAffinityRule(name, order, resources, affinity)
@@ -136,40 +146,36 @@ def _check(plan: Plan, words: list[str]) -> None:
     nodes, sids = list(plan.nodes), [guest.sid for guest in plan.guests]
     match words:
         case ["guest", sid, node, *_]:
-            _known([node], nodes, "node")
+            forms.known(node, nodes, "node")
             if sids.count(sid) > 1:
                 raise WordsError(f"guest {sid} is there twice")
         case ["rule", _, name, resources, *rest]:
             if [rule.id for rule in plan.rules].count(name) > 1:
                 raise WordsError(f"rule {name} is there twice")
-            _known(resources.split(","), sids, "guest")
-            _known(rest[0].split(",") if rest else [], nodes, "node")
+            for sid in once(resources.split(",")):
+                forms.known(sid, sids, "guest")
+            for node in once(rest[0].split(",")) if rest else ():
+                forms.known(node, nodes, "node")
         case ["options", name, value]:
             checked_option(name, value)
-        case ["at", _, verb, *rest]:
-            _check_event(plan, verb, rest[0] if rest else "")
+        case ["at", at, *line]:
+            if float(at) > plan.end_s:
+                raise WordsError(f"the run ends at {plan.end_s:g} s, before that")
+            _check_event(plan, line)
 
 
-def _check_event(plan: Plan, verb: str, name: str) -> None:
-    """`name`: what stands behind the verb, nearly always a node or a guest. The rest is found when it happens."""
-    known = lines.KNOWN if plan.pacing is Pacing.FAST else commands.KNOWN
-    _known([verb], sorted(known), "event")
-    if verb == "damage":
-        _known([name], [*plan.nodes, *(guest.sid for guest in plan.guests)], "node or guest")
-    elif verb in NAMES_NODES:
-        _known(name.split(","), list(plan.nodes), "node")
-    elif verb in NAMES_GUESTS:
-        added = {event.line.split()[1] for event in plan.events if event.line.split()[2:3] == ["add"]}
-        _known([name], [*(guest.sid for guest in plan.guests), *added], "guest")
-
-
-NAMES_GUESTS = frozenset({"service", "config", "guest", "maintain", "lock"})
-NAMES_NODES = (
-    (lines.KNOWN | commands.KNOWN) - NAMES_GUESTS - {"rule", "options", "store", "delay", "skip-round", "damage"}
-)
-
-
-def _known(names: Collection[str], known: list[str], what: str) -> None:
-    for name in names:
-        if name not in known:
-            raise WordsError(f"{what} {name!r} does not exist; {hint(name, known, 'there are')}")
+def _check_event(plan: Plan, words: list[str]) -> None:
+    """A line that can happen, about what is there. Raises WordsError."""
+    added = {event.line.split()[1] for event in plan.events if event.line.split()[2:3] == ["add"]}
+    guests = [*(guest.sid for guest in plan.guests), *added]
+    if plan.pacing is Pacing.FAST:
+        forms.check(words, forms.There(list(plan.nodes), guests, [rule.id for rule in plan.rules]))
+        return
+    if words[0] == "service":
+        forms.known(words[1] if len(words) > 1 else "", guests, "guest")
+        if words[2:3] in (["migrate"], ["relocate"], ["manual-migrate"], ["add"]) and len(words) > 3:
+            forms.known(words[3], list(plan.nodes), "node")
+    try:
+        commands.check(" ".join(words), set(plan.nodes))
+    except commands.CommandError as error:
+        raise WordsError(str(error).removeprefix(f"{' '.join(words)!r}: ")) from error

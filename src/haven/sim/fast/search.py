@@ -124,7 +124,8 @@ def search(
     progress: Callable[[Report], None] | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Report:
-    """Try them all, or as many as the time allows; ends early after `most_findings`, and once it is `stopped`."""
+    """Try them all, or as many as the time allows, some in any case; ends early after `most_findings`, and once it
+    is `stopped`."""
     report = Report(scope, cores=os.cpu_count() or 1)
     began_s = time.monotonic()
     broken: list[int] = []
@@ -132,7 +133,8 @@ def search(
     with ProcessPoolExecutor(report.cores, initializer=_begin) as pool:
         running: set[Future[tuple[int, int, int, list[int]]]] = set()
         while True:
-            over = stopped() or (minutes is not None and time.monotonic() - began_s > minutes * 60)
+            late = minutes is not None and report.seeds > 0 and time.monotonic() - began_s > minutes * 60
+            over = stopped() or late
             if not over and len(broken) < most_findings:
                 running |= {
                     pool.submit(_batch, batch, scope) for batch in islice(left, 2 * report.cores - len(running))

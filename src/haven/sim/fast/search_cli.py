@@ -13,14 +13,14 @@ from types import FrameType
 from typing import TypeVar
 
 from haven.core.words import Pacing
+from haven.sim.arguments import file_named
 from haven.sim.commands import CommandError
 from haven.sim.errors import CaseError, WordsError
 from haven.sim.fast.generate import QUIET_S, Scope, kinds
 from haven.sim.fast.people import LineError
-from haven.sim.fast.read_plan import line_of, read_plan
+from haven.sim.fast.read_plan import read_plan
 from haven.sim.fast.search import Report, carry_out, save, search
-from haven.sim.rounds import RunError
-from haven.sim.scenario.parts import MAX_NODES
+from haven.sim.rounds import MOST_NODES, RunError
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ def _kinds(text: str) -> frozenset[str]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.formatter_class = DESCRIPTION, argparse.RawDescriptionHelpFormatter
     parser.add_argument("--seeds", type=_span, default=(1, 100_000), help="a seed, or FIRST..LAST (1..100000)")
-    parser.add_argument("--nodes", type=_some(MAX_NODES), default=(3, 5), help="hosts (3..5)")
+    parser.add_argument("--nodes", type=_some(MOST_NODES), default=(3, 5), help="hosts (3..5)")
     parser.add_argument("--guests", type=_some(MOST_GUESTS), default=(1, 8), help="VMs (1..8)")
     parser.add_argument("--faults", type=_from(0, int), default=10, help="faults in a run, at most (10)")
     seconds = _from(FEWEST_SECONDS, float)
@@ -88,9 +88,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=frozenset(),
         help="faults and wishes of these kinds only: power,freeze",
     )
-    parser.add_argument("--minutes", type=_from(0, float), help="stop after so long")
+    parser.add_argument("--minutes", type=_from(0.001, float), help="stop after so long")
     parser.add_argument("--findings", type=_from(1, int), default=1, help="stop after so many (1)")
-    parser.add_argument("--save", metavar="DIR", type=Path, default=Path("build"), help="for figures and plans")
+    parser.add_argument(
+        "--save", metavar="DIR", type=file_named, default=Path("build"), help="for figures and plans"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -156,9 +158,7 @@ def replay(text: str) -> int:
     plan = read_plan(text)
     try:
         outcome = carry_out(plan)
-    except (LineError, CommandError) as error:
-        raise CaseError(str(error), line=line_of(text, str(error))) from error
-    except RunError as error:
+    except (LineError, CommandError, RunError) as error:
         raise CaseError(str(error)) from error
     if outcome.violation is None:
         print(f"no promise broken: {outcome.began} starts, {outcome.ordered} orders")

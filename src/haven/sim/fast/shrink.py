@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from haven.core.records import NodeAffinityRule
+from haven.core.records import NodeAffinityRule, Rule
+from haven.sim.fast.generate import about_rules_there
 from haven.sim.fast.plan import Plan
 
 Breaks = Callable[[Plan], float | None]
@@ -51,17 +52,22 @@ def _without_events(plan: Plan, still_breaks: Callable[[Plan], bool]) -> Plan:
 def _candidates(plan: Plan) -> Iterator[Plan]:
     """One thing less: a rule, an option, a guest, a node."""
     for number in range(len(plan.rules)):
-        yield replace(plan, rules=plan.rules[:number] + plan.rules[number + 1 :])
+        yield _with_rules(plan, plan.rules[:number] + plan.rules[number + 1 :])
     for number in range(len(plan.options)):
         yield replace(plan, options=plan.options[:number] + plan.options[number + 1 :])
     for guest in plan.guests:
         if len(plan.guests) > 1 and not _is_named(plan, guest.sid):
             rules = tuple(rule for rule in plan.rules if guest.sid not in rule.resources)
             guests = tuple(other for other in plan.guests if other != guest)
-            yield replace(plan, guests=guests, rules=rules)
+            yield _with_rules(replace(plan, guests=guests), rules)
     for node in plan.nodes:
         if len(plan.nodes) > FEWEST_NODES and not _is_named(plan, node):
             yield replace(plan, nodes={name: armed for name, armed in plan.nodes.items() if name != node})
+
+
+def _with_rules(plan: Plan, rules: tuple[Rule, ...]) -> Plan:
+    """Only these, and what happens to them."""
+    return replace(plan, rules=rules, events=about_rules_there(plan.events, rules))
 
 
 def _is_named(plan: Plan, name: str) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from haven.core.load import GuestFigures, Load
+from haven.core.load import GuestFigures
 from haven.core.records import (
     ClusterOptions,
     Group,
@@ -19,12 +19,11 @@ from haven.core.rules.checks import check_rules
 from haven.core.words import Affinity, Wanted
 from haven.sim.errors import WordsError
 from haven.sim.inputs import DEFAULT_CAPACITY, DEFAULT_CONFIGURED, DEFAULT_MEASURED, Inputs, NodeInput
-from haven.sim.scenario.names import Names, hint, one_of, shown
+from haven.sim.rounds import MOST_NODES
+from haven.sim.scenario.details import GROUP_FLAGS, GUEST, NODE, Guest, listed, said
+from haven.sim.scenario.names import Names, hint, shown
 from haven.sim.scenario.options import checked_option
-from haven.sim.scenario.phrases import NUMBER, Only, Phrase, Phrasebook, check_sid, once, read_version
-
-MAX_NODES = 29
-"""With more, a round of the simulator would be longer than a watchdog waits (10.2)."""
+from haven.sim.scenario.phrases import Only, Phrase, Phrasebook, check_sid, once
 
 VERSION = "9.1.0"
 """What runs on a node that says nothing else: new enough to make groups into rules (R-6.13)."""
@@ -60,88 +59,28 @@ class Parts:
         return tuple(f"power {name} on" for name, node in self.nodes.items() if node.power)
 
 
-# Fields: "8 cpus, 32 GiB, off"
-
-_CPUS = re.compile(rf"({NUMBER}) cpus?")
-_MEMORY = re.compile(rf"({NUMBER}) ([MGT]iB)")
-_BYTES = {"MiB": 1024.0**2, "GiB": 1024.0**3, "TiB": 1024.0**4}
-
-
-def _sized(text: str, load: Load) -> Load | None:
-    """The load with what the text says of it; None when it is about something else."""
-    if found := _CPUS.fullmatch(text):
-        return replace(load, cpus=float(found[1]))
-    if found := _MEMORY.fullmatch(text):
-        return replace(load, memory_bytes=float(found[1]) * _BYTES[found[2]])
-    return None
-
-
-def _unknown(text: str, what: str, known: str) -> WordsError:
-    return WordsError(f"{shown(text)} says nothing about a {what} that haven knows; known are {known}")
-
-
 # cluster
+
+
+_A_NODE = NodeInput(power=True, network=True, capacity=DEFAULT_CAPACITY, version=VERSION)
 
 
 def read_node(parts: Parts, line: str) -> None:
     names, _, rest = line.partition(":")
     for name in (one.strip() for one in names.split(",")):
-        if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?", name):
-            raise WordsError(f"{shown(name)} is no name for a node; expected for example node1")
+        check_node_name(name)
         if name in parts.nodes:
             raise WordsError(f"node {shown(name)} is there twice")
-        parts.nodes[name] = _node(rest)
+        parts.nodes[name] = said(NODE, _A_NODE, rest)
         parts.names.nodes.append(name)
-    if len(parts.nodes) > MAX_NODES:
-        raise WordsError(f"{len(parts.nodes)} nodes; at most {MAX_NODES} can be simulated")
+    if len(parts.nodes) > MOST_NODES:
+        raise WordsError(f"{len(parts.nodes)} nodes; at most {MOST_NODES} can be simulated")
 
 
-def _node(rest: str) -> NodeInput:
-    node = NodeInput(power=True, network=True, capacity=DEFAULT_CAPACITY, version=VERSION)
-    for text in _fields(rest):
-        assert node.capacity is not None
-        capacity = _sized(text, node.capacity)
-        word, _, value = text.partition(" ")
-        if capacity:
-            node = replace(node, capacity=_some(capacity, text, "a node has"))
-        elif text == "off":
-            node = replace(node, power=False)
-        elif text == "no watchdog":
-            node = replace(node, watchdog=False)
-        elif word == "version" and value:
-            node = replace(node, version=read_version(value))
-        else:
-            raise _unknown(text, "node", "8 cpus, 32 GiB, off, no watchdog, version 9.0.0")
-    return node
-
-
-def _some(load: Load, text: str, has: str) -> Load:
-    if not load.cpus or not load.memory_bytes:
-        raise WordsError(f"{shown(text)}: {has} more than that")
-    return load
-
-
-def _fields(rest: str) -> list[str]:
-    """What is said, each thing once. Raises WordsError."""
-    found = [text.strip() for text in rest.split(",") if text.strip()]
-    subjects = [_subject(text) for text in found]
-    for place, subject in enumerate(subjects):
-        if subject in subjects[:place]:
-            before = found[subjects.index(subject)]
-            raise WordsError(f"{shown(found[place])}: {shown(before)} is said already")
-    return found
-
-
-def _subject(text: str) -> str:
-    """What the text says something about."""
-    word, _, value = text.partition(" ")
-    if word == "uses":
-        return f"uses {_subject(value)}"
-    if _CPUS.fullmatch(text):
-        return "cpus"
-    if _MEMORY.fullmatch(text):
-        return "memory"
-    return "state" if text in list(Wanted) else word
+def check_node_name(name: str) -> None:
+    """Raises WordsError."""
+    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?", name):
+        raise WordsError(f"{shown(name)} is no name for a node; expected for example node1, or node1: 8 cpus")
 
 
 # guests
@@ -149,8 +88,14 @@ def _subject(text: str) -> str:
 _GUEST = re.compile(r'(\S+)(?: "([^"]*)")? on ([^\s:,]+)(?::\s*(.*))?')
 
 
+_NO_COLON = re.compile(r'(\S+(?: "[^"]*")? on [\w.-]+),? ([^:]+)')
+"""What is said about it follows the node like another of its words."""
+
+
 def read_guest(parts: Parts, line: str) -> None:
     found = _GUEST.fullmatch(line)
+    if bare := _NO_COLON.fullmatch(line):
+        raise WordsError(f"a : is missing behind the node; expected {bare[1]}: {bare[2]}")
     if found is None:
         raise WordsError(
             f'expected for example: vm:101 "router" on node1: 2 cpus, 4 GiB, started; not {shown(line)}'
@@ -159,49 +104,14 @@ def read_guest(parts: Parts, line: str) -> None:
     check_sid(sid)
     if sid in parts.configs:
         raise WordsError(f"guest {sid} is there twice")
-    parts.configs[sid] = ServiceConfig(sid, sid, parts.names.node(node), Wanted.STARTED)
-    parts.figures[sid] = GuestFigures(DEFAULT_CONFIGURED, DEFAULT_MEASURED)
+    config = ServiceConfig(sid, sid, parts.names.node(node), Wanted.STARTED)
+    guest = said(GUEST, Guest(config, GuestFigures(DEFAULT_CONFIGURED, DEFAULT_MEASURED)), rest or "")
+    parts.configs[sid], parts.figures[sid] = guest.config, guest.figures
+    if guest.running:
+        parts.running.add((config.node, sid))
     parts.names.guests.append(sid)
     parts.titles[sid] = title or ""
-    for text in _fields(rest or ""):
-        _guest_field(parts, sid, text)
 
-
-def _guest_field(parts: Parts, sid: str, text: str) -> None:
-    config, figures = parts.configs[sid], parts.figures[sid]
-    word, _, value = text.partition(" ")
-    size, used = _sized(text, figures.configured), _sized(value, figures.measured)
-    if size:
-        parts.figures[sid] = replace(figures, configured=_some(size, text, "a guest is given"))
-    elif word == "uses" and used:
-        parts.figures[sid] = replace(figures, measured=used)
-    elif word in _GUEST_FIELDS and value:
-        changes: dict[str, Any] = _GUEST_FIELDS[word](parts, value)
-        parts.configs[sid] = replace(config, **changes)
-    elif text == "running":
-        parts.running.add((config.node, sid))
-    elif text in list(Wanted):
-        parts.configs[sid] = replace(config, state=Wanted(text))
-    else:
-        known = f"2 cpus, 4 GiB, uses 1 cpu, uses 2 GiB, running, {', '.join(Wanted)}, max_restart 3, "
-        raise _unknown(text, "guest", f"{known}max_relocate 1, failback off, group web")
-
-
-def _count(key: str) -> Callable[[Parts, str], dict[str, Any]]:
-    def read(_parts: Parts, value: str) -> dict[str, Any]:
-        if not re.fullmatch("[0-9]|10", value):
-            raise WordsError(f"{key} {shown(value)[1:-1]}: expected a number from 0 to 10")
-        return {key: int(value)}
-
-    return read
-
-
-_GUEST_FIELDS: dict[str, Callable[[Parts, str], dict[str, Any]]] = {
-    "max_restart": _count("max_restart"),
-    "max_relocate": _count("max_relocate"),
-    "failback": lambda _parts, value: {"failback": one_of(value, ("on", "off"), "failback") == "on"},
-    "group": lambda _parts, value: {"group": value},
-}
 
 # rules
 
@@ -262,9 +172,9 @@ def read_group(parts: Parts, line: str) -> None:
         raise WordsError(f"expected for example: web: node1:2, node2, restricted; not {shown(line)}")
     if name in parts.groups:
         raise WordsError(f"group {shown(name)} is there twice")
-    words = _fields(rest)
+    words = listed(rest)
     once([word.partition(":")[0] for word in words])
-    flags = {word for word in words if word in ("restricted", "nofailback")}
+    flags = {word for word in words if word in GROUP_FLAGS}
     nodes = {}
     for word in words:
         if word not in flags:

@@ -19,11 +19,13 @@ from haven.sim.scenario.names import Names, one_of, shown
 T = TypeVar("T")
 
 _UNITS_S = {"s": 1, "sec": 1, "second": 1, "seconds": 1, "min": 60, "minute": 60, "minutes": 60, "h": 3600}
-_UNITS_BYTES = {"MiB": MIB, "GiB": GIB, "TiB": 1024 * GIB}
+_UNITS_BYTES = {"mib": MIB, "gib": GIB, "tib": 1024 * GIB}
 _NODE, _GUEST = r"[\w.-]+", r"[a-z]+:\w+"
 _PRIORITY = rf"{_NODE}(?::\d{{1,9}})?"
 NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
 """Of cpus or of memory. Nobody has more."""
+_LONGEST = 500
+"""What is longer is near to no phrase, and to compare it would take minutes."""
 MAX_S = 9000
 """A simulated run ends before 10,000 s (10.2)."""
 
@@ -45,7 +47,7 @@ def _is_number(text: str) -> bool:
 
 def _bytes(text: str, _names: Names) -> float:
     number, _, unit = text.partition(" ")
-    return float(number) * _UNITS_BYTES[unit]
+    return float(number) * _UNITS_BYTES[unit.lower()]
 
 
 def _several(text: str) -> list[str]:
@@ -88,6 +90,13 @@ def read_version(text: str, _names: Names | None = None) -> str:
     return text
 
 
+def retries(key: str, text: str) -> int:
+    """How often something is tried again. Raises WordsError."""
+    if not re.fullmatch("[0-9]|10", text):
+        raise WordsError(f"{key} {shown(text)[1:-1]}: expected a number from 0 to 10")
+    return int(text)
+
+
 def check_sid(text: str) -> None:
     """Raises WordsError."""
     if not re.fullmatch(r"(vm|ct|fa):[1-9][0-9]{0,8}", text):
@@ -120,6 +129,8 @@ BLANKS = {
     ),
     "wanted": Blank(r"[\w-]+", lambda text, _: Wanted(one_of(text, Wanted, "wanted state")), "stopped"),
     "mode": Blank(r"[\w-]+", lambda text, _: DisarmMode(one_of(text, DisarmMode, "way to disarm")), "freeze"),
+    "group": Blank(r"[\w.-]+", lambda text, _: text, "web"),
+    "retries": Blank(r"\S+", lambda text, _: text, "3"),
     "rule": Blank(r"[\w.-]+", lambda text, names: names.rule(text), "db-apart"),
     "version": Blank(r"[\w.~-]+", read_version, "9.0.0"),
     "word": Blank(r"[\w.~-]+", lambda text, _: text, "backup"),
@@ -209,6 +220,8 @@ class Phrasebook(Generic[T]):
         raise wrong or WordsError(f"{shown(text)} is no {self.what} that haven knows{self._near(text, names)}")
 
     def _near(self, text: str, names: Names) -> str:
+        if len(text) > _LONGEST:
+            return "; see all of them: haven sim words"
         forms = {form: phrase.pattern for phrase in self.phrases for form in _forms(phrase.pattern)}
         near = difflib.get_close_matches(_bare(text, names), forms, n=1, cutoff=0.5)
         return f"; nearest: {forms[near[0]]}" if near else "; see all of them: haven sim words"

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 from haven.core.words import Pacing
-from haven.sim.errors import CaseError, WordsError
+from haven.sim.errors import CaseError, WordsError, has_control
 from haven.sim.scenario.expectations import EXPECTATIONS
 from haven.sim.scenario.model import Block, Bound, Expectation, Scenario, Step
 from haven.sim.scenario.names import hint, one_of, shown
@@ -104,6 +104,8 @@ class _Reader:
     def read(self, number: int, line: str) -> None:
         if not line:
             return
+        if has_control(line):
+            raise WordsError(f"{shown(line)} has a control character: take it out")
         word, colon, rest = line.partition(":")
         if colon and word in SECTIONS and not rest:
             self._open(word)
@@ -140,7 +142,7 @@ class _Reader:
 
     def _add(self, number: int, line: str) -> None:
         assert self._section is not None
-        name = line.split(",")[0].split()[0].rstrip(":")
+        name = line.replace(",", " ").partition(" ")[0].rstrip(":")
         name = name if self._section == "guests" else name.partition(":")[0]
         self.parts.lines.setdefault(f"{self._section} {name}", number)
         try:
@@ -150,7 +152,7 @@ class _Reader:
             elsewhere = f"; or, outside of {self._section}: {near}" if near.startswith("did you mean") else ""
             raise WordsError(f"{error}{elsewhere}") from error
         if self._section == "cluster":
-            self.parts.only += [(number, line, only) for said, only in _ONLY.items() if said in line]
+            self.parts.only += [(number, line, only) for said, only in _ONLY.items() if said in line.lower()]
 
     def _timed(self, number: int, line: str) -> bool:
         """A line that is about time: a moment, an expectation, the end."""
@@ -183,6 +185,8 @@ class _Reader:
     def _step(self, number: int, text: str) -> None:
         if not text:
             return
+        if not self.parts.nodes:
+            raise WordsError("the scenario has no cluster before its first step; it begins with cluster:")
         phrase, commands = STEPS.read(text, self.parts.names)
         self._check_there(number, commands)
         if " is added on " in text:
@@ -194,8 +198,10 @@ class _Reader:
         """Nothing can be done to a rule that was removed, and nothing by HA with a guest that was."""
         for word, name, verb in (line.split()[:3] for line in commands if line.startswith(_TO_WHAT_IS_THERE)):
             if verb == ("remove" if word == "rule" else "delete"):
-                self._removed.setdefault(name, number)
-            elif name in self._removed and verb not in _PAST_HA:
+                gone = self._removed.setdefault(name, number) != number
+            else:
+                gone = name in self._removed and verb not in _PAST_HA
+            if gone:
                 raise WordsError(f"{name} was removed in line {self._removed[name]}")
 
     def _expect(self, number: int, text: str) -> None:

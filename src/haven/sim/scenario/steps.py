@@ -4,7 +4,7 @@ from haven.core.words import Pacing, Wanted
 from haven.sim.errors import WordsError
 from haven.sim.inputs import MIB
 from haven.sim.scenario.options import checked_option
-from haven.sim.scenario.phrases import Only, Phrase, Phrasebook
+from haven.sim.scenario.phrases import Only, Phrase, Phrasebook, retries
 
 Commands = tuple[str, ...]
 ROUNDS = Only(Pacing.PVE, "only there do all daemons wait for rounds")
@@ -56,6 +56,8 @@ def _measured(guest: str, cpus: float, memory_bytes: float) -> Commands:
 
 
 def _given(guest: str, cpus: float, memory_bytes: float) -> Commands:
+    if not cpus or not memory_bytes:
+        raise WordsError("0 cpus or no memory: a guest is given more than that")
     return (f"service {guest} set-static-stats maxcpu {cpus:g} maxmem {memory_bytes / MIB:g}",)
 
 
@@ -96,7 +98,7 @@ def _mended(guest: str) -> Commands:
 
 
 def _retries(guest: str, key: str, number: int) -> Commands:
-    return (f"config {guest} {key} {number}",)
+    return (f"config {guest} {key} {retries(key, str(number))}",)
 
 
 def _option(name: str, value: str) -> Commands:

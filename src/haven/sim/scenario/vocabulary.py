@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from haven.core.records import ClusterOptions
+from haven.sim.scenario.details import GROUP_FLAGS, GUEST, NODE
 from haven.sim.scenario.expectations import EXPECTATIONS
 from haven.sim.scenario.options import OPTIONS
 from haven.sim.scenario.parts import RULES
@@ -28,6 +29,9 @@ def tables() -> dict[str, Rows]:
     """By title: what can be written, and what it means."""
     return {
         "Header": HEADER,
+        "Cluster": _rows(NODE),
+        "Guests": _rows(GUEST),
+        "Groups": [("<node>[:<number>]", "of the group; a higher number is better"), *GROUP_FLAGS.items()],
         "Rules": _rows(RULES),
         "Options": [
             (name, f"{option.expected}; default {_default(option.field)}") for name, option in OPTIONS.items()
