@@ -296,7 +296,7 @@ def test_records_of_a_cluster_that_is_too_large_for_rounds_are_one_line(
     saved["members"] |= {f"n{number}": saved["members"]["node1"] for number in range(30)}
     path.write_text(json.dumps(saved))
     capsys.readouterr()
-    assert main(["what-if", "--records", str(path), "--node", "node1"]) == 2
+    assert main(["what-if", "--records", str(path), "--node", "node1", "--pacing", "pve"]) == 2
     err = capsys.readouterr().err
     assert err.startswith("haven sim: this cluster cannot be simulated: 33 nodes: a round would last 66 s")
     assert err.count("\n") == 1

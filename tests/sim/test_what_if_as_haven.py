@@ -81,7 +81,7 @@ def test_most_loaded_hosts_lost_at_once_are_fenced_by_nobody_and_a_person_has_to
     out = capsys.readouterr().out
     assert "node4 and node5 die: 2 guests wait until a person confirms that node4 and node5 are off" in out
     assert "vm:102                node4 -> node1, once a person says so" in out
-    assert "2 of 3 hosts were lost at once, so none is fenced by itself" in out
+    assert "2 of the 3 hosts with protected VMs and a watchdog (node3, node4, node5) were lost at once" in out
     assert "haven fence confirm node5" in out
     main([*words, "--json"])
     (answer,) = json.loads(capsys.readouterr().out)
