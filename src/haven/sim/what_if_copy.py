@@ -1,6 +1,6 @@
 """The copy of a cluster that what-if works on: what lasts as the records say, without what is of the moment."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 
 from haven.core.clock import Deadline, Now
@@ -8,7 +8,6 @@ from haven.core.hands_off import reserve
 from haven.core.records import (
     AgentEpoch,
     ClusterOptions,
-    FenceMark,
     Group,
     LrmRecord,
     Maintenance,
@@ -24,7 +23,7 @@ from haven.core.records import (
 from haven.core.snapshot import Snapshot
 from haven.core.view import View
 from haven.core.words import LrmMode, Pacing, SchedulerMode, ServiceState, Wanted
-from haven.sim.fast.machine import WALL_S, first_boot_id
+from haven.sim.fast.machine import WALL_S
 from haven.sim.inputs import Inputs, NodeInput
 
 _KEPT = (ServiceConfig, NodeAffinityRule, ResourceAffinityRule, Group, ClusterOptions, ManagerRecord)
@@ -37,7 +36,7 @@ def copy_of(snapshot: Snapshot, pacing: Pacing, *, with_figures: bool) -> Inputs
     """What a world of that pacing begins with: every node off, the guests as they run on it once it is on."""
     view, figures = snapshot.view, snapshot.figures
     running = dict(_running(view))
-    records = _lasting(view) | (_of_pve(view) if pacing is Pacing.PVE else _of_fast(snapshot, running))
+    records = _lasting(view) | (_of_pve(view) if pacing is Pacing.PVE else _of_fast(view))
     if not with_figures:
         records["options"] = replace(view.options(), scheduler=SchedulerMode.BASIC)
     agents = view.agents()
@@ -97,40 +96,18 @@ def _without_work(record: LrmRecord, at_wall_s: float) -> LrmRecord:
 # In fast pacing
 
 
-def _of_fast(snapshot: Snapshot, running: Mapping[str, str]) -> Records:
-    """With all by which haven judges who may run what: epochs, run keys, marks; and who keeps hands off what."""
-    view, on = snapshot.view, there(snapshot)
-    records: Records = {f"agent/{node}": _in_this_boot(one, on) for node, one in view.agents().items()}
-    records |= {f"lrm/{node}": _without_work(one, WALL_S) for node, one in view.lrms().items()}
-    records |= _run_keys(view, running, on)
+def _of_fast(view: View) -> Records:
+    """With all by which haven judges who may run what: epochs and run keys; and who keeps hands off what."""
+    records: Records = {f"lrm/{node}": _without_work(one, WALL_S) for node, one in view.lrms().items()}
     ahead_s = WALL_S - _read_wall_s(view)
     for key, entry in view.entries.items():
         match entry.record:
-            case FenceMark() as mark:
-                records[key] = mark
+            case AgentEpoch() | RunKey() as claim:
+                records[key] = claim
             case VmCare() as care:
                 records[key] = VmCare(care.sid, observe=care.observe)
             case Maintenance() | VmLock() as kept_off:
                 records[key] = replace(kept_off, until=_shifted(kept_off.until, ahead_s))
-    return records
-
-
-def _in_this_boot(agent: AgentEpoch, on: list[str]) -> AgentEpoch:
-    """A node that is on is, in the copy, in the boot in which it took its epoch."""
-    return replace(agent, boot_id=first_boot_id(agent.node)) if agent.node in on else agent
-
-
-def _run_keys(view: View, running: Mapping[str, str], on: list[str]) -> Records:
-    """As they are; but who really runs on a node that is on has its key there: moves between such nodes are made
-    anew."""
-    agents, services = view.agents(), view.services()
-    records: Records = {f"run/{uuid}": key for uuid, key in view.runs().items()}
-    for sid, node in running.items():
-        uuid, service = view.configs()[sid].uuid, services.get(sid)
-        key = view.runs().get(uuid)
-        if node in on and (key is None or key.target in (None, *on)):
-            epoch = agents[node].epoch if node in agents else ""
-            records[f"run/{uuid}"] = RunKey(uuid, node, epoch, key.uid if key else service.uid if service else "")
     return records
 
 

@@ -95,8 +95,3 @@ class Boot:
 
     def now(self, clock: Clock, true_s: float) -> Now:
         return Now(clock.boottime_s(true_s), clock.wall_s(true_s), self.id)
-
-
-def first_boot_id(node: str) -> str:
-    """Of a scenario's host: it has no power at first, and is switched on."""
-    return Boot(node, 2).id
