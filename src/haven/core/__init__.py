@@ -22,9 +22,10 @@ The caller's duties, by number:
    short pause, with what the store holds then.
 8. Look at the clock when an order is about to be given: one whose `not_after_s` has come is not given, and its
    result is `late`. The process may have stood still since the step, and others have decided meanwhile.
-9. A permit to start (SAFETY 7) is given for what has a committed run key that names this node, as its
-   owner or its target. It is withdrawn before a commit that gives the key up: who dies in between leaves a
-   key without a permit, never a permit without a key. When the lease ends, all that has such a key here is
+9. A permit to start (SAFETY 7) is given for what has a committed run key that names this node as its owner,
+   and no target; one to let it arrive, and not to start it, for what names this node as its target. They are
+   withdrawn before a commit that gives the key up, or names a target: who dies in between leaves a key
+   without a permit, never a permit without a key. When the lease ends, all whose key names this node is
    killed (SAFETY 2), and all whose key cannot be read: it says that somebody may run it, and not who. What was
    killed so is in the lease's facts from then on.
 """

@@ -43,14 +43,33 @@ class Job:
 
 
 class Permits:
-    """Which VMs may be started here, and until when (SAFETY 7): libvirt's own hook asks."""
+    """Which VMs may be started here, which may arrive, and until when (SAFETY 7): libvirt's own hook asks."""
 
     def __init__(self) -> None:
-        self.uuids: frozenset[str] = frozenset()
+        self.starts: frozenset[str] = frozenset()
+        self.arrivals: frozenset[str] = frozenset()
+        self.moving: frozenset[str] = frozenset()
         self.until_s = float("inf")
 
+    @property
+    def uuids(self) -> frozenset[str]:
+        """Whose run keys name this node: they are killed when its lease ends."""
+        return self.starts | self.arrivals | self.moving
+
+    def without(self, uuids: frozenset[str]) -> None:
+        """Withdrawn, before their keys are given up."""
+        self.starts, self.arrivals, self.moving = self.starts - uuids, self.arrivals - uuids, self.moving - uuids
+
+    def move(self, uuids: frozenset[str]) -> None:
+        """They are about to leave: nobody starts them here any more."""
+        self.starts, self.moving = self.starts - uuids, self.moving | uuids
+
     def allows(self, uuid: str, boottime_s: float) -> bool:
-        return uuid in self.uuids and boottime_s < self.until_s
+        return uuid in self.starts and boottime_s < self.until_s
+
+    def accepts(self, uuid: str, boottime_s: float) -> bool:
+        """An incoming migration."""
+        return uuid in self.arrivals and boottime_s < self.until_s
 
 
 class Libvirt:
@@ -311,7 +330,8 @@ class Libvirt:
     def _permitted(self, order: Order) -> bool:
         """The permit that was written for this order ends with it; nobody renews it."""
         until_s = order.not_after_s if isinstance(order, Start | Move) else None
-        return order.uuid in self.permits.uuids and (until_s is None or self.boottime_s() < until_s)
+        permitted = self.permits.starts if isinstance(order, Start) else self.permits.uuids
+        return order.uuid in permitted and (until_s is None or self.boottime_s() < until_s)
 
     def _begin_stop(self, job: Job, order: Stop) -> None:
         guest = self._guests[order.uuid]

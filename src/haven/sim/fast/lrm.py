@@ -116,23 +116,29 @@ class Lrm(Process):
                     self._facts[uuid] = fact
 
     def _write_permits(self, view: View) -> None:
-        """Duty 9: the hook may let start what has a run key of this node, or is on its way here (SAFETY 7)."""
-        permits = self.host.libvirt.permits
+        """Duty 9: the hook may let start what has a run key of this node and does not move, and let arrive what is
+        on its way here (SAFETY 7)."""
+        permits, node = self.host.libvirt.permits, self.host.name
         if not self.world.is_cluster:
-            permits.uuids = frozenset(self.world.guests)
+            permits.starts = frozenset(self.world.guests)
             return
-        permits.uuids = frozenset(key.uuid for key in view.runs().values() if self._permits(key))
+        keys = view.runs().values()
+        permits.starts = frozenset(key.uuid for key in keys if (key.node, key.target) == (node, None))
+        permits.arrivals = frozenset(key.uuid for key in keys if key.target == node)
+        permits.moving = frozenset(key.uuid for key in keys if key.node == node and key.target is not None)
 
     def _permits(self, key: RunKey) -> bool:
         return self.host.name in (key.node, key.target)
 
     def _withdraw_permits(self, transactions: Iterable[Transaction]) -> None:
-        """Duty 9: before the keys are given up."""
+        """Duty 9: before the keys are given up, or name a target."""
         writes = [write for one in transactions for write in one.writes]
         keys = {write.key.removeprefix("run/") for write in writes if write.key.startswith("run/")}
         records = [write.record for write in writes if isinstance(write, Put)]
-        kept = {record.uuid for record in records if isinstance(record, RunKey) and self._permits(record)}
-        self.host.libvirt.permits.uuids -= keys - kept
+        kept = [record for record in records if isinstance(record, RunKey) and self._permits(record)]
+        permits = self.host.libvirt.permits
+        permits.without(frozenset(keys) - {key.uuid for key in kept})
+        permits.move(frozenset(key.uuid for key in kept if key.node == self.host.name and key.target))
 
     def _go_on(self, decision: Decision[NodeMemory], outcome: Outcome) -> None:
         self.lease.giving_back = False

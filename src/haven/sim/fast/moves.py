@@ -85,7 +85,7 @@ class Moves:
             return "libvirt of the target does not answer"
         if target.pid_of(uuid) is not None:
             return "the target has a process of it already"
-        if not target.permits.allows(uuid, target.boottime_s()):
+        if not target.permits.accepts(uuid, target.boottime_s()):
             return "libvirt's hook on the target: no permit for this VM"
         return ""
 
