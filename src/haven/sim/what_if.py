@@ -14,6 +14,7 @@ from haven.core.snapshot import Snapshot
 from haven.core.view import View
 from haven.core.words import Pacing, Preference, ServiceState, Wanted
 from haven.sim.errors import WordsError
+from haven.sim.explain_waits import WAITS
 from haven.sim.inputs import Inputs, majority_of
 from haven.sim.scenario.names import hint
 from haven.sim.told import Told
@@ -29,8 +30,6 @@ SETTLED_AFTER_S = 300.0
 
 AT_MOST_S = 3000.0
 _SHOWN = 5
-_WAITS = "waits: "
-"""How a reason begins that lasts."""
 
 WITNESS = (
     "of two nodes the one that is left has no majority by itself: a witness that gives it one is taken for granted"
@@ -255,7 +254,7 @@ def _fates(trial: _Trial, waits: Mapping[str, tuple[str, str]]) -> Iterator[Fate
         if config.wanted is Wanted.IGNORED:
             continue
         after, (waits_for, why) = homes.get(sid), waits.get(sid, (None, ""))
-        reasons: tuple[str, ...] = (why.removeprefix(_WAITS),) if why else ()
+        reasons: tuple[str, ...] = (why.removeprefix(WAITS),) if why else ()
         if after is None and config.wanted is Wanted.STARTED:
             reasons = tuple(_why(sid, trial, placement))
         yield Fate(sid, config.wanted, origins.get(sid), after, reasons, waits_for)
@@ -267,8 +266,8 @@ def _why(sid: str, trial: _Trial, placement: Placement | None) -> Iterator[str]:
     service, now = view.services().get(sid), trial.snapshot.view.services().get(sid)
     if service is None or placement is None:
         yield "without quorum nobody decides, and hosts give up what they run"
-    elif service.reason.startswith(_WAITS):
-        yield service.reason.removeprefix(_WAITS)
+    elif service.reason.startswith(WAITS):
+        yield service.reason.removeprefix(WAITS)
     elif service.state is ServiceState.RECOVERY:
         selection = explain_selection(sid, Preference.BEST_SCORE, placement)
         yield from (f"{node}: {why}" for node, why in selection.reasons.items())

@@ -54,5 +54,5 @@ def _move_one(desk: Desk) -> None:
 def _left_alone(desk: Desk) -> frozenset[str]:
     """Who is not to be moved; and whose configuration is damaged: its move would wait for the mend, and all others
     for its move."""
-    settled = (sid for sid, config in desk.configs.items() if not config.may_be_rebalanced)
-    return desk.view.damaged_of("config").union(settled)
+    exempt = (sid for sid, config in desk.configs.items() if not config.may_be_rebalanced)
+    return desk.view.damaged_of("config").union(exempt)
