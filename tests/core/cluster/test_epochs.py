@@ -124,10 +124,15 @@ def test_a_lost_node_whose_record_cannot_be_read_is_not_taken_for_dead(crm: Crm,
 
 
 def test_a_lock_that_cannot_be_read_is_not_free(crm: Crm) -> None:
-    crm.store.damaged.add("lock/agent/node3")
+    """The guards would refuse to retire its holder's epoch; and with it all else that the round wants to write."""
+    crm.service("vm:104", node=NODE2, running=True)
+    crm.rounds()
     lose(crm, NODE3, locked=True)
+    crm.store.damaged.add("lock/agent/node3")
+    crm.config("vm:104", node=NODE2, state=Wanted.STOPPED)
     crm.rounds(5)
-    assert crm.state(SID) is S.STARTED
+    assert crm.store.refused == []
+    assert (crm.state(SID), crm.state("vm:104")) == (S.STARTED, S.REQUEST_STOP)
 
 
 def test_a_fencing_that_was_cut_is_finished_by_whichever_manager_comes(crm: Crm) -> None:
