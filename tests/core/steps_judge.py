@@ -5,7 +5,7 @@ from contextlib import suppress
 from haven.core.hypervisor import Power
 from haven.core.order import Resume
 from haven.core.records import LrmRecord, RunKey
-from haven.core.words import Kind, ServiceState, Wanted
+from haven.core.words import Kind, Level, ServiceState, Wanted
 from tests.core.steps_happen import passes
 from tests.core.story import SOON_S, Story, step
 from tests.core.world import NODE
@@ -111,6 +111,13 @@ def not_held(story: Story, sid: str) -> None:
 def told(story: Story, sentence: str) -> None:
     sentences = [event.sentence for event in story.events()]
     assert any(sentence in other for other in sentences), "\n".join(sentences)
+
+
+@step("it is told as (info|notice|warn|err): <text>")
+def told_as_loud(story: Story, level: str, sentence: str) -> None:
+    """How loud it is decides whether somebody is told by mail."""
+    levels = [event.level for event in story.events() if sentence in event.sentence]
+    assert levels and set(levels) == {Level(level)}, levels
 
 
 @step("it is not told: <text>")
