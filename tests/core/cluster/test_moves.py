@@ -1,6 +1,7 @@
 """Moves between two nodes: neither end restarts a VM that the other may be running (SAFETY 6)."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -74,6 +75,18 @@ def test_a_move_that_was_not_begun_in_time_is_not_begun_once_something_else_is_w
     move = begin(lrm, S.RELOCATE)
     lrm.service(S.STARTED)
     assert lrm.look(lrm.late(move)) == []
+
+
+@pytest.mark.parametrize("target", [{"epoch": "e3"}, {"released": True}])
+def test_a_move_that_was_not_begun_in_time_is_not_begun_to_a_target_whose_epoch_is_over(
+    lrm: Lrm, target: dict[str, Any]
+) -> None:
+    move = begin(lrm)
+    lrm.other(**target)
+    lrm.runs()
+    assert [order for order in lrm.look(lrm.late(move)) if isinstance(order, Move)] == []
+    key = lrm.key()
+    assert key and key.target is None, "it is the source's alone: it did not leave"
 
 
 def test_a_start_that_was_not_begun_in_time_is_no_try(lrm: Lrm) -> None:

@@ -18,7 +18,7 @@ _ENDINGS = {
 
 def recovered_in_place(book: Book, config: ServiceConfig, known: VmMemory) -> VmMemory:
     """Tell of it, once the guest was seen to begin anew: an incident that is over when it is told."""
-    sequence = last_sequence(known.trail) if known.trail else ()
+    sequence = last_sequence(known.trail)
     for moment, ending in _ENDINGS.items():
         if had(known.trail, moment) and not had(sequence, moment):
             return replace(_told(book, config, known, ending, moment), trail=sequence)
