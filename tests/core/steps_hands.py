@@ -111,6 +111,14 @@ def clock_time(story: Story, hour: str, minute: str) -> None:
     world.advance((wanted_s - world.wall_s) % 86400.0)
 
 
+@step("haven is set up at (\\d+):(\\d\\d) in the night")
+def set_up_at(story: Story, hour: str, minute: str) -> None:
+    """Nothing has happened yet, so that no time need pass: a night of looks takes long."""
+    world = story.world
+    world.wall_s += (int(hour) * 3600 + int(minute) * 60 - world.wall_s) % 86400.0
+    world.host.clock = (world.boottime_s, world.wall_s)
+
+
 @step("root runs: haven drill <sid>")
 def drill(story: Story, sid: str) -> None:
     world = story.world
