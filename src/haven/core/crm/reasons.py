@@ -19,7 +19,7 @@ def of_nodes(desk: Desk, service: ServiceStatus, preference: Preference) -> Mapp
 def of_move(desk: Desk, service: ServiceStatus, preference: Preference, target: str) -> str:
     """Why not here, and why there: ` (node3: in maintenance; node1: the only node that is left)`."""
     reasons = of_nodes(desk, service, preference)
-    return _listed({node: reasons[node] for node in (service.node, target) if node in reasons})
+    return _listed({node: reasons[node] for node in (service.node, target)})
 
 
 def of_nowhere(desk: Desk, service: ServiceStatus, preference: Preference) -> str:
