@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from haven.core.clock import deadline_after
-from haven.core.hypervisor import Moment
+from haven.core.hypervisor import Moment, Obstacle
 from haven.core.order import CollectEvidence, Inspect, Kill, Order, OrderResult, Resume, Stop
 from haven.core.records import Command, DrillPlan, DrillRequest, Maintenance, VmCare, VmLock
 from haven.core.transaction import Delete, Put
-from haven.core.words import DisarmMode, Kind, Verb
+from haven.core.words import DisarmMode, HoldCause, Kind, Verb
 from haven.ops import maintenance as ops_maintenance
 from tests.core.story import Story, step
 
@@ -190,6 +190,20 @@ def at_the_kill(story: Story, sid: str, rest: str) -> None:
         return result
 
     host.carry_out = carry_out_and  # type: ignore[method-assign]
+
+
+@step("QEMU of <sid> cannot be killed: (.+)")
+def unkillable(story: Story, sid: str, detail: str) -> None:
+    host = story.world.host
+    carry_out = host.carry_out
+
+    def carry_out_or_not(order: Order, pid: int | None) -> OrderResult:
+        if not isinstance(order, Kill) or order.sid != sid:
+            return carry_out(order, pid)
+        boottime_s, wall_s = host.clock
+        return OrderResult(order, False, wall_s, wall_s, boottime_s, Obstacle(HoldCause.STOP_FAILED, detail))
+
+    host.carry_out = carry_out_or_not  # type: ignore[method-assign]
 
 
 @step("its end counts (\\d+) restarts? of <sid>")

@@ -1,14 +1,15 @@
 """Hands off, whatever a planner forgot: each kind of order against each reason."""
 
+from dataclasses import replace
 from typing import get_args
 
 import pytest
 
 from haven.core.clock import deadline_after
-from haven.core.hands_off import HEAVY, LOOKS, kept_from
+from haven.core.hands_off import HEAVY, LOOKS, is_begun, kept_from
 from haven.core.hypervisor import Moment, Power, Why
 from haven.core.node.hands import Hands
-from haven.core.order import Favour, Order, Resume, Start, Stop
+from haven.core.order import Favour, Move, Order, Resume, Start, Stop
 from haven.core.records import Maintenance, VmCare, VmLock
 from haven.core.transaction import Put
 from haven.core.words import Kind, Wanted
@@ -77,6 +78,15 @@ def test_an_order_that_a_planner_forgot_to_ask_for_is_taken_back(
     if reason == "observe":
         world.advance(20.0)
         assert len(world.starts) == before + 1, "nothing of it is left in the way"
+
+
+def test_only_what_is_begun_or_ends_anyway_is_carried_through() -> None:
+    """A live move whose target the run key names, and the stop of a VM that goes down with its host."""
+    stop, move = Stop("u", SID, "uid", "why", 60), Move("u", SID, "uid", "why", "node2", live=True)
+    assert not is_begun(stop)
+    assert is_begun(replace(stop, uid=""))
+    assert is_begun(move)
+    assert not is_begun(replace(move, live=False))
 
 
 def test_the_score_of_an_observed_vm_stays(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,6 +48,7 @@ class Lrm:
         self.orders: list[Order] = []
         self.duties: list[object] = []
         self.kinds: list[Kind] = []
+        self.sentences: list[str] = []
         self.results: list[OrderResult] = []
         self.last: Decision[NodeMemory] | None = None
         self.manager()
@@ -144,6 +145,7 @@ class Lrm:
         self.orders += [*decision.performed_first, *decision.orders]
         self.duties += decision.duties
         self.kinds += [event.kind for event in decision.events]
+        self.sentences += [event.sentence for event in decision.events]
         for transaction in decision.transactions:
             if not isinstance(self.store.commit(transaction), Committed):
                 self.at_s += 0.5

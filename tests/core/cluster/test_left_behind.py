@@ -219,6 +219,15 @@ def test_the_key_of_an_epoch_that_is_over_keeps_nobody_waiting(crm: Crm) -> None
     assert crm.read(f"run/{uuid_of(SID)}") is None
 
 
+def test_the_key_of_a_move_is_not_void_with_its_sources_epoch(crm: Crm) -> None:
+    """Its target may be running the VM."""
+    crm.write(Put("agent/node3", AgentEpoch(NODE3, "e-node3", "boot", "lrm", armed=True, retired=True)))
+    run_key(crm, NODE3, target=NODE1)
+    crm.service(SID, node=NODE1)
+    crm.rounds()
+    assert crm.read(f"run/{uuid_of(SID)}").target == NODE1
+
+
 def test_a_mark_that_a_cut_fencing_left_is_lifted_when_its_node_is_back(crm: Crm) -> None:
     """Its LRM could take no lock for ever."""
     crm.write(Put("agent/node3", AgentEpoch(NODE3, "e-node3", "boot", "lrm", armed=True, retired=True)))

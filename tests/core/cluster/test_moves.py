@@ -89,6 +89,15 @@ def test_a_move_that_was_not_begun_in_time_is_not_begun_to_a_target_whose_epoch_
     assert key and key.target is None, "it is the source's alone: it did not leave"
 
 
+def test_a_move_that_was_not_begun_in_time_is_not_begun_for_another_order(lrm: Lrm) -> None:
+    """The key names the target of the order before: it is taken back, and then names the new one."""
+    move = begin(lrm)
+    lrm.service(S.MIGRATE, target=NODE1, uid="another")
+    lrm.runs()
+    late = lrm.late(move)
+    assert not [order for order in lrm.look(late) if isinstance(order, Move) and order.target == NODE2]
+
+
 def test_a_start_that_was_not_begun_in_time_is_no_try(lrm: Lrm) -> None:
     lrm.gone()
     [start] = lrm.look()

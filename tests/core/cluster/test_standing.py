@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from haven.core.clock import deadline_after
 from haven.core.hypervisor import Power
 from haven.core.order import CloseWatchdog, Exit, Start, Stop
-from haven.core.records import AgentEpoch, ClusterOptions, Disarm, Instance, Lock, RunKey
+from haven.core.records import AgentEpoch, ClusterOptions, Disarm, Instance, Lock, Origin, RunKey, VmLock
 from haven.core.transaction import Put
 from haven.core.words import (
     Cause,
@@ -198,6 +199,7 @@ def test_a_host_that_goes_down_stops_its_vms_gives_the_lock_back_and_then_ends(l
     lrm.shutdown = ShutdownKind.SHUTDOWN
     [stop] = lrm.look()
     assert isinstance(stop, Stop)
+    assert "is being stopped: the host goes down" in lrm.sentences
     assert Exit() not in lrm.duties
     assert lrm.read("lrm/node1").mode is LrmMode.SHUTDOWN
     result = lrm.done(stop)
@@ -206,6 +208,16 @@ def test_a_host_that_goes_down_stops_its_vms_gives_the_lock_back_and_then_ends(l
     assert (lrm.agent().released, lrm.agent().running) == (True, ())
     assert lrm.duties[-1] == Exit()
     assert lrm.orders == [lrm.orders[0], stop], "nothing was started again"
+
+
+def test_a_lock_does_not_keep_a_vm_from_going_down_with_its_host(lrm: Lrm) -> None:
+    """It would be cut off: better asked."""
+    lrm.running()
+    origin = Origin("root", "haven lock", 0.0)
+    lrm.write(Put(f"vmlock/{SID}", VmLock(SID, "backup", deadline_after(lrm.now(), 600.0), 0.0, origin)))
+    lrm.shutdown = ShutdownKind.SHUTDOWN
+    [stop] = lrm.look()
+    assert isinstance(stop, Stop)
 
 
 def test_a_reboot_waits_until_the_manager_has_frozen_the_services(lrm: Lrm) -> None:
