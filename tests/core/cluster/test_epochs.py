@@ -75,6 +75,15 @@ def test_the_move_is_guarded_by_the_epoch_that_was_retired(crm: Crm) -> None:
     assert "lock/manager" in {guard.key for guard in moved.guards}
 
 
+def test_a_lock_that_is_taken_just_in_time_refuses_the_fencing_by_itself(crm: Crm) -> None:
+    """Whoever holds the lock may run VMs, whatever is written of its epoch so far."""
+    lose(crm, NODE3)
+    crm.store.once = lambda: crm.lock("agent/node3", NODE3)
+    crm.step()
+    assert not crm.read("agent/node3").retired
+    assert crm.status(SID).node == NODE3
+
+
 def test_a_node_that_takes_its_lock_again_just_in_time_is_not_fenced(crm: Crm) -> None:
     lose(crm, NODE3)
     crm.store.once = lambda: agent(crm, NODE3)
