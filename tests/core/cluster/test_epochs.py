@@ -200,6 +200,15 @@ def test_when_more_than_half_of_the_hosts_vanish_at_once_none_is_fenced(crm: Crm
     assert crm.status(SID).node == NODE1, "one returned: the other is alone, and fenced"
 
 
+def test_hosts_that_are_there_are_no_part_of_a_storm(crm: Crm) -> None:
+    """Their node daemons only restart, say, and hold no lock just then."""
+    for node in (NODE1, NODE2):
+        crm.lock(f"agent/{node}", None)
+    lose(crm, NODE3)
+    crm.rounds(3)
+    assert crm.status(SID).node != NODE3
+
+
 def test_of_many_hosts_that_are_counted_some_are_named(crm: Crm) -> None:
     more = [f"node{number}" for number in range(4, 11)]
     for node in more:

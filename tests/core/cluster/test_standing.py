@@ -8,7 +8,7 @@ from haven.core.clock import deadline_after
 from haven.core.hypervisor import Power
 from haven.core.order import CloseWatchdog, Exit, Start, Stop
 from haven.core.records import AgentEpoch, ClusterOptions, Disarm, Instance, Lock, Origin, RunKey, VmLock
-from haven.core.transaction import Put
+from haven.core.transaction import Delete, Put
 from haven.core.words import (
     Cause,
     DisarmMode,
@@ -42,6 +42,15 @@ def test_work_brings_the_lock_an_epoch_and_a_run_key_before_anything_starts(lrm:
     key = lrm.key()
     assert key and (key.node, key.epoch) == (NODE1, lrm.agent().epoch)
     assert lrm.memory.state is LrmState.ACTIVE
+    assert "there is work here: the node daemon is active" in lrm.sentences
+    assert Kind.LRM_IDLE not in lrm.kinds
+
+
+def test_a_stopped_service_without_a_configuration_costs_the_host_nothing(lrm: Lrm) -> None:
+    """As one that was taken out and whose status the manager has not removed yet."""
+    lrm.service(S.STOPPED)
+    lrm.write(Delete(f"config/{SID}"))
+    assert lrm.look(tick=True) == []
 
 
 def test_a_start_carries_the_time_after_which_it_must_not_begin(lrm: Lrm) -> None:

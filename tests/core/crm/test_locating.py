@@ -6,7 +6,7 @@ import pytest
 
 from haven.core.records import RunKey, VmIdentity
 from haven.core.transaction import Delete, Put
-from haven.core.words import Kind, Policy
+from haven.core.words import Kind, Policy, ServiceState, Verb
 from tests.core.crm.rig import NODE1, NODE2, NODE3, Crm, uuid_of
 from tests.core.differing_lost import epochs, lost_service
 from tests.core.differing_manager import SID, manager
@@ -67,6 +67,20 @@ def test_a_host_that_said_that_it_still_runs_there_is_not_told_to_be_fenced() ->
     crm.store.damaged.add(f"config/{SID}")
     crm.rounds(3)
     assert not any(told.startswith("fence_acknowledged") for told in crm.told)
+
+
+def test_a_stop_is_taken_although_its_configuration_cannot_be_read() -> None:
+    """It is done once that can be read again; the round does not break over it."""
+    crm = Crm(Policy.HAVEN)
+    crm.config(SID)
+    crm.service(SID, running=True)
+    crm.store.damaged.add(f"config/{SID}")
+    crm.command(Verb.STOP, SID)
+    crm.rounds(2)
+    assert crm.read("command/0001") is None
+    crm.store.damaged.clear()
+    crm.rounds(2)
+    assert crm.state(SID) is ServiceState.REQUEST_STOP
 
 
 def test_its_group_stays_until_it_can_be_read() -> None:
