@@ -49,6 +49,10 @@ class Story:
         """What was told since the last `when`."""
         yield from (event for event in self.world.events[self.told :] if sid in (None, event.sid))
 
+    def errors(self) -> list[str]:
+        """Of haven itself, in the whole story: what a last look at the orders took back."""
+        return [event.sentence for event in self.world.events if event.kind is Kind.DAEMON_ERROR]
+
     def starts(self, sid: str) -> list[float]:
         """When haven ordered starts since the last `when`, in seconds after it."""
         return [at_s - self.when_s for at_s, about in self.world.starts[self.started :] if about == sid]

@@ -112,6 +112,7 @@ def _check_quiet(world: World) -> None:
     assert not record.pending and not record.waiting, record
     windows = [key for key in world.store.entries if key.startswith(("maintenance/", "vmlock/", "drill/"))]
     assert not windows, "a window that did not end"
+    assert not [event for event in world.events if event.kind is Kind.DAEMON_ERROR]
     before = len(world.store.committed)
     told = len(world.events)
     world.advance(10 * world.settings.tick_s)

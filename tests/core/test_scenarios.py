@@ -40,3 +40,4 @@ def test_story(text: str) -> None:
             raise AssertionError(f"line {number}: {words}\n{error}") from error
         if acting:
             story.world.settle()
+    assert story.errors() == [], "a planner forgot to ask whether it may"

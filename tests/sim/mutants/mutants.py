@@ -8,6 +8,7 @@ from haven.core.crm.desk import Desk
 from haven.core.lease import LeaseTerms
 from haven.core.lrm import reading
 from haven.core.node import standing
+from haven.core.node.hands import Hands
 from haven.core.node.moves import Moves
 from haven.core.node.plan import Plan
 from haven.core.placement import select
@@ -210,6 +211,12 @@ MUTANTS = (
         (Value(hands_off, "_lock", lambda _old: lambda *_given: None),),
         (TOUCHED,),
         ("guest", "service", "lock"),
+    ),
+    Mutant(
+        "a planner that forgets to ask whether it may start",
+        (Value(Hands, "from_start", lambda _old: lambda *_given: None),),
+        ("a daemon tells of an error of its own",),
+        ("guest", "service", "maintain"),
     ),
     Mutant(
         "a VM that outlives its host's lease, as its run key is damaged",

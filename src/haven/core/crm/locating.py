@@ -12,7 +12,7 @@ _AT_HOME = (ServiceState.REQUEST_START, ServiceState.STARTED, ServiceState.REQUE
 
 def found_at(desk: Desk, service: ServiceStatus, config: ServiceConfig) -> ServiceStatus:
     """Taken to where its configuration lies."""
-    if service.node == config.node or not config.uuid:
+    if service.node == config.node:
         return service
     sentence = f"its configuration lies on {config.node}, not on {service.node}"
     fields = {"from": service.node, "to": config.node}

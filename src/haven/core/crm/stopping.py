@@ -12,7 +12,8 @@ from haven.core.words import ExitCode, Kind, Level, NodeState, Verb, Wanted
 def request_stop(desk: Desk, service: ServiceStatus) -> None:
     """R-4.20. A later stop command with another timeout replaces the one under way (`haven`: R-7.3 loses it)."""
     result = desk.result_of(service)
-    if service.cmd and service.cmd.verb is Verb.STOP and not desk.pve and _differs(service):
+    cmd = service.cmd
+    if cmd and cmd.verb is Verb.STOP and cmd.timeout_s != service.timeout_s and not desk.pve:
         desk.move(service, Trigger.STOP_COMMAND, timeout_s=service.cmd.timeout_s)
     elif result is None:
         if desk.is_offline_for(service.node):
@@ -25,10 +26,6 @@ def request_stop(desk: Desk, service: ServiceStatus) -> None:
         sentence = f"could not be stopped: {result.detail or f'exit code {code}'}"
         desk.say(Kind.STOP_FAILED, service.sid, sentence, "R-4.20", Level.ERR, exit_code=code)
         desk.move(service, Trigger.STOP_FAILED, result=result)
-
-
-def _differs(service: ServiceStatus) -> bool:
-    return service.cmd is not None and service.cmd.timeout_s != service.timeout_s
 
 
 def stopped(desk: Desk, service: ServiceStatus, config: ServiceConfig) -> None:

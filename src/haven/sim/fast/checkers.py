@@ -6,6 +6,7 @@ Written from SAFETY.md and the list of the issue, not from the core's code: the 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeVar
 
+from haven.core.event import Event
 from haven.core.hypervisor import Power
 from haven.core.order import Move, Order, Start, Stop
 from haven.core.records import (
@@ -19,7 +20,7 @@ from haven.core.records import (
     VmJournal,
 )
 from haven.core.view import View
-from haven.core.words import DisarmState, ServiceState, ShutdownKind, Wanted
+from haven.core.words import DisarmState, Kind, ServiceState, ShutdownKind, Wanted
 from haven.sim.fast import placing
 from haven.sim.fast.host import Host
 from haven.sim.fast.people import PERSON
@@ -139,6 +140,12 @@ class Checkers(Watch):
             raise self._broken(f"a watchdog fires after its lock is free: {late_s:.2f} s late on {host.name}")
 
     # Orders
+
+    def told(self, host: Host, role: str, at_s: float, event: Event) -> None:
+        """It survives that, and it is an error: an order taken back at the last look, a round without an end."""
+        if event.kind is Kind.DAEMON_ERROR:
+            what = f"a daemon tells of an error of its own: {role} on {host.name}"
+            raise Violation(at_s, f"{what}: {event.sentence}")
 
     def ordered(self, host: Host, order: Order, view: View | None) -> None:
         self.ordered_count += 1
