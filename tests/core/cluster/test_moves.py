@@ -349,6 +349,16 @@ def test_what_is_asked_for_and_is_not_here_is_refused() -> None:
     assert key and (key.node, key.target, key.asks) == (NODE2, None, False)
 
 
+def test_who_holds_no_lock_answers_nothing() -> None:
+    """What it was asked is answered by the epoch that may run the VM."""
+    lrm = incoming(asks=True)
+    lrm.lock_expires()
+    lrm.fence_mark()
+    lrm.look()
+    key = lrm.key()
+    assert key and (key.target, key.asks) == (NODE1, True)
+
+
 def test_nothing_is_refused_without_being_asked_or_without_an_answer_of_the_hypervisor() -> None:
     for asks, vms in ((False, {}), (True, None)):
         lrm = incoming(asks=asks)

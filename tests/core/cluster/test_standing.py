@@ -70,6 +70,15 @@ def test_each_taking_of_the_lock_is_a_new_epoch_and_the_run_keys_pass_to_it(lrm:
     assert key and key.epoch == lrm.agent().epoch
 
 
+def test_the_run_keys_of_others_are_left_as_they_are(lrm: Lrm) -> None:
+    theirs = RunKey("other", "node2", "e2", "u", "node3", "e3")
+    lrm.write(Put("run/other", theirs))
+    lrm.running()
+    lrm.lock_expires()
+    lrm.look()
+    assert lrm.read("run/other") == theirs
+
+
 def test_another_process_of_the_same_boot_goes_on_in_the_same_epoch(lrm: Lrm) -> None:
     lrm.running()
     first = lrm.agent().epoch

@@ -119,6 +119,7 @@ def test_a_new_master_tells_which_scheduler_it_uses_unless_it_is_the_basic_one()
     assert crm.rounds() == [*TAKES_OVER, "scheduler_mode static"]
     crm.options()
     assert crm.rounds() == ["scheduler_mode static basic"]
+    assert crm.events[-1].sentence == "nodes are chosen by the basic scheduler now", "nothing is missing"
 
 
 def test_leaving_master_drops_what_was_remembered() -> None:

@@ -193,6 +193,15 @@ def test_what_is_told_of_a_service_that_does_not_move_is_told_in_each_pass() -> 
     assert crm.rounds().count("recovery_failed vm:101 node1") == 1
 
 
+def test_each_change_of_a_round_has_an_order_number_of_its_own() -> None:
+    """Results are matched by it alone."""
+    crm = Crm()
+    for sid in ("vm:101", "vm:102"):
+        crm.service(sid, S.REQUEST_START)
+    crm.rounds()
+    assert crm.status("vm:101").uid != crm.status("vm:102").uid
+
+
 def test_a_result_is_used_up_by_the_first_change_of_state() -> None:
     """4.1: results are matched by uid."""
     crm = Crm()

@@ -169,6 +169,12 @@ def test_a_shutdown_waits_only_for_its_own_stops_8_3(node: OneNode) -> None:
     assert (node.exited, node.watchdog, node.has_lock()) == (True, None, False)
 
 
+def test_a_shutdown_stops_what_is_of_this_node_only_8_1(node: OneNode) -> None:
+    node.service("vm:102", node="node2")
+    node.ask_to_end(K.SHUTDOWN)
+    assert node.rounds() == STOPPED
+
+
 def test_the_stops_of_a_shutdown_are_not_reported_to_the_manager_r_5_6(node: OneNode) -> None:
     before = node.memory.results
     node.ask_to_end(K.SHUTDOWN)

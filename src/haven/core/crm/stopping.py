@@ -14,7 +14,7 @@ def request_stop(desk: Desk, service: ServiceStatus) -> None:
     result = desk.result_of(service)
     cmd = service.cmd
     if cmd and cmd.verb is Verb.STOP and cmd.timeout_s != service.timeout_s and not desk.pve:
-        desk.move(service, Trigger.STOP_COMMAND, timeout_s=service.cmd.timeout_s)
+        desk.move(service, Trigger.STOP_COMMAND, timeout_s=cmd.timeout_s)
     elif result is None:
         if desk.is_offline_for(service.node):
             desk.move(service, Trigger.NODE_LOST)
