@@ -60,16 +60,23 @@ def incident_open(story: Story, cause: str, sid: str) -> None:
         assert story.journal(sid).incident
 
 
-@step('an incident "(\\w+)" of <sid> (?:was|is) told')
-def incident_told(story: Story, cause: str, sid: str) -> None:
-    told = [event.fields["cause"] for event in story.events(sid) if event.kind is Kind.VM_DOWN]
-    assert told == [cause], told
+@step('an incident "(\\w+)" of <sid> (?:was|is) told(?: as (notice|err))?')
+def incident_told(story: Story, cause: str, sid: str, level: str | None = None) -> None:
+    told = [event for event in story.events(sid) if event.kind is Kind.VM_DOWN]
+    assert [event.fields["cause"] for event in told] == [cause], told
+    assert level is None or told[0].level is Level(level), told
 
 
 @step("no incident of <sid> (?:was|is) told")
 def incident_untold(story: Story, sid: str) -> None:
     told = [event for event in story.events(sid) if event.kind is Kind.VM_DOWN]
     assert not told, told
+
+
+@step("no incident of <sid> ends")
+def incident_unended(story: Story, sid: str) -> None:
+    ended = [event for event in story.events(sid) if event.kind in (Kind.VM_UP, Kind.INCIDENT_CLOSED)]
+    assert not ended, ended
 
 
 @step("no incident of <sid> is open")

@@ -2,7 +2,7 @@
 
 from haven.core.host import Space
 from haven.core.hypervisor import Happening, Moment, Power, Why
-from haven.core.order import Order, Start
+from haven.core.order import Inspect, Order, Start
 from haven.core.records import LrmRecord
 from tests.core.story import Story, step
 from tests.core.world import NODE
@@ -38,13 +38,22 @@ def io_errors(story: Story, sid: str, count: str) -> None:
 
 @step("starts of <sid> hang in libvirt")
 def starts_hang(story: Story, sid: str) -> None:
+    _hang(story, sid, Start)
+
+
+def _hang(story: Story, sid: str, kind: type[Order]) -> None:
     host, uuid = story.world.host, story.world.guest(sid).uuid
     usual_s = host.duration_s
 
     def duration_s(order: Order) -> float:
-        return NEVER_S if isinstance(order, Start) and order.uuid == uuid else usual_s(order)
+        return NEVER_S if isinstance(order, kind) and order.uuid == uuid else usual_s(order)
 
     host.duration_s = duration_s  # type: ignore[method-assign]
+
+
+@step("a look at the disks of <sid> hangs in libvirt")
+def looks_hang(story: Story, sid: str) -> None:
+    _hang(story, sid, Inspect)
 
 
 @step("libvirt's autostart of <sid> takes long")

@@ -101,6 +101,7 @@ def test_one_vm_has_at_most_16_checks() -> None:
         ("check", "ping a every=0", "every=0: expected 1 to 3600"),
         ("check", "ping a every=nan", "every=nan: expected 1 to 3600"),
         ("check", "ping a loud", "loud: expected name=, status=, text=, every=, timeout=, fails="),
+        ("check", "ping a color=red", "color=red: expected name=, status=, text=, every=, timeout=, fails="),
         ("check", "ping a status=200", "status= is for http only"),
         ("check", "ping 'a", "quotes do not match"),
         ("start_order", "first", "value 'first': expected a whole number from 0 to 9999"),

@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 
 from haven.core.clock import Now
 from haven.core.contract import NodeObservation
-from haven.core.favour import LIMIT, oom_score_adj
+from haven.core.favour import LIMIT, favour, oom_score_adj
 from haven.core.host import HostFacts
 from haven.core.hypervisor import Power, Vm, Why
 from haven.core.memory_room import SETTLING_S, shortage
 from haven.core.node.memory import VmMemory
 from haven.core.order import Start
 from haven.core.overcommit import QEMU_OVERHEAD_MIB
+from haven.core.records import Instance, VmCare
 from haven.core.settings import Settings
 from haven.core.view import View
 
@@ -82,3 +83,15 @@ def test_the_less_important_is_killed_first_and_nothing_is_unkillable(one: int, 
     if one > other:
         assert oom_score_adj(one) <= oom_score_adj(other)
     assert oom_score_adj(0) == 0
+
+
+def test_the_kernel_is_asked_once_for_each_process_and_priority() -> None:
+    """Whatever it answered: one that refuses would be asked without end."""
+    care, known = VmCare("vm:101", priority=30), VmMemory(True, 0.0, "boot")
+    first = replace(vm("a", 0, runs=True), instance=Instance(7, 7), oom_score_adj=0)
+    asked = favour(care, known, first)
+    assert asked and asked.oom_score_adj == -270
+    told = replace(known, favoured=asked)
+    assert favour(care, told, first) is None
+    assert favour(care, told, replace(first, instance=Instance(8, 8)))
+    assert favour(replace(care, priority=31), told, first)

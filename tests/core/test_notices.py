@@ -265,6 +265,7 @@ def test_what_was_held_back_is_not_overtaken() -> None:
         story.look(number, story.line(number, Kind.MAINTENANCE_REMINDER, f"reminder {number}"))
     [summary] = story.look(3700, story.line(3700, Kind.MAINTENANCE_REMINDER, "reminder 2"))
     assert summary.stands_for == 2
+    assert summary.at_wall_s == NOW_S + 1, "since the first one was held back"
     assert summary.body.index("reminder 1") < summary.body.index("reminder 2")
 
 

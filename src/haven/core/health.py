@@ -4,7 +4,6 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
-from haven.core.clock import Now
 from haven.core.host import CheckSeen, Pulse
 from haven.core.hypervisor import Power, Vm
 from haven.core.records import HealthCheck, VmCare
@@ -32,7 +31,7 @@ class Health:
     why: str
 
 
-def healthy(care: VmCare, vm: Vm | None, pulse: Pulse | None, now: Now) -> Health:
+def healthy(care: VmCare, vm: Vm | None, pulse: Pulse | None) -> Health:
     """Whether the VM serves now, for whoever waits for it: it runs, and every check's last look, made since its
     QEMU started, was good. Without checks its agent must have answered since, if it is watched for hangs; a VM
     with neither is healthy as soon as it runs."""
@@ -40,7 +39,7 @@ def healthy(care: VmCare, vm: Vm | None, pulse: Pulse | None, now: Now) -> Healt
         return Health(False, "it does not run")
     started_s = started_boottime_s(vm)
     if care.checks:
-        return _by_checks(care, pulse, started_s, now)
+        return _by_checks(care, pulse, started_s)
     if care.hang is None:
         return Health(True, "it runs")
     if pulse and pulse.agent_s is not None and pulse.agent_s >= started_s:
@@ -48,11 +47,11 @@ def healthy(care: VmCare, vm: Vm | None, pulse: Pulse | None, now: Now) -> Healt
     return Health(False, "its agent has not answered yet")
 
 
-def _by_checks(care: VmCare, pulse: Pulse | None, started_s: float, now: Now) -> Health:
+def _by_checks(care: VmCare, pulse: Pulse | None, started_s: float) -> Health:
     seen = pulse.checks if pulse else {}
     for check in care.checks:
         last = seen.get(check.name)
-        if last is None or last.boottime_s < started_s or last.boottime_s > now.boottime_s:
+        if last is None or last.boottime_s < started_s:
             return Health(False, f"{check.name}: not looked at yet")
         if not last.ok:
             return Health(False, f"{check.name}: {last.detail}")

@@ -5,7 +5,7 @@ import pytest
 from haven.core.clock import Deadline, deadline_after
 from haven.core.hypervisor import Power
 from haven.core.node.windows import ended
-from haven.core.records import LrmRecord, Maintenance, Origin, ServiceConfig
+from haven.core.records import LrmRecord, Maintenance, Origin, ServiceConfig, VmLock
 from haven.core.transaction import Put
 from haven.core.words import Kind, LrmMode, LrmState, Wanted
 from tests.core.cluster.lrm_rig import NODE2, SID, Lrm
@@ -74,3 +74,14 @@ def test_what_was_read_before_its_end_is_no_look(lrm: Lrm) -> None:
 def test_one_that_is_over_never_begins_anew_whatever_the_clock_says(lrm: Lrm) -> None:
     over_now = ended(lrm.read(KEY), Deadline("another boot", 10.0, lrm.now().wall_s + 3600.0, 60.0))
     assert over_now.until.remaining_s(lrm.now()) == 0
+
+
+def test_a_lock_is_looked_after_by_its_vms_host_alone(lrm: Lrm) -> None:
+    """Two would write its end into the time of their own boots in turn, for as long as it lasts."""
+    other_boot = Deadline("boot-b", 5.0, lrm.now().wall_s + 3600.0, 3600.0)
+    origin = Origin("root", "haven lock", lrm.now().wall_s)
+    for sid in (SID, OTHER):
+        lrm.write(Put(f"vmlock/{sid}", VmLock(sid, "backup", other_boot, lrm.now().wall_s, origin)))
+    lrm.look(tick=True)
+    assert lrm.read(f"vmlock/{SID}").until.boot_id == lrm.boot_id
+    assert lrm.read(f"vmlock/{OTHER}").until == other_boot

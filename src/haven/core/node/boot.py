@@ -70,7 +70,7 @@ def _member(
         care.wait_for,
         due=_off_since_boot(known) and _is_havens(seen.view, config, said_wall_s, now),
         runs=known.running,
-        healthy=healthy(care, vm, seen.pulses.get(config.uuid), now).ok,
+        healthy=healthy(care, vm, seen.pulses.get(config.uuid)).ok,
     )
 
 
