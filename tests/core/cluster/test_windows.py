@@ -1,12 +1,14 @@
 """A maintenance window of a cluster: one node ends it, and it is kept until every host of its VMs has looked."""
 
+from dataclasses import replace
+
 import pytest
 
 from haven.core.clock import Deadline, deadline_after
 from haven.core.hypervisor import Power
 from haven.core.node.windows import ended
-from haven.core.records import LrmRecord, Maintenance, Origin, ServiceConfig, VmLock
-from haven.core.transaction import Put
+from haven.core.records import Lock, LrmRecord, Maintenance, Origin, ServiceConfig, VmLock
+from haven.core.transaction import Delete, Put
 from haven.core.words import Kind, LrmMode, LrmState, Wanted
 from tests.core.cluster.lrm_rig import NODE2, SID, Lrm
 
@@ -56,6 +58,18 @@ def test_it_is_kept_until_the_other_host_has_looked_and_told_once(lrm: Lrm) -> N
     looked(lrm, ago_s=0.0)
     lrm.look()
     assert lrm.read(KEY) is None
+    assert lrm.kinds.count(Kind.MAINTENANCE_ENDED) == 1
+
+
+def test_the_next_host_tells_its_end_while_that_of_its_first_vm_is_dead(lrm: Lrm) -> None:
+    """A VM that rests there keeps its host: nobody recovers what is to be off."""
+    lrm.write(Put(KEY, replace(lrm.read(KEY), sids=(OTHER, SID))))
+    lrm.write(Put("lock/agent/node2", Lock(NODE2, "lrm-b")))
+    over(lrm)
+    lrm.look()
+    assert Kind.MAINTENANCE_ENDED not in lrm.kinds
+    lrm.write(Delete("lock/agent/node2"))
+    lrm.look()
     assert lrm.kinds.count(Kind.MAINTENANCE_ENDED) == 1
 
 

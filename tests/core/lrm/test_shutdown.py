@@ -170,7 +170,10 @@ def test_a_shutdown_waits_only_for_its_own_stops_8_3(node: OneNode) -> None:
 
 
 def test_a_shutdown_stops_what_is_of_this_node_only_8_1(node: OneNode) -> None:
-    node.service("vm:102", ServiceState.MIGRATE, node="node2", target=NODE)
+    """Not what is on its way here: it counts as its source's."""
+    node.service("vm:103", ServiceState.MIGRATE, node="node2", target=NODE)
+    node.running.add("vm:103")
+    node.rounds()
     node.ask_to_end(K.SHUTDOWN)
     assert node.rounds() == STOPPED
 

@@ -7,6 +7,7 @@ same.
 from collections.abc import Sequence
 from dataclasses import replace
 
+from haven.core import locks
 from haven.core.clock import Deadline
 from haven.core.event import Event, Scalar
 from haven.core.hands_off import lock_of
@@ -38,10 +39,12 @@ class Windows(Part):
             self._tell_lock(config.uuid, config.sid)
 
     def _is_ours(self, sids: tuple[str, ...]) -> bool:
-        """One node of a cluster looks after each window: that of its first VM that is still protected."""
+        """One node of a cluster looks after each window: that of its first VM that is still protected, among the
+        nodes that live; a dead one would keep its end from being told."""
         configs = self._view.configs()
-        nodes = [configs[sid].node for sid in sids if sid in configs]
-        return self._seen.lease is None or self._seen.node in (nodes or sorted(self._view.lrms()))[:1]
+        nodes = [configs[sid].node for sid in sids if sid in configs] or sorted(self._view.lrms())
+        alive = [node for node in nodes if not locks.is_free(self._view, locks.agent(node))]
+        return self._seen.lease is None or self._seen.node in (alive or nodes)[:1]
 
     def _maintenance(self, window: Maintenance) -> None:
         key, remaining_s = f"maintenance/{window.id}", window.until.remaining_s(self._now)
