@@ -329,6 +329,43 @@ def test_a_vm_that_ended_after_the_lock_was_given_back_is_taken_off_the_list(lrm
     assert (lrm.agent().released, lrm.agent().running) == (True, ())
 
 
+def test_what_it_said_to_run_stands_as_long_as_libvirt_does_not_answer(lrm: Lrm) -> None:
+    """Nothing is known then; the others would start what they take for off."""
+    lrm.running()
+    lrm.manager(disarm=Disarm(DisarmMode.IGNORE, DisarmState.DISARMED))
+    lrm.look()
+    lrm.vms = None
+    lrm.look(tick=True)
+    assert (lrm.agent().released, lrm.agent().running) == (True, (UUID,))
+
+
+def test_idling_is_counted_in_ticks(lrm: Lrm) -> None:
+    """Events wake the node daemon as often as they like."""
+    lrm.running()
+    lrm.write(Delete(f"service/{SID}"), Delete(f"config/{SID}"))
+    lrm.gone()
+    for _ in range(100):
+        lrm.look()
+    assert not lrm.agent().released
+    for _ in range(100):
+        lrm.look(tick=True)
+    assert lrm.agent().released
+    assert Kind.LRM_IDLE in lrm.kinds
+
+
+def test_a_node_that_is_to_be_fenced_keeps_quiet_while_it_holds_its_lock(lrm: Lrm) -> None:
+    """Its word counts from the moment at which it may run nothing any more."""
+    lrm.running()
+    lrm.service(S.FENCE)
+    lrm.manager(node_status={NODE1: NodeState.FENCE})
+    lrm.look()
+    assert not lrm.agent().released
+    assert Kind.LRM_FENCE_REQUESTED in lrm.kinds
+    lrm.lock_expires()
+    lrm.look()
+    assert lrm.agent().released
+
+
 def test_maintenance_does_not_outrank_disarming_where_vms_would_be_started(lrm: Lrm) -> None:
     """Found by the search: after a reboot the node in maintenance started its VMs although HA was disarmed."""
     lrm.service(S.STARTED)
