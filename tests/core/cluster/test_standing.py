@@ -1,13 +1,18 @@
 """What a node of a cluster may do: its agent lock, its epoch, its end (SAFETY 2, 3, 5; spec 2.2, 8)."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from haven.core.clock import deadline_after
+from haven.core.contract import NodeObservation
 from haven.core.hypervisor import Power
+from haven.core.lease import LeaseFacts
+from haven.core.node.standing import own_epoch
 from haven.core.order import CloseWatchdog, Exit, Start, Stop
 from haven.core.records import AgentEpoch, ClusterOptions, Disarm, Instance, Lock, Origin, RunKey, VmLock
+from haven.core.settings import Settings
 from haven.core.transaction import Delete, Put
 from haven.core.words import (
     Cause,
@@ -51,6 +56,36 @@ def test_a_stopped_service_without_a_configuration_costs_the_host_nothing(lrm: L
     lrm.service(S.STOPPED)
     lrm.write(Delete(f"config/{SID}"))
     assert lrm.look(tick=True) == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"released": True},
+        {"retired": True},
+        {"holder": "lrm-2"},
+        {"boot_id": "boot-0"},
+        {"lock": None},
+        {"lock": Lock("node2", "crm-2")},
+    ],
+)
+def test_an_epoch_is_ours_while_process_boot_and_lock_are_the_same_and_nobody_has_ended_it(
+    lrm: Lrm, other: dict[str, Any]
+) -> None:
+    lrm.running()
+    agent, lock = lrm.agent(), lrm.read("lock/agent/node1")
+    assert ours(lrm) == agent
+    lock = other.get("lock", lock)
+    changes = {name: value for name, value in other.items() if name != "lock"}
+    lrm.write(Put("agent/node1", replace(agent, **changes)))
+    lrm.write(Put("lock/agent/node1", lock) if lock else Delete("lock/agent/node1"))
+    assert ours(lrm) is None
+
+
+def ours(lrm: Lrm) -> AgentEpoch | None:
+    lease = LeaseFacts(lrm.act_until_s, armed=True)
+    seen = NodeObservation(NODE1, lrm.holder, lrm.store.read("lrm"), lrm.vms, settings=Settings(), lease=lease)
+    return own_epoch(seen, lrm.now())
 
 
 def test_a_start_carries_the_time_after_which_it_must_not_begin(lrm: Lrm) -> None:
