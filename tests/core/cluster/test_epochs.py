@@ -232,6 +232,59 @@ def test_two_hosts_lost_at_different_times_are_no_storm(crm: Crm) -> None:
     assert crm.status(SID).node == NODE1
 
 
+def test_two_that_were_lost_one_after_the_other_are_no_storm(crm: Crm) -> None:
+    lose(crm, NODE2)
+    crm.rounds()
+    crm.at_s += 60.0
+    lose(crm, NODE3)
+    crm.rounds()
+    assert crm.status(SID).node == NODE1
+
+
+def test_half_of_the_hosts_are_no_storm(crm: Crm) -> None:
+    crm.members["node4"] = crm.members[NODE2]
+    agent(crm, "node4")
+    crm.rounds()
+    lose(crm, NODE2, NODE3)
+    crm.rounds(3)
+    assert crm.status(SID).node not in (NODE2, NODE3)
+
+
+def test_one_host_alone_is_no_storm(crm: Crm) -> None:
+    """The only one with a watchdog, say."""
+    for node in (NODE1, NODE2):
+        agent(crm, node, armed=False)
+    lose(crm, NODE3)
+    crm.rounds(3)
+    assert crm.status(SID).node == NODE1
+
+
+def test_what_is_told_of_a_fencing(crm: Crm) -> None:
+    lose(crm, NODE3)
+    assert crm.rounds(2) == [
+        "node_state node3 online unknown",
+        "service_state vm:103 started fence",
+        "node_state node3 unknown fence",
+        "fence_notification node3 start",
+        "fence_acknowledged node3",
+        "node_state node3 fence unknown",
+        "fence_notification node3 success",
+        "service_state vm:103 fence recovery",
+        "recovery_decided vm:103 node3 node1",
+        "service_state vm:103 recovery started node1",
+    ]
+
+
+def test_what_a_host_said_to_run_counts_until_a_person_says_that_it_is_off(crm: Crm) -> None:
+    agent(crm, NODE3, locked=False, released=True, running=(UUID,))
+    lose(crm, NODE3)
+    crm.rounds(3)
+    assert (crm.state(SID), crm.status(SID).node) == (S.FENCE, NODE3)
+    agent(crm, NODE3, locked=False, released=True, retired=True, running=(UUID,))
+    crm.rounds(3)
+    assert crm.status(SID).node == NODE1
+
+
 # Moves (SAFETY 6)
 
 

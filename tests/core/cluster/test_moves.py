@@ -7,9 +7,10 @@ import pytest
 
 from haven.core.hypervisor import Power, Why
 from haven.core.order import Move, Order, Start
-from haven.core.records import RunKey
+from haven.core.records import RunKey, ServiceConfig, ServiceStatus
+from haven.core.settings import Settings
 from haven.core.transaction import Delete, Put
-from haven.core.words import ExitCode, ServiceState
+from haven.core.words import ExitCode, ServiceState, Wanted
 from tests.core.cluster.lrm_rig import NODE1, NODE2, SID, UUID, Lrm
 
 S = ServiceState
@@ -299,8 +300,21 @@ def test_what_runs_already_is_not_moved_before_its_start(lrm: Lrm) -> None:
 
 
 def test_no_more_moves_at_a_time_than_there_are_workers(lrm: Lrm) -> None:
-    begin(lrm, S.RELOCATE)
+    """As many as the host's settings say."""
+    workers = Settings().max_workers
+    lrm.gone()
+    lrm.look()
+    for number in range(workers + 3):
+        sid, uuid = f"vm:{200 + number}", f"uuid-{200 + number}"
+        moving = ServiceStatus(sid, S.RELOCATE, NODE1, f"uid-{number}", target=NODE2)
+        lrm.write(
+            Put(f"config/{sid}", ServiceConfig(sid, uuid, NODE1, Wanted.STARTED)), Put(f"service/{sid}", moving)
+        )
+    moves = [order for order in lrm.look() if isinstance(order, Move)]
+    assert len(moves) == workers
     assert lrm.look() == []
+    waiting = lrm.read("lrm/node1").waiting
+    assert sum("its move waits for one of" in words for words in waiting.values()) == 3
 
 
 # The target

@@ -25,6 +25,7 @@ from haven.core.words import (
     ServiceState,
     ShutdownKind,
     ShutdownPolicy,
+    Wanted,
 )
 from tests.core.cluster.lrm_rig import NODE1, SID, UUID, Lrm
 
@@ -259,8 +260,41 @@ def test_a_host_that_goes_down_stops_its_vms_gives_the_lock_back_and_then_ends(l
     lrm.gone()
     lrm.look(result)
     assert (lrm.agent().released, lrm.agent().running) == (True, ())
+    assert CloseWatchdog() in lrm.duties, "or it would reset the host on its way down"
     assert lrm.duties[-1] == Exit()
     assert lrm.orders == [lrm.orders[0], stop], "nothing was started again"
+    assert {Kind.LRM_SHUTDOWN_REQUEST, Kind.LRM_SHUTDOWN_PLAN} <= set(lrm.kinds)
+
+
+def test_without_libvirts_answer_the_lock_is_not_given_back(lrm: Lrm) -> None:
+    """Nobody can say then what still runs here: the others wait for the lock's end, and the watchdog's."""
+    lrm.running()
+    lrm.vms = None
+    lrm.manager(disarm=Disarm(DisarmMode.IGNORE, DisarmState.DISARMING))
+    lrm.look(tick=True)
+    assert not lrm.agent().released
+    lrm.manager(disarm=None)
+    lrm.write(Delete(f"service/{SID}"), Delete(f"config/{SID}"))
+    lrm.shutdown = ShutdownKind.SHUTDOWN
+    lrm.look(tick=True)
+    assert not lrm.agent().released
+    assert Exit() not in lrm.duties
+
+
+def test_a_fencing_that_begins_just_now_refuses_the_lock(lrm: Lrm) -> None:
+    lrm.service(S.STARTED)
+    lrm.store.once = lrm.fence_mark
+    lrm.look()
+    assert lrm.read("lock/agent/node1") is None
+
+
+def test_a_run_key_that_is_given_away_just_now_does_not_come_back_with_the_lock(lrm: Lrm) -> None:
+    lrm.running()
+    lrm.lock_expires()
+    theirs = RunKey(UUID, "node2", "e2", "u")
+    lrm.store.once = lambda: lrm.write(Put(f"run/{UUID}", theirs))
+    lrm.look()
+    assert lrm.key() == theirs
 
 
 def test_a_lock_does_not_keep_a_vm_from_going_down_with_its_host(lrm: Lrm) -> None:
@@ -372,6 +406,21 @@ def test_what_it_said_to_run_stands_as_long_as_libvirt_does_not_answer(lrm: Lrm)
     lrm.vms = None
     lrm.look(tick=True)
     assert (lrm.agent().released, lrm.agent().running) == (True, (UUID,))
+
+
+@pytest.mark.parametrize("why", ["a service at rest", "a move to here"])
+def test_who_has_something_to_look_after_does_not_idle(lrm: Lrm, why: str) -> None:
+    lrm.running()
+    lrm.gone()
+    lrm.service(S.STOPPED, Wanted.STOPPED)
+    if why == "a move to here":
+        lrm.write(Delete(f"service/{SID}"), Delete(f"config/{SID}"))
+        lrm.other()
+        lrm.write(Put("run/other", RunKey("other", "node2", "e2", "u", NODE1, lrm.agent().epoch)))
+    for _ in range(100):
+        lrm.look(tick=True)
+    assert not lrm.agent().released
+    assert Kind.LRM_IDLE not in lrm.kinds
 
 
 def test_idling_is_counted_in_ticks(lrm: Lrm) -> None:
