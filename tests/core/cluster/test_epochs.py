@@ -250,6 +250,17 @@ def test_half_of_the_hosts_are_no_storm(crm: Crm) -> None:
     assert crm.status(SID).node not in (NODE2, NODE3)
 
 
+def test_hosts_without_a_watchdog_do_not_outnumber_a_storm(crm: Crm) -> None:
+    """Of them nothing is concluded anyway."""
+    crm.members["node4"] = crm.members[NODE2]
+    for node in (NODE1, "node4"):
+        agent(crm, node, armed=False)
+    crm.rounds()
+    lose(crm, NODE2, NODE3)
+    crm.rounds(3)
+    assert (crm.state(SID), crm.status(SID).node) == (S.FENCE, NODE3)
+
+
 def test_one_host_alone_is_no_storm(crm: Crm) -> None:
     """The only one with a watchdog, say."""
     for node in (NODE1, NODE2):

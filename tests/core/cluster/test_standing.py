@@ -282,6 +282,7 @@ def test_without_libvirts_answer_the_lock_is_not_given_back(lrm: Lrm) -> None:
 
 
 def test_a_fencing_that_begins_just_now_refuses_the_lock(lrm: Lrm) -> None:
+    lrm.look()
     lrm.service(S.STARTED)
     lrm.store.once = lrm.fence_mark
     lrm.look()
