@@ -286,6 +286,7 @@ def test_a_fencing_that_begins_just_now_refuses_the_lock(lrm: Lrm) -> None:
     lrm.service(S.STARTED)
     lrm.store.once = lrm.fence_mark
     lrm.look()
+    assert lrm.store.refused == ["fence/node1"]
     assert lrm.read("lock/agent/node1") is None
 
 
