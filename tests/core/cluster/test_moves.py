@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from haven.core.clock import deadline_after
 from haven.core.hypervisor import Power, Why
 from haven.core.order import Move, Order, Start
-from haven.core.records import RunKey, ServiceConfig, ServiceStatus
+from haven.core.records import Origin, RunKey, ServiceConfig, ServiceStatus, VmLock
 from haven.core.settings import Settings
 from haven.core.transaction import Delete, Put
 from haven.core.words import ExitCode, ServiceState, Wanted
@@ -299,6 +300,43 @@ def test_what_runs_already_is_not_moved_before_its_start(lrm: Lrm) -> None:
     assert result_code(lrm, S.REQUEST_START_BALANCE) is ExitCode.IGNORED
 
 
+def test_what_came_of_an_earlier_order_is_no_answer_to_a_new_one(lrm: Lrm) -> None:
+    failed = lrm.done(begin(lrm), ok=False)
+    lrm.pass_time(0.5)
+    lrm.runs()
+    lrm.look(failed)
+    assert result_code(lrm) is ExitCode.ERROR
+    lrm.service(S.MIGRATE, target=NODE2, uid="another")
+    [again] = lrm.look()
+    assert isinstance(again, Move)
+
+
+@pytest.mark.parametrize("state", [S.MIGRATE, S.RELOCATE])
+def test_a_locked_vm_does_not_move(lrm: Lrm, state: ServiceState) -> None:
+    until, origin = deadline_after(lrm.now(), 600.0), Origin("root", "haven lock", 0.0)
+    lrm.write(Put(f"vmlock/{SID}", VmLock(SID, "backup", until, 0.0, origin)))
+    lrm.service(state, target=NODE2)
+    assert lrm.look() == []
+    key = lrm.key()
+    assert key and key.target is None
+
+
+def test_the_key_of_what_is_just_being_started_stays_when_its_service_leaves() -> None:
+    """Else another host could start it, too."""
+    lrm = Lrm()
+    lrm.service(S.STARTED)
+    [start] = lrm.look()
+    lrm.write(Put(f"config/{SID}", replace(lrm.read(f"config/{SID}"), node=NODE2)))
+    lrm.service(S.STARTED, node=NODE2, uid="elsewhere")
+    lrm.look()
+    key = lrm.key()
+    assert key and key.node == NODE1
+    result = lrm.done(start, ok=False)
+    lrm.gone()
+    lrm.look(result)
+    assert lrm.key() is None
+
+
 def test_no_more_moves_at_a_time_than_there_are_workers(lrm: Lrm) -> None:
     """As many as the host's settings say."""
     workers = Settings().max_workers
@@ -325,6 +363,7 @@ def incoming(*, asks: bool = False) -> Lrm:
     lrm = Lrm()
     lrm.service(S.MIGRATE, node=NODE2, target=NODE1)
     lrm.write(Put(f"config/{SID}", replace(lrm.read(f"config/{SID}"), node=NODE2)))
+    lrm.write(Put("config/vm:100", ServiceConfig("vm:100", "uuid-100", NODE2, Wanted.STARTED)))
     lrm.other()
     lrm.look()
     key = RunKey(UUID, NODE2, "e2", "uid-migrate", NODE1, lrm.agent().epoch, asks=asks)
@@ -345,6 +384,15 @@ def test_what_arrived_and_runs_is_taken_over() -> None:
     assert lrm.read(f"config/{SID}").node == NODE1, (
         "the source may have gone before it wrote that (found by search)"
     )
+
+
+def test_what_is_defined_here_and_off_has_not_arrived() -> None:
+    """The source may be running it: libvirt makes the definition before the guest comes."""
+    lrm = incoming()
+    lrm.runs(Power.OFF)
+    lrm.look()
+    key = lrm.key()
+    assert key and (key.node, key.target) == (NODE2, NODE1)
 
 
 def test_what_is_still_arriving_is_waited_for_even_when_asked() -> None:
