@@ -146,6 +146,7 @@ class Lrm:
         self.duties += decision.duties
         self.kinds += [event.kind for event in decision.events]
         self.sentences += [event.sentence for event in decision.events]
+        assert Kind.DAEMON_ERROR not in self.kinds, self.sentences
         for transaction in decision.transactions:
             if not isinstance(self.store.commit(transaction), Committed):
                 self.at_s += 0.5
