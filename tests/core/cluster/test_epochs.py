@@ -7,7 +7,7 @@ import pytest
 
 from haven.core.records import AgentEpoch, FenceMark, RunKey
 from haven.core.transaction import Delete, Put
-from haven.core.words import NodeState, Policy, ServiceState, Wanted
+from haven.core.words import DisarmMode, DisarmState, NodeState, Policy, ServiceState, Verb, Wanted
 from tests.core.crm.rig import NODE1, NODE2, NODE3, Crm, uuid_of
 
 S = ServiceState
@@ -529,3 +529,13 @@ def test_a_node_that_nobody_ever_saw_is_waited_for_too(crm: Crm) -> None:
     assert crm.status(SID).node == NODE3
     crm.rounds(2)
     assert crm.status(SID).node == NODE1
+
+
+def test_what_disarming_waits_for_is_told_once(crm: Crm) -> None:
+    """Rounds come with every event."""
+    crm.prefers("home", SID, node4=1, strict=True)
+    crm.service(SID, S.RECOVERY, node=NODE3)
+    crm.command(Verb.DISARM, mode=DisarmMode.FREEZE)
+    told = crm.rounds(5)
+    assert sum("disarm_deferred" in line for line in told) == 1
+    assert crm.record().disarm.state is DisarmState.DISARMING
