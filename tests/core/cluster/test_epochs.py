@@ -533,7 +533,8 @@ def test_a_node_that_nobody_ever_saw_is_waited_for_too(crm: Crm) -> None:
 
 def test_what_disarming_waits_for_is_told_once(crm: Crm) -> None:
     """Rounds come with every event."""
-    crm.prefers("home", SID, node4=1, strict=True)
+    crm.prefers("home", SID, node2=1, strict=True)
+    lose(crm, NODE2)
     crm.service(SID, S.RECOVERY, node=NODE3)
     crm.command(Verb.DISARM, mode=DisarmMode.FREEZE)
     told = crm.rounds(5)
