@@ -536,6 +536,7 @@ def test_what_disarming_waits_for_is_told_once(crm: Crm) -> None:
     crm.prefers("home", SID, node2=1, strict=True)
     lose(crm, NODE2)
     crm.service(SID, S.RECOVERY, node=NODE3)
+    crm.write(Delete(f"run/{UUID}"))
     crm.command(Verb.DISARM, mode=DisarmMode.FREEZE)
     told = crm.rounds(5)
     assert sum("disarm_deferred" in line for line in told) == 1
