@@ -540,4 +540,5 @@ def test_what_disarming_waits_for_is_told_once(crm: Crm) -> None:
     crm.command(Verb.DISARM, mode=DisarmMode.FREEZE)
     told = crm.rounds(5)
     assert sum("disarm_deferred" in line for line in told) == 1
-    assert crm.record().disarm.state is DisarmState.DISARMING
+    disarm = crm.record().disarm
+    assert disarm and disarm.state is DisarmState.DISARMING
