@@ -226,16 +226,6 @@ def test_two_hosts_lost_at_different_times_are_no_storm(crm: Crm) -> None:
     lose(crm, NODE2)
     crm.rounds()
     crm.at_s += 60.0
-    crm.write(Delete("agent/node2"))
-    lose(crm, NODE3)
-    crm.rounds()
-    assert crm.status(SID).node == NODE1
-
-
-def test_two_that_were_lost_one_after_the_other_are_no_storm(crm: Crm) -> None:
-    lose(crm, NODE2)
-    crm.rounds()
-    crm.at_s += 60.0
     lose(crm, NODE3)
     crm.rounds()
     assert crm.status(SID).node == NODE1

@@ -139,13 +139,15 @@ class Checkers(Watch):
             late_s = fires_s - until_s
             raise self._broken(f"a watchdog fires after its lock is free: {late_s:.2f} s late on {host.name}")
 
-    # Orders
+    # No errors of haven's own
 
     def told(self, host: Host, role: str, at_s: float, event: Event) -> None:
-        """It survives that, and it is an error: an order taken back at the last look, a round without an end."""
+        """A daemon survives them all the same: an order taken back at the last look, a round without an end."""
         if event.kind is Kind.DAEMON_ERROR:
             what = f"a daemon tells of an error of its own: {role} on {host.name}"
             raise Violation(at_s, f"{what}: {event.sentence}")
+
+    # Orders
 
     def ordered(self, host: Host, order: Order, view: View | None) -> None:
         self.ordered_count += 1
